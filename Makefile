@@ -1,0 +1,69 @@
+# Everything a developer types. Needs make and Python 3.11 or later; the rest installs itself into .venv and .sandbox.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PACKAGES := $(VENV)/.packages-installed
+BICEP_CHECK := ../shared/tools/check_bicep.py
+OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up bench soak lint clean
+.SUFFIXES:
+
+help: ## Say what there is to type
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(PACKAGES) ## Install Python packages and Azurite where they are missing (the other targets do it too)
+	@$(PY) -m sandbox.azurite
+
+demo: setup ## Run the main job once on real storage, show what happened, check every appointment
+	@$(PY) -m sandbox demo
+
+test: setup ## Run all tests; pass more to pytest with ARGS="-k merge"
+	@$(PY) -m pytest $(ARGS)
+
+up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it
+	@$(PY) -m sandbox up
+
+bench: setup ## Measure calls, speed and memory beside a naive build of the same job
+	@$(PY) -m bench $(ARGS)
+
+soak: setup ## 20,000 events while everything breaks: nothing lost, nothing twice
+	@$(PY) -m sandbox soak $(ARGS)
+
+lint: $(PACKAGES) ## Check style, types and, where its checker is at hand, the Bicep files
+	@echo "==> ruff"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@echo "==> mypy"
+	@$(PY) -m mypy
+	@if [ -f $(BICEP_CHECK) ] && ls infra/*.bicep >/dev/null 2>&1; then \
+		echo "==> bicep"; $(PY) $(BICEP_CHECK) infra; \
+	else echo "==> bicep: skipped, $(BICEP_CHECK) or infra/*.bicep is not here"; fi
+
+clean: ## Remove all that setup and runs have made
+	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
+		if command -v "$$python" >/dev/null 2>&1 && "$$python" -c '$(OLD_ENOUGH)' 2>/dev/null; then \
+			echo "==> $(VENV): $$("$$python" --version)"; \
+			"$$python" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo "$$python could not make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "No Python 3.11 or later on the path. Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; \
+	exit 1
+
+# pip says nothing useful for minutes or far too much; its log keeps the rest.
+$(PACKAGES): requirements.txt requirements-dev.txt | $(PY)
+	@echo "==> Python packages (the first time about a minute)"
+	@rm -f $@
+	@{ $(PY) -m pip install --disable-pip-version-check --no-color --progress-bar off -r requirements-dev.txt \
+		2>&1 && touch $@; } | tee $(VENV)/pip.log \
+		| awk '/^Collecting/ { printf "    %d %s\n", ++n, $$2; fflush() } /^ERROR/ { print; fflush() }'
+	@[ -f $@ ] || { tail -n 20 $(VENV)/pip.log >&2; \
+		echo "pip failed; is PyPI reachable? All it said: $(VENV)/pip.log" >&2; exit 1; }

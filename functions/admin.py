@@ -1,0 +1,60 @@
+"""The admin's routes: look an event or a meeting up, list dead letters, send them again."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.answers import answer, for_admins, refusal
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("correlations")
+@blueprint.route("correlations/{correlationId}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def correlations(req: func.HttpRequest) -> func.HttpResponse:
+    """The journal of one event."""
+    from shared.runtime import runtime
+
+    found = await runtime().admin.correlation(req.route_params["correlationId"])
+    if found is None:
+        return refusal(
+            404, "not_found", "No event with this correlation id was carried out (yet); one just sent may wait."
+        )
+    return answer(found)
+
+
+@blueprint.function_name("meetings")
+@blueprint.route("meetings/{meetingId}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def meetings(req: func.HttpRequest) -> func.HttpResponse:
+    """How one meeting stands."""
+    from shared.runtime import runtime
+
+    found = await runtime().admin.meeting(req.route_params["meetingId"])
+    if found is None:
+        return refusal(404, "not_found", "No event of this meeting was ever accepted.")
+    return answer(found)
+
+
+@blueprint.function_name("deadletters")
+@blueprint.route("deadletters", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def deadletters(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
+    """Events that need a person."""
+    from shared.runtime import runtime
+
+    letters = await runtime().admin.list_dead_letters()
+    return answer({"count": len(letters), "deadLetters": letters})
+
+
+@blueprint.function_name("replay")
+@blueprint.route("deadletters/replay", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def replay(req: func.HttpRequest) -> func.HttpResponse:
+    """Send dead letters again: `{"all": true}` or `{"correlationIds": […]}`."""
+    from shared.admin import read_replay
+    from shared.runtime import runtime
+
+    sent = await runtime().admin.replay(read_replay(req.get_body()))
+    return answer({"replayed": len(sent), "correlationIds": sent}, status=202)

@@ -1,0 +1,51 @@
+"""`POST /api/outreach/events`: Outreach's webhook."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import azure.functions as func
+
+from functions.answers import answer, refusal
+
+blueprint = func.Blueprint()
+log = logging.getLogger("outreach_dynamics.ingest")
+
+
+@blueprint.function_name("ingest")
+@blueprint.route("outreach/events", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: ignore[no-untyped-def]  # noqa: ANN001 - the worker refuses an annotated context
+    """Store the delivery durably, then answer 202."""
+    from shared.core.envelope import Trace
+    from shared.core.errors import BadDelivery, BadSettings, Transient
+    from shared.runtime import new_trace, runtime
+
+    trace = Trace.read(context.trace_context.trace_parent) or new_trace()
+    try:
+        receipt = await runtime().ingest.receive(req.get_body(), headers=dict(req.headers), trace=trace)
+    except BadDelivery as error:
+        log.warning(json.dumps({"what": "refused", "correlation_id": trace.correlation_id, "code": error.code}))
+        return refusal(error.status, error.code, error.message)
+    except BadSettings as error:
+        log.error(json.dumps({"what": "settings", "problems": error.problems}))  # noqa: TRY400 - the sentences say it all
+        return refusal(
+            503, "not_configured", "The app's settings are incomplete; GET /api/health lists what is missing."
+        )
+    except Transient:
+        # No stack: it would repeat for every event of an outage and says nothing that the code does not.
+        log.error(json.dumps({"what": "not_stored", "correlation_id": trace.correlation_id}))  # noqa: TRY400
+        return refusal(503, "storage_unavailable", "The event could not be stored. Send it again.")
+    log.info(
+        json.dumps(
+            {
+                "what": "ingest",
+                "status": receipt.status,
+                "correlation_id": receipt.correlation_id,
+                "event": receipt.event,
+                "record": receipt.record,
+                "way": receipt.way,
+            }
+        )
+    )
+    return answer({"status": receipt.status, "correlationId": receipt.correlation_id}, status=202)

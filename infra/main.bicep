@@ -1,0 +1,204 @@
+metadata description = 'Mirrors Outreach meetings into Dynamics 365: everything that runs in Azure. Sizes, costs and choices are explained in README.md.'
+
+import { plainSettings, plainDefaults, credentialKind, credentialSettings, vaultReference } from 'modules/settings.bicep'
+
+targetScope = 'resourceGroup'
+
+// ---- What it is called and where it is ------------------------------------------------------------------------------
+
+@minLength(1)
+@maxLength(64)
+@description('Tells several installations apart. With the resource group it makes every name, so it must not change.')
+param environmentName string
+
+param location string = resourceGroup().location
+
+@description('Put on every resource, beside azd-env-name.')
+param tags object = {}
+
+// ---- What it does ---------------------------------------------------------------------------------------------------
+
+@description('The settings of the app by their own names; only DATAVERSE_URL must be given.')
+param settings plainSettings
+
+@description('How the app proves to Outreach who it is: S2S (best), OAuth, or an access token (development).')
+param credentials credentialKind = 's2s'
+
+@description('While the webhook secret is rotated: accept the previous one too. It must be in the vault first.')
+param acceptPreviousWebhookSecret bool = false
+
+// ---- How big it is --------------------------------------------------------------------------------------------------
+
+@allowed(['3.11', '3.12'])
+@description('The tests run on the default.')
+param pythonVersion string = '3.11'
+
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 512
+
+@minValue(1)
+@maxValue(1000)
+@description('Instances of each scale group at most. Times the queue concurrency in host.json this stays below Dataverse\'s 52 concurrent requests; see README.md, "Sizes", before you raise it.')
+param maximumInstanceCount int = 4
+
+@minValue(1)
+@maxValue(1000)
+@description('Requests that one instance takes in at a time.')
+param httpConcurrency int = 16
+
+@minValue(0)
+@description('Instances that are always warm for HTTP: Outreach hangs up after 5 seconds, a cold start can take longer.')
+param alwaysReadyHttp int = 1
+
+@minValue(0)
+@description('Instances that are always warm for the queue: 0 saves money, 1 saves seconds after a quiet time.')
+param alwaysReadySync int = 0
+
+@minValue(30)
+@maxValue(730)
+param logRetentionInDays int = 30
+
+@minValue(-1)
+@description('Logs beyond this many GB a day are dropped; -1 for no limit.')
+param logDailyCapGb int = 1
+
+// ---- How hard it is to harm -----------------------------------------------------------------------------------------
+
+@description('Storage and vault reachable through private endpoints in a network of the app\'s own, and no other way.')
+param privateNetworking bool = false
+
+@description('At least a /26, half of it for each subnet. Only read with private networking.')
+param networkAddressPrefix string = '10.80.0.0/26'
+
+@description('Instances, queues and tables spread over zones. Choose it at the start: storage cannot be switched by deploying again.')
+param zoneRedundant bool = false
+
+@description('Nobody can delete storage and vault before they have removed the lock.')
+param locked bool = false
+
+@description('Log every access to storage: about 10 GB of logs per million events.')
+param auditStorageAccess bool = false
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+var token = uniqueString(resourceGroup().id, environmentName)
+var allTags = union(tags, { 'azd-env-name': environmentName })
+var vaultName = 'kv-${token}'
+
+var secretSettings = [
+  'OUTREACH_WEBHOOK_SECRET'
+  ...(acceptPreviousWebhookSecret ? ['OUTREACH_WEBHOOK_SECRET_PREVIOUS'] : [])
+  ...credentialSettings[credentials]
+]
+
+// With zone redundancy a group that has warm instances at all must have two.
+var alwaysReady = map(
+  filter(
+    [{ name: 'http', count: alwaysReadyHttp }, { name: 'function:sync', count: alwaysReadySync }],
+    group => group.count > 0
+  ),
+  group => { name: group.name, instanceCount: zoneRedundant ? max(group.count, 2) : group.count }
+)
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: 'id-${token}'
+  location: location
+  tags: allTags
+}
+
+module telemetry 'modules/telemetry.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    token: token
+    principalId: identity.properties.principalId
+    retentionInDays: logRetentionInDays
+    dailyCapGb: logDailyCapGb
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    token: token
+    principalId: identity.properties.principalId
+    syncQueueName: settings.?SYNC_QUEUE_NAME ?? plainDefaults.SYNC_QUEUE_NAME
+    workspaceId: telemetry.outputs.workspaceId
+    zoneRedundant: zoneRedundant
+    private: privateNetworking
+    auditAccess: auditStorageAccess
+    locked: locked
+  }
+}
+
+module vault 'modules/vault.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    name: vaultName
+    principalId: identity.properties.principalId
+    workspaceId: telemetry.outputs.workspaceId
+    private: privateNetworking
+    locked: locked
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetworking) {
+  params: {
+    location: location
+    tags: allTags
+    token: token
+    storageAccountId: storage.outputs.id
+    vaultId: vault.outputs.id
+    addressPrefix: networkAddressPrefix
+    appSubnetPrefix: cidrSubnet(networkAddressPrefix, 27, 0)
+    endpointSubnetPrefix: cidrSubnet(networkAddressPrefix, 27, 1)
+  }
+}
+
+module app 'modules/app.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    token: token
+    identityId: identity.id
+    identityClientId: identity.properties.clientId
+    blobUri: storage.outputs.blobUri
+    queueUri: storage.outputs.queueUri
+    tableUri: storage.outputs.tableUri
+    packagesUri: storage.outputs.packagesUri
+    applicationInsightsConnectionString: telemetry.outputs.connectionString
+    settings: {
+      ...plainDefaults
+      ...settings
+      ...toObject(secretSettings, setting => setting, setting => vaultReference(vaultName, setting))
+    }
+    pythonVersion: pythonVersion
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    httpConcurrency: httpConcurrency
+    alwaysReady: alwaysReady
+    zoneRedundant: zoneRedundant
+    subnetId: network.?outputs.appSubnetId ?? ''
+  }
+  // Its settings refer to the vault by name; they can be read once the app's role there exists.
+  dependsOn: [vault]
+}
+
+// ---- What comes next needs these (azd keeps them in its environment) ------------------------------------------------
+
+output AZURE_RESOURCE_GROUP string = resourceGroup().name
+output FUNCTION_APP_NAME string = app.outputs.name
+output KEY_VAULT_NAME string = vaultName
+output STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output APPLICATION_INSIGHTS_NAME string = telemetry.outputs.insightsName
+
+@description('Where Outreach is to send its events. The function key is to be added as ?code=…')
+output WEBHOOK_URL string = 'https://${app.outputs.hostName}/api/outreach/events'
+
+@description('The application that becomes an application user in Dynamics.')
+output IDENTITY_CLIENT_ID string = identity.properties.clientId
+
+@description('Settings whose values must be in the vault.')
+output VAULT_SETTINGS string = join(secretSettings, ' ')

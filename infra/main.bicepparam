@@ -1,0 +1,31 @@
+using 'main.bicep'
+
+// Read from the environment: `azd env set NAME value` before `azd up`, or `export NAME=value` before `az deployment`.
+
+import { plainDefaults } from 'modules/settings.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
+
+param settings = {
+  DATAVERSE_URL: readEnvironmentVariable('DATAVERSE_URL')
+  SYNC_QUEUE_NAME: readEnvironmentVariable('SYNC_QUEUE_NAME', plainDefaults.SYNC_QUEUE_NAME)
+  OUTREACH_API_URL: readEnvironmentVariable('OUTREACH_API_URL', plainDefaults.OUTREACH_API_URL)
+  OUTREACH_ORG_ID: readEnvironmentVariable('OUTREACH_ORG_ID', plainDefaults.OUTREACH_ORG_ID)
+  OUTREACH_REDIRECT_URI: readEnvironmentVariable('OUTREACH_REDIRECT_URI', plainDefaults.OUTREACH_REDIRECT_URI)
+  SYNC_PUSHING: readEnvironmentVariable('SYNC_PUSHING', plainDefaults.SYNC_PUSHING)
+  SYNC_OUTBOUND_CREATE: readEnvironmentVariable('SYNC_OUTBOUND_CREATE', plainDefaults.SYNC_OUTBOUND_CREATE)
+  SYNC_OUTBOUND_UPDATE: readEnvironmentVariable('SYNC_OUTBOUND_UPDATE', plainDefaults.SYNC_OUTBOUND_UPDATE)
+  SYNC_ON_CANCEL: readEnvironmentVariable('SYNC_ON_CANCEL', plainDefaults.SYNC_ON_CANCEL)
+  SYNC_ON_COMPLETE: readEnvironmentVariable('SYNC_ON_COMPLETE', plainDefaults.SYNC_ON_COMPLETE)
+  SYNC_ALL_DAY_TIME_ZONE: readEnvironmentVariable('SYNC_ALL_DAY_TIME_ZONE', plainDefaults.SYNC_ALL_DAY_TIME_ZONE)
+  MAPPING_FILE: readEnvironmentVariable('MAPPING_FILE', plainDefaults.MAPPING_FILE)
+}
+param credentials = readEnvironmentVariable('OUTREACH_CREDENTIALS', 's2s')
+param acceptPreviousWebhookSecret = bool(readEnvironmentVariable('ACCEPT_PREVIOUS_WEBHOOK_SECRET', 'false'))
+
+param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '4'))
+param alwaysReadyHttp = int(readEnvironmentVariable('ALWAYS_READY_HTTP', '1'))
+
+param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'false'))
+param zoneRedundant = bool(readEnvironmentVariable('ZONE_REDUNDANT', 'false'))
+param locked = bool(readEnvironmentVariable('LOCKED', 'false'))

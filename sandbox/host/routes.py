@@ -1,0 +1,161 @@
+"""ASP.NET route templates: `events/{id}`, `{id?}`, `{id:int}`, `{name=value}`, `{*rest}`.
+
+https://learn.microsoft.com/aspnet/core/fundamentals/routing. Letter case of literals does not matter; more literal
+templates win. Values arrive percent-decoded, except `%2F`, which stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+_TOKEN = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>[^{}:=?*]+)(?P<constraints>(?::[^{}=?]+)?)(?P<default>(?:=[^{}?]*)?)(?P<optional>\??)\}")
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
+_ARGUMENTS: Final[dict[str, Callable[[str, list[int]], bool]]] = {
+    "min": lambda value, numbers: _is_whole(value) and int(value) >= numbers[0],
+    "max": lambda value, numbers: _is_whole(value) and int(value) <= numbers[0],
+    "range": lambda value, numbers: _is_whole(value) and numbers[0] <= int(value) <= numbers[1],
+    "minlength": lambda value, numbers: len(value) >= numbers[0],
+    "maxlength": lambda value, numbers: len(value) <= numbers[0],
+    "length": lambda value, numbers: numbers[0] <= len(value) <= numbers[-1],
+}
+_GUID = r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?"
+_PATTERNS: Final[dict[str, str]] = {
+    "alpha": r"[a-zA-Z]*",
+    "bool": r"(?i:true|false)",
+    "guid": _GUID,
+    "decimal": r"[+-]?\d+(?:\.\d+)?",
+    "double": r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?",
+    "float": r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?",
+    "required": r".+",
+}
+_WHOLE: Final[dict[str, int]] = {"int": 31, "long": 63}
+
+LITERAL, MIXED, CONSTRAINED, FREE, REST = range(1, 6)
+
+
+def _is_whole(value: str) -> bool:
+    return re.fullmatch(r"[+-]?\d{1,19}", value, re.ASCII) is not None
+
+
+def _constraint(text: str) -> Callable[[str], bool]:
+    """Turn `int` or `range(1,5)` into a check. Raises `ValueError` for one that is not known."""
+    name, _, rest = text.partition("(")
+    name = name.strip().lower()
+    if name in _WHOLE:
+        limit = 1 << _WHOLE[name]
+        return lambda value: _is_whole(value) and -limit <= int(value) < limit
+    if name in _PATTERNS:
+        pattern = re.compile(_PATTERNS[name])
+        return lambda value: pattern.fullmatch(value) is not None
+    if name in _ARGUMENTS:
+        check = _ARGUMENTS[name]
+        numbers = [int(number) for number in rest.rstrip(")").split(",")]
+        return lambda value: check(value, numbers)
+    raise ValueError(f"unknown route constraint {text!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    pattern: re.Pattern[str]
+    rank: int
+    names: tuple[str, ...] = ()
+    checks: tuple[tuple[str, Callable[[str], bool]], ...] = ()
+    default: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTemplate:
+    """One parsed template; `precedence` sorts the more literal ones first."""
+
+    text: str
+    segments: tuple[_Segment, ...] = field(repr=False)
+
+    @property
+    def precedence(self) -> tuple[int, ...]:
+        """The rank of every segment: smaller means more literal."""
+        return tuple(segment.rank for segment in self.segments)
+
+    def match(self, raw_path: str) -> dict[str, str] | None:
+        """The values of a path as it came over the wire, or None where it does not match."""
+        parts = [_decode(part) for part in raw_path.strip("/").split("/")] if raw_path.strip("/") else []
+        values: dict[str, str] = {}
+        for index, segment in enumerate(self.segments):
+            if segment.rank == REST:
+                part: str | None = "/".join(parts[index:]) or None
+            else:
+                part = parts[index] if index < len(parts) else None
+            if not _take(segment, part, values):
+                return None
+        has_rest = bool(self.segments) and self.segments[-1].rank == REST
+        return values if has_rest or len(parts) <= len(self.segments) else None
+
+
+def _take(segment: _Segment, part: str | None, values: dict[str, str]) -> bool:
+    if part is None or part == "":
+        if segment.default is not None:
+            values[segment.names[0]] = segment.default
+        return segment.optional or segment.default is not None
+    found = segment.pattern.fullmatch(part)
+    if found is None:
+        return False
+    taken = dict(zip(segment.names, found.groups(), strict=True))
+    if any(not check(taken[name]) for name, check in segment.checks):
+        return False
+    values.update(taken)
+    return True
+
+
+def _decode(part: str) -> str:
+    try:
+        return "%2F".join(unquote(piece, errors="strict") for piece in _ENCODED_SLASH.split(part))
+    except UnicodeDecodeError:
+        return part
+
+
+def parse_template(text: str) -> RouteTemplate:
+    """Parse a route template. Raises `ValueError` with what is wrong."""
+    parts = text.strip("/").split("/") if text.strip("/") else []
+    segments = tuple(_parse_segment(part) for part in parts)
+    names = [name.lower() for segment in segments for name in segment.names]
+    if len(set(names)) != len(names):
+        raise ValueError(f"route {text!r} uses a parameter name twice")
+    for segment in segments[:-1]:
+        if segment.optional or segment.rank == REST:
+            raise ValueError(f"route {text!r}: only the last part may be optional or a catch-all")
+    return RouteTemplate(text, segments)
+
+
+def _parse_segment(part: str) -> _Segment:
+    tokens = list(_TOKEN.finditer(part))
+    literal = _TOKEN.sub("", part)
+    if "{" in literal or "}" in literal or "?" in literal or "*" in literal:
+        raise ValueError(f"route part {part!r} is not understood")
+    checks = [
+        (token["name"], _constraint(constraint))
+        for token in tokens
+        for constraint in token["constraints"].split(":")[1:]
+    ]
+    if not tokens:
+        return _Segment(re.compile(re.escape(part), re.IGNORECASE), LITERAL)
+    names = tuple(token["name"] for token in tokens)
+    if len(tokens) > 1 or literal:
+        return _Segment(_mixed_pattern(part, tokens), MIXED, names, tuple(checks))
+    only = tokens[0]
+    rank = REST if only["rest"] else CONSTRAINED if checks else FREE
+    default = only["default"][1:] if only["default"] else None
+    optional = bool(only["optional"]) or bool(only["rest"])
+    return _Segment(re.compile("(.+)", re.DOTALL), rank, names, tuple(checks), default, optional)
+
+
+def _mixed_pattern(part: str, tokens: list[re.Match[str]]) -> re.Pattern[str]:
+    pattern, end = "", 0
+    for token in tokens:
+        pattern += re.escape(part[end : token.start()]) + "(.+)"
+        end = token.end()
+    return re.compile(pattern + re.escape(part[end:]), re.IGNORECASE | re.DOTALL)

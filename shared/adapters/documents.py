@@ -1,0 +1,28 @@
+"""A JSON document of up to 1 MiB in one table row.
+
+A property holds 64 KiB and an entity 1 MiB, so a document is compressed and cut into binary properties
+(https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+_PIECE = 60 * 1024
+_PREFIX = "data"
+
+
+def pack(document: object) -> dict[str, bytes]:
+    """`document` as properties `data00`, `data01` and so on."""
+    packed = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), level=6)
+    pieces = range(0, len(packed), _PIECE)
+    return {f"{_PREFIX}{number:02}": packed[start : start + _PIECE] for number, start in enumerate(pieces)}
+
+
+def unpack(entity: Mapping[str, Any]) -> Any:
+    """The document in an entity that `pack` made."""
+    names = sorted(name for name in entity if name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit())
+    return json.loads(zlib.decompress(b"".join(entity[name] for name in names)))

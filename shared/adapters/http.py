@@ -1,0 +1,104 @@
+"""One way to call a service over HTTP: a fresh connection pool without cookies, errors of our own tree, calls counted.
+
+Retries are not made here: what fails goes back to the queue with a growing delay (`shared/core/retry.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from shared.core.breaker import Breaker
+from shared.core.errors import Transient
+from shared.work import current
+
+MAX_CONNECTIONS = 32
+_TIMEOUT = httpx.Timeout(30, connect=5)
+_UNWELL = frozenset({429, 500, 502, 503, 504})
+
+
+def http_client(base_url: str) -> httpx.AsyncClient:
+    """A client for one service. It keeps no cookies: Dataverse's would tie every request to one of its servers."""
+    client = httpx.AsyncClient(
+        base_url=base_url,
+        timeout=_TIMEOUT,
+        limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+        follow_redirects=False,
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+class Caller:
+    """Sends requests to one service and minds its breaker."""
+
+    def __init__(self, service: str, client: httpx.AsyncClient) -> None:
+        self.service = service
+        self.breaker = Breaker(service, clock=time.monotonic)
+        self._client = client
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> httpx.Response:
+        """The answer, whatever its status. Raises `Transient` where none came or the service asks to be left alone."""
+        self.breaker.before_call()
+        started = time.monotonic()
+        answered = False
+        try:
+            response = await self._client.request(method, path, headers=headers, params=params, json=json)
+            answered = True
+        except httpx.TransportError as error:
+            self.breaker.failed()
+            answered = True
+            reason = f"{self.service} could not be reached or did not answer in time."
+            raise Transient(reason, service=self.service, code=type(error).__name__) from error
+        finally:
+            current().count(self.service, time.monotonic() - started)
+            if not answered:
+                self.breaker.gave_up()
+        self._learn(response)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _learn(self, response: httpx.Response) -> None:
+        wait = retry_after(response)
+        if response.status_code in {429, 503} and wait is not None:
+            self.breaker.throttled(wait)
+        elif response.status_code in _UNWELL:
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """`Retry-After` in seconds: a number, an HTTP date, or the ISO time that Outreach sends."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, min(float(text), 3600.0))
+    except ValueError:
+        pass
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text)
+        except ValueError:
+            continue
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, min((moment - datetime.now(UTC)).total_seconds(), 3600.0))
+    return None

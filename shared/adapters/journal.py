@@ -1,0 +1,85 @@
+"""The journal: what became of every accepted event, by correlation id (table `correlations`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shared.adapters.storage import Table
+from shared.core.identity import table_key
+
+TABLE = "correlations"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
+
+    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `ignored`.
+    """
+
+    correlation_id: str
+    event_id: str
+    event: str
+    received_at: str
+    outcome: str
+    finished_at: str
+    meeting: str = ""
+    appointment_id: str = ""
+    attempts: int = 1
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    error_code: str = ""
+    request_id: str = ""
+    dataverse_calls: int = 0
+    next_attempt_at: str = ""
+
+
+class Journal:
+    """Writes and reads the rows. Several events may share a trace, so the row key is the event's id."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def write(self, entry: Entry) -> None:
+        """Store `entry`, over an earlier one of the same event."""
+        await self._table.put(
+            {
+                "PartitionKey": entry.correlation_id,
+                "RowKey": table_key(entry.event_id),
+                **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
+                "columns": json.dumps(entry.columns),
+                "notes": json.dumps(entry.notes),
+            }
+        )
+
+    async def read(self, correlation_id: str) -> list[dict[str, Any]]:
+        """The rows of one correlation id, newest first, with the names that the API shows."""
+        rows = await self._table.query("PartitionKey eq @id", {"id": correlation_id}, limit=50)
+        rows.sort(key=lambda row: str(row.get("finished_at", "")), reverse=True)
+        return [_shown(row) for row in rows]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "correlationId": row["correlation_id"],
+        "eventId": row["event_id"],
+        "event": row["event"],
+        "meetingId": row["meeting"],
+        "outcome": row["outcome"],
+        "receivedAt": row["received_at"],
+        "finishedAt": row["finished_at"],
+        "attempts": row["attempts"],
+        "appointmentId": row["appointment_id"] or None,
+        "columns": json.loads(row["columns"]),
+        "notes": json.loads(row["notes"]),
+        "dataverseRequestId": row["request_id"] or None,
+        "dataverseCalls": row["dataverse_calls"],
+        "nextAttemptAt": row["next_attempt_at"] or None,
+        "lastError": None,
+    }
+    if row["reason"]:
+        shown["lastError"] = {"code": row["error_code"], "reason": row["reason"]}
+    return shown

@@ -1,0 +1,62 @@
+"""The second place for an accepted event: when the queue is down, or the message is larger than it takes (table `spill`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.adapters.documents import pack, unpack
+from shared.adapters.storage import Entity, Table
+from shared.core.envelope import Envelope
+
+TABLE = "spill"
+_PARTITION = "spill"
+
+
+class Spill:
+    """Keeps envelopes until a pointer to them is in the queue and the event is done."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def keep(self, envelope: Envelope) -> Envelope:
+        """Store `envelope`; returns the pointer to it, which fits the queue."""
+        key = f"{envelope.received_at}-{envelope.correlation_id}"
+        await self._table.put({**_row(key), "pointed": "", **pack(envelope.model_dump(exclude_defaults=True))})
+        return envelope.model_copy(update={"kind": "spilled", "spill_key": key, "body": None})
+
+    async def load(self, key: str) -> Envelope | None:
+        """The envelope, or None when it is done and gone."""
+        found = await self._table.get(_PARTITION, key)
+        return None if found is None else Envelope.model_validate(unpack(found[0]))
+
+    async def mark_pointed(self, key: str, *, at: str) -> None:
+        """Remember that the queue has a pointer, so that the sweep need not send another."""
+        found = await self._table.get(_PARTITION, key)
+        if found is not None:
+            entity, etag = found
+            await self._table.save({**entity, "pointed": at}, etag=etag)
+
+    async def without_pointer(self, *, fresh_before: str, pointed_before: str, limit: int) -> list[Envelope]:
+        """Pointers to rows from before `fresh_before` whose pointer was never sent, or sent before `pointed_before`."""
+        rows = await self._table.query(
+            "PartitionKey eq @spill and pointed lt @pointed and RowKey lt @fresh",
+            {"spill": _PARTITION, "pointed": pointed_before, "fresh": fresh_before},
+            limit=limit,
+        )
+        return [self._pointer(row) for row in rows]
+
+    async def depth(self, *, limit: int) -> int:
+        """How many lie there, counted up to `limit`."""
+        return len(await self._table.query("PartitionKey eq @spill", {"spill": _PARTITION}, limit=limit))
+
+    async def forget(self, key: str) -> None:
+        """The event is done."""
+        await self._table.delete(_PARTITION, key)
+
+    def _pointer(self, row: dict[str, Any]) -> Envelope:
+        envelope = Envelope.model_validate(unpack(row))
+        return envelope.model_copy(update={"kind": "spilled", "spill_key": row["RowKey"], "body": None})
+
+
+def _row(key: str) -> Entity:
+    return {"PartitionKey": _PARTITION, "RowKey": key}

@@ -1,0 +1,180 @@
+"""Azure Storage behind two small doors, a table and a queue, with the errors of our own tree.
+
+Both doors make what is not there yet: the queue trigger does not create its queue, and a laptop has no tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient, TableServiceClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from shared.core.errors import Permanent, RemoteError, RowConflict, Transient
+from shared.settings import StorageSettings
+
+# Short, because what fails goes back to the queue with a delay of its own; and ingest must answer within 4 seconds.
+_PATIENCE: Mapping[str, Any] = {
+    "retry_total": 1,
+    "retry_backoff_factor": 0.2,
+    "connection_timeout": 2,
+    "read_timeout": 5,
+}
+
+Entity = dict[str, Any]
+T = TypeVar("T")
+
+
+def table_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> TableServiceClient:
+    """A client of the account's tables: by connection string where there is one, else by identity."""
+    if settings.connection_string:
+        return TableServiceClient.from_connection_string(settings.connection_string, **_PATIENCE)
+    return TableServiceClient(settings.table_url, credential=credential, **_PATIENCE)
+
+
+def queue_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> QueueServiceClient:
+    """A client of the account's queues: by connection string where there is one, else by identity."""
+    if settings.connection_string:
+        return QueueServiceClient.from_connection_string(settings.connection_string, **_PATIENCE)
+    return QueueServiceClient(settings.queue_url, credential=credential, **_PATIENCE)
+
+
+class Table:
+    """One table. Keys must be safe already (see `shared.core.identity.table_key`)."""
+
+    def __init__(self, service: TableServiceClient, name: str) -> None:
+        self._client: TableClient = service.get_table_client(name)
+
+    async def get(self, partition: str, row: str) -> tuple[Entity, str] | None:
+        """The entity and its etag, or None."""
+
+        async def call() -> tuple[Entity, str] | None:
+            try:
+                entity = await self._client.get_entity(partition, row)
+            except HttpResponseError as error:
+                if error.status_code == 404 and _code(error) != "TableNotFound":
+                    return None
+                raise
+            return dict(entity), str(entity.metadata["etag"])
+
+        return await self._sure(call)
+
+    async def save(self, entity: Entity, *, etag: str | None) -> str:
+        """Insert (`etag` None) or replace only what still has `etag`. Returns the new etag; raises `RowConflict`."""
+
+        async def call() -> str:
+            if etag is None:
+                return str((await self._client.create_entity(entity))["etag"])
+            done = await self._client.update_entity(
+                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+            return str(done["etag"])
+
+        return await self._sure(call)
+
+    async def put(self, entity: Entity) -> None:
+        """Insert or replace, whatever is there."""
+
+        async def call() -> None:
+            await self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)
+
+        await self._sure(call)
+
+    async def delete(self, partition: str, row: str) -> None:
+        """Remove the entity; nothing happens where there is none."""
+
+        async def call() -> None:
+            await self._client.delete_entity(partition, row)
+
+        await self._sure(call)
+
+    async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
+        """Up to `limit` entities that fit. Values go into `parameters`, never into the text of `filter_`."""
+
+        async def call() -> list[Entity]:
+            found: list[Entity] = []
+            pages: AsyncIterator[Any] = self._client.query_entities(
+                filter_, parameters=dict(parameters), results_per_page=min(limit, 1000)
+            )
+            async for entity in pages:
+                found.append(dict(entity))
+                if len(found) >= limit:
+                    break
+            return found
+
+        return await self._sure(call)
+
+    async def reachable(self) -> None:
+        """Raises where the table cannot be read; an empty table is fine."""
+        await self.get("~health", "~health")
+
+    async def _sure(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await _sure(call, create=self._client.create_table, missing="TableNotFound")
+
+
+class Queue:
+    """One queue of text messages."""
+
+    def __init__(self, service: QueueServiceClient, name: str) -> None:
+        self._client: QueueClient = service.get_queue_client(name)
+
+    async def send(self, message: str, *, delay: float = 0) -> None:
+        """Store `message`, to be seen after `delay` seconds. It never expires: a week's stop must lose nothing."""
+
+        async def call() -> None:
+            await self._client.send_message(message, visibility_timeout=round(delay), time_to_live=-1)
+
+        await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+
+    async def depth(self) -> int:
+        """About how many messages wait."""
+
+        async def call() -> int:
+            return int((await self._client.get_queue_properties()).approximate_message_count or 0)
+
+        return await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+
+
+async def _sure(call: Callable[[], Awaitable[T]], *, create: Callable[[], Awaitable[Any]], missing: str) -> T:
+    """`call`, with what it works on created when it is missing, and errors turned into ours."""
+    try:
+        try:
+            return await call()
+        except HttpResponseError as error:
+            if _code(error) != missing:
+                raise
+        try:
+            await create()
+        except HttpResponseError as error:
+            if error.status_code != 409:  # somebody else was quicker
+                raise
+        return await call()
+    except HttpResponseError as error:
+        raise _translated(error) from error
+    except AzureError as error:
+        raise Transient("Azure Storage cannot be reached.", service="storage", code=type(error).__name__) from error
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", "") or ""
+    return str(getattr(code, "value", code))
+
+
+def _translated(error: HttpResponseError) -> RowConflict | RemoteError:
+    """Conflicts steer the merge. All else may pass: a missing role or a full account is not the event's fault."""
+    code = _code(error)
+    if error.status_code == 412 or code in {"EntityAlreadyExists", "UpdateConditionNotSatisfied"}:
+        return RowConflict(code)
+    if error.status_code == 404:
+        return RowConflict(code)  # the row was deleted since it was loaded
+    if code in {"RequestBodyTooLarge", "EntityTooLarge", "PropertyValueTooLarge"}:
+        return Permanent("More text than one table row can hold (1 MiB).", service="storage", status=413, code=code)
+    if error.status_code in {401, 403}:
+        reason = "Azure Storage refused the app. Give its identity the Queue and Table Data Contributor roles."
+        return Transient(reason, service="storage", status=error.status_code, code=code)
+    return Transient("Azure Storage answered with an error.", service="storage", status=error.status_code, code=code)

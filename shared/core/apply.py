@@ -1,0 +1,442 @@
+"""The heart: one event in, one appointment right, whoever else is at it and wherever we die.
+
+    load the row, merge the event
+    claim: save the row with the columns in doubt and the version that will fence the write
+    write the doubtful columns to Dynamics, fenced by that version (create: only if it is not there)
+    settle: save the row with the doubt gone and the new version
+
+Three rules make it safe; `tests/simulation` shows what breaks without each.
+
+1. Every write follows a claim, and a claim is saved only if the row is unchanged since it was loaded. So whoever writes
+   has merged all that anybody claimed before.
+2. The fence is read before the claim. A refused write (412) reads the actual version and starts again at *load*: it
+   never just repeats the write, because by now the row may know better.
+3. Doubt ends only by a write of our own that Dynamics confirmed, with the row unchanged since the claim. Where all
+   doubtful columns turn out to be right already, one is written all the same: that raises the version and so shuts out
+   every slower write still on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from shared.core.appointment import (
+    PARTIES,
+    STATE,
+    Desired,
+    Policy,
+    collapse,
+    desired,
+    fingerprint,
+    references,
+)
+from shared.core.errors import Permanent, RowConflict, SyncError, Transient, Unmappable
+from shared.core.identity import MeetingKey
+from shared.core.linking import link
+from shared.core.mapping import Condition, MappingFile
+from shared.core.meeting import RECENT_EVENTS, Actual, MeetingState, Recent, Written
+from shared.core.merge import Fields, Merged, merge
+from shared.core.ports import (
+    AppointmentClosed,
+    Appointments,
+    Directory,
+    FenceRefused,
+    Meetings,
+    TargetMissing,
+)
+
+MAX_ROUNDS = 12
+OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
+STATES = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
+STATE_NAMES = {1: "completed", 2: "canceled"}
+
+Kind = Literal["created", "updated", "merged", "duplicate", "superseded", "parked", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How to decide: the mapping, the plugin settings, and the name of the Outreach organisation for new ids."""
+
+    mapping: MappingFile
+    policy: Policy
+    new_appointment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event.
+
+    created, updated   Dynamics has it
+    merged             remembered; no column changed by it
+    duplicate          nothing new in it
+    superseded         older than what is known
+    parked             remembered; `reason` says what it waits for
+    left               remembered; the appointment was deleted in Dynamics and stays so
+    """
+
+    kind: Kind
+    appointment_id: str
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    request_id: str = ""
+    reason: str = ""
+    rounds: int = 1
+    state: MeetingState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do next. `park` is a sentence; `doubt` the columns to write; both empty: nothing to do."""
+
+    doubt: AbstractSet[str] = frozenset()
+    park: str = ""
+
+
+async def apply(
+    key: MeetingKey,
+    patch: Fields,
+    *,
+    rules: Rules,
+    meetings: Meetings,
+    appointments: Appointments,
+    directory: Directory,
+    copy_of: MeetingKey | None = None,
+    event: Recent | None = None,
+) -> Outcome:
+    """Merge `patch` into the meeting and bring its appointment up to date.
+
+    An empty `patch` reconciles: what is merged but not yet in Dynamics goes out. `copy_of` is the calendar event that the
+    patch came from, where that is not the meeting itself. Raises `Unmappable`, `Permanent`,
+    `Transient`; whatever it raises, calling again with the same arguments continues where it stopped.
+    """
+    work = _Work(
+        key,
+        rules=rules,
+        meetings=meetings,
+        appointments=appointments,
+        directory=directory,
+        copy_of=copy_of,
+        event=event,
+    )
+    for round_ in range(1, MAX_ROUNDS + 1):
+        try:
+            outcome = await work.round(patch)
+        except SyncError as error:
+            error.merged = work.merged
+            raise
+        if outcome is not None:
+            return replace(outcome, rounds=round_)
+    raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
+
+
+class _Work:
+    """The rounds of one `apply`: what one round learnt and the next one needs."""
+
+    def __init__(
+        self,
+        key: MeetingKey,
+        *,
+        rules: Rules,
+        meetings: Meetings,
+        appointments: Appointments,
+        directory: Directory,
+        copy_of: MeetingKey | None,
+        event: Recent | None,
+    ) -> None:
+        self._key = key
+        self._rules = rules
+        self._meetings = meetings
+        self._appointments = appointments
+        self._directory = directory
+        self._copy_of = copy_of
+        self._event = event
+        self._linked = False
+        self._actual: Actual | None = None
+        self._gone = False
+        self._distrust = False
+        self._reopen = False
+        self._news: Kind = "duplicate"
+        self._claimed = False
+        self.merged = False
+
+    async def round(self, patch: Fields) -> Outcome | None:
+        """One round; `None` means that something moved under us and the next round must look again."""
+        before, row_version = await self._meetings.load(self._key)
+        state = before or MeetingState({}, self._rules.new_appointment_id)
+        if state.moved_to:
+            self._key = MeetingKey.parse(state.moved_to)
+            return None
+        if self._copy_of is not None and str(self._copy_of) not in state.copies:
+            if not self._linked:
+                await link(
+                    self._copy_of,
+                    self._key,
+                    meetings=self._meetings,
+                    new_appointment_id=self._rules.new_appointment_id,
+                )
+                self._linked = True
+                return None
+            state = replace(state, copies=state.copies | {str(self._copy_of)})
+        merged = merge(state.fields, patch)
+        self._note_news(merged)
+        self.merged = not merged.taken
+        state = self._seen_gone(replace(state, fields=merged.fields))
+        values = collapse(state.fields, self._rules.mapping)
+        try:
+            people = await self._directory.resolve(references(values, self._rules.mapping), distrust=self._distrust)
+            want = desired(values, mapping=self._rules.mapping, people=people, policy=self._rules.policy)
+        except (Unmappable, Permanent):
+            # It will not pass by itself, but what the event said must not be lost with it.
+            if not self.merged and await self._save(self._noted(state, "failed"), row_version) is None:
+                return None
+            raise
+        plan = decide(state, want, values, self._rules)
+        if not plan.doubt:
+            return await self._keep(before, replace(state, parked=plan.park), want, row_version)
+        if self._must_look(state, plan):
+            await self._look(state, plan.doubt)
+            return None
+        return await self._write(state, want, frozenset(plan.doubt), row_version)
+
+    def _note_news(self, merged: Merged) -> None:
+        if merged.taken:
+            self._news = "merged"
+        elif merged.older and self._news == "duplicate":
+            self._news = "superseded"
+
+    def _must_look(self, state: MeetingState, plan: Plan) -> bool:
+        """People may have added attendees in Dynamics; the whole list is replaced, so theirs must be in it."""
+        known = self._actual is not None and PARTIES in self._actual.columns
+        return PARTIES in plan.doubt and state.crm_version is not None and not known
+
+    def _seen_gone(self, state: MeetingState) -> MeetingState:
+        if not self._gone:
+            return state
+        if self._rules.mapping.deleted_in_dynamics == "leave":
+            return replace(state, gone=True, doubt=frozenset(), crm_version=None)
+        return replace(state, crm_version=None, applied={}, closed_as=None)
+
+    async def _keep(
+        self, before: MeetingState | None, state: MeetingState, want: Desired, version: str | None
+    ) -> Outcome | None:
+        """Nothing goes to Dynamics: save what was merged, if it is anything."""
+        kind: Kind = self._news
+        if state.gone:
+            kind = "left"
+        elif state.parked:
+            kind = "parked"
+        elif self._claimed:
+            kind = "updated"
+        if state != before:
+            state = self._noted(state, kind)
+            if await self._save(state, version) is None:
+                return None
+        return Outcome(
+            kind,
+            state.appointment_id,
+            notes=want.notes,
+            reason=state.parked,
+            state=state,
+        )
+
+    async def _write(
+        self, state: MeetingState, want: Desired, doubt: frozenset[str], version: str | None
+    ) -> Outcome | None:
+        actual, reopen = self._actual, self._reopen
+        claim = replace(
+            state,
+            doubt=doubt,
+            parked="",
+            gone=False,
+            crm_version=actual.version if actual else state.crm_version,
+            closed_as=actual.state if actual and reopen and actual.state[0] in STATE_NAMES else state.closed_as,
+            parties=state.parties | frozenset(want.columns.get(PARTIES) or ()),
+        )
+        claim = self._noted(claim, "writing")
+        version = await self._save(claim, version)
+        if version is None:
+            return None
+        self._claimed = True
+        creating = claim.crm_version is None
+        try:
+            written, columns = await (self._create(claim, want) if creating else self._update(claim, want, actual))
+        except FenceRefused:
+            await self._look(claim, doubt)
+            return None
+        except TargetMissing:
+            await self._target_missing(claim, doubt)
+            return None
+        except AppointmentClosed:
+            if claim.closed_as is not None:
+                raise Permanent(
+                    "Dynamics refuses to change this completed or canceled appointment, even after opening it.",
+                    service="dataverse",
+                ) from None
+            self._reopen = True
+            await self._look(claim, doubt)
+            return None
+        settled = replace(
+            claim,
+            applied={
+                **claim.applied,
+                **{column: fingerprint(value) for column, value in want.columns.items()},
+            },
+            doubt=frozenset(),
+            closed_as=None,
+            crm_version=written.version,
+        )
+        kind: Kind = "created" if creating else "updated"
+        settled = self._noted(settled, kind)
+        self._actual = None
+        if await self._save(settled, version) is None:
+            return None
+        notes = (*want.notes, *written.notes)
+        return Outcome(kind, settled.appointment_id, columns, notes, written.request_id, state=settled)
+
+    async def _create(self, claim: MeetingState, want: Desired) -> tuple[Written, tuple[str, ...]]:
+        content = {name: value for name, value in want.columns.items() if name != STATE and value is not None}
+        written = await self._appointments.create(
+            claim.appointment_id, content, created_on=want.created_on, created_by=want.created_by
+        )
+        columns = [*content, *(["overriddencreatedon"] if want.created_on else [])]
+        state = want.columns.get(STATE, "open")
+        if state != "open":
+            closed = await self._appointments.set_state(claim.appointment_id, STATES[state], version=written.version)
+            written = replace(closed, notes=(*written.notes, *closed.notes))
+            columns.append(STATE)
+        return written, tuple(sorted(columns))
+
+    async def _update(
+        self, claim: MeetingState, want: Desired, actual: Actual | None
+    ) -> tuple[Written, tuple[str, ...]]:
+        """The doubtful columns that differ, then the state where it is to change or was opened for the change."""
+        columns = self._to_write(claim, want, actual)
+        content = {name: value for name, value in columns.items() if name != STATE}
+        notes: tuple[str, ...] = ()
+        written = Written(claim.crm_version or "")
+        target = _target_state(claim, want)
+        if claim.closed_as is not None:
+            written = await self._appointments.set_state(claim.appointment_id, OPEN, version=written.version)
+        if content:
+            written = await self._appointments.update(claim.appointment_id, content, version=written.version)
+            notes = written.notes
+        if target is not None and (STATE in columns or claim.closed_as is not None):
+            written = await self._appointments.set_state(claim.appointment_id, target, version=written.version)
+        return replace(written, notes=(*notes, *written.notes)), tuple(sorted(columns))
+
+    def _to_write(self, claim: MeetingState, want: Desired, actual: Actual | None) -> dict[str, Any]:
+        columns = {name: want.columns[name] for name in sorted(claim.doubt) if name in want.columns}
+        if actual is None:
+            return columns
+        if PARTIES in columns:
+            columns[PARTIES] = _with_theirs(columns[PARTIES], actual.columns.get(PARTIES, ()), claim.parties)
+        now = {**actual.columns, STATE: STATE_NAMES.get(actual.state[0], "open")}
+        differing = {name: value for name, value in columns.items() if name not in now or now[name] != value}
+        # Rule 3: at least one write of our own, or a slower one could still land after we called it settled.
+        return differing or {name: columns[name] for name in _fence(columns)}
+
+    async def _save(self, state: MeetingState, version: str | None) -> str | None:
+        """The row's new version, or None where somebody else was quicker."""
+        try:
+            saved = await self._meetings.save(self._key, state, version=version)
+        except RowConflict:
+            return None
+        self.merged = True
+        return saved
+
+    async def _look(self, state: MeetingState, doubt: AbstractSet[str]) -> None:
+        self._actual = await self._appointments.read(state.appointment_id, doubt - {STATE})
+        self._gone = self._actual is None
+
+    async def _target_missing(self, claim: MeetingState, doubt: frozenset[str]) -> None:
+        """A 404: the appointment was deleted, or somebody it points at was deleted, merged or qualified."""
+        if claim.crm_version is not None:
+            await self._look(claim, doubt)
+            if self._gone:
+                return
+        if self._distrust:
+            raise Permanent(
+                "Dynamics says that a record which the appointment points at does not exist, and asking again found "
+                "no other. Look for a deleted or merged contact, lead, opportunity or user.",
+                service="dataverse",
+                status=404,
+                code="0x80040217",
+            )
+        self._distrust = True
+
+    def _noted(self, state: MeetingState, outcome: str) -> MeetingState:
+        """`state` with this event in its time line, once."""
+        if self._event is None:
+            return state
+        others = [recent for recent in state.recent if recent.correlation_id != self._event.correlation_id]
+        entry = replace(self._event, outcome=outcome)
+        return replace(state, recent=(*others, entry)[-RECENT_EVENTS:])
+
+
+def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules: Rules) -> Plan:
+    """What to do: nothing, park with a reason, or write these columns."""
+    if state.gone and rules.mapping.deleted_in_dynamics == "leave":
+        return Plan(park="The appointment was deleted in Dynamics and is left so.")
+    exists = state.crm_version is not None
+    differing = {
+        name for name, value in want.columns.items() if state.applied.get(name, _unset(name)) != fingerprint(value)
+    }
+    if exists and not differing and not state.doubt:
+        return Plan()
+    if not rules.policy.pushing:
+        return Plan(park="Pushing is off (SYNC_PUSHING).")
+    if exists:
+        if not rules.policy.update:
+            return Plan(park="Outbound Update is off (SYNC_OUTBOUND_UPDATE).")
+        # A column in doubt may be wanted no longer, for example when an owner left: then only the fence matters.
+        return Plan(differing | (state.doubt & want.columns.keys()) or _fence(want.columns))
+    if not rules.policy.create:
+        return Plan(park="Outbound Create is off (SYNC_OUTBOUND_CREATE).")
+    unmet = next((c for c in rules.mapping.create_conditions if not holds(c, values)), None)
+    if unmet is not None and not state.attempted:
+        return Plan(park=unmet.otherwise)
+    missing = [name for name in ("scheduledstart", "scheduledend") if want.columns.get(name) is None]
+    if missing:
+        return Plan(park=f"No event has told {' and '.join(missing)} yet.")
+    return Plan(frozenset(want.columns))
+
+
+def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
+    """Whether `values` meet `condition`."""
+    value = values.get(condition.field)
+    match condition.is_:
+        case "set" | "not_set":
+            return (value not in (None, "", [])) == (condition.is_ == "set")
+        case "true" | "not_true":
+            return (value is True) == (condition.is_ == "true")
+        case "false" | "not_false":
+            return (value is False) == (condition.is_ == "false")
+        case "equal" | "not_equal":
+            return (value == condition.value) == (condition.is_ == "equal")
+
+
+def _unset(column: str) -> str | None:
+    # An appointment is open until somebody says otherwise, so `open` needs no write.
+    return fingerprint("open") if column == STATE else None
+
+
+def _fence(columns: Collection[str]) -> frozenset[str]:
+    """The one column to write where a write is needed for its version alone: the cheapest there is."""
+    return frozenset(sorted(columns, key=lambda name: (name in {PARTIES, STATE}, name))[:1])
+
+
+def _target_state(claim: MeetingState, want: Desired) -> tuple[int, int] | None:
+    """The state to end in: Outreach's where that changed, else the one that was taken away for the change."""
+    wanted = want.columns.get(STATE)
+    if wanted is not None and (STATE in claim.doubt or claim.closed_as is None):
+        return STATES[wanted]
+    return claim.closed_as
+
+
+def _with_theirs(ours: list[str], actual: Any, ever_sent: frozenset[str]) -> list[str]:
+    """Our parties and those that somebody added in Dynamics: present there, never sent by us."""
+    theirs = [party for party in actual or () if party not in ever_sent]
+    return sorted({*ours, *theirs})

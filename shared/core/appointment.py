@@ -1,0 +1,253 @@
+"""From merged fields to the appointment's columns, with the values that Dynamics should have.
+
+Column values are plain JSON of our own: a lookup is `table:guid`, the activity parties a sorted list of
+`mask:table:guid` or `5:address:e-mail`, the state one of `open`, `completed`, `canceled`. `odata.py` turns them into what
+goes over the wire.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from hashlib import sha256
+from typing import Any, Literal
+
+from shared.core.delivery import Reference
+from shared.core.errors import Unmappable
+from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile, Row
+from shared.core.meeting import Person
+from shared.core.merge import Fields, canonical
+
+PARTIES = "appointment_activity_parties"
+STATE = "statecode"
+REGARDING = "regardingobjectid"
+OWNER = "ownerid"
+REQUIRED_ATTENDEE = 5
+ORGANIZER = 7
+
+_LONGEST_PLAIN_FINGERPRINT = 200
+_MAX_ADDRESS = 320
+_ADDRESS = re.compile(r"[^\s@<>\"',;\x00-\x1f\x7f]+@[^\s@<>\"',;\x00-\x1f\x7f]+")
+_PER_CALENDAR = re.compile(r"(.+)@(.+)")
+
+People = Mapping[Reference, Person]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The plugin settings, with the plugin's meaning.
+
+    `pushing` off: nothing goes out. `create` off: no new appointments. `update` off: existing ones stay as they are.
+    `on_complete`, `on_cancel`: whether a held or called-off meeting closes its appointment. `zone`: where all-day
+    meetings begin at midnight.
+    """
+
+    pushing: bool = True
+    create: bool = True
+    update: bool = True
+    on_complete: Literal["complete", "ignore"] = "complete"
+    on_cancel: Literal["ignore", "cancel"] = "ignore"
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The appointment as Outreach wants it. Only columns that some event named are in `columns`."""
+
+    columns: Mapping[str, Any]
+    created_on: str | None = None
+    created_by: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
+    """Field values without stamps, and one value for what each calendar said for itself.
+
+    The organizer's calendar speaks for the meeting; where none is known to be the organizer's, the meeting itself,
+    then the calendar event with the lowest id, so that the answer does not depend on arrival.
+    """
+    values = {name: stamped.value for name, stamped in fields.items() if "@" not in name}
+    said: dict[str, dict[str, Any]] = {}
+    for name, stamped in fields.items():
+        if found := _PER_CALENDAR.fullmatch(name):
+            said.setdefault(found[2], {})[found[1]] = stamped.value
+    ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
+    for field in (item.field for item in mapping.inputs if item.per_calendar):
+        of_calendars = [(who, value[field]) for who, value in ordered if field in value]
+        speaks = of_calendars and said[of_calendars[0][0]].get("is_organizer") is True
+        if of_calendars and (speaks or field not in values):
+            values[field] = of_calendars[0][1]
+    return values
+
+
+def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
+    """Every Outreach record whose Dynamics record is needed to map `values`."""
+    rows = [row for row in mapping.rows if row.kind in {"user", "prospect", "opportunity"}]
+    return frozenset(reference for row in rows for reference in _targets(values, row.field))
+
+
+def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, policy: Policy) -> Desired:
+    """The columns for `values` (see `collapse`). Raises `Unmappable` for what no appointment can be."""
+    columns: dict[str, Any] = {}
+    notes: list[str] = []
+    for row in mapping.rows:
+        if row.field in values and row.transform in {"text", "boolean", "instant", "start", "end"}:
+            columns[row.column] = _plain(row, values, mapping, policy)
+    start, end = columns.get("scheduledstart"), columns.get("scheduledend")
+    if start and end and end < start:
+        raise Unmappable("end_before_start", "The meeting ends before it starts; Dynamics refuses that.")
+    _people_columns(values, mapping, people, columns, notes)
+    state = _state(values, policy)
+    if state is not None:
+        columns[STATE] = state
+    created_on = created_by = None
+    for row in mapping.rows:
+        if row.transform == "created_on" and values.get(row.field):
+            created_on = _utc_seconds(values[row.field], policy.zone)
+        elif row.transform == "created_by":
+            created_by = _user(values, row, people, notes)
+    return Desired(columns, created_on, created_by, tuple(notes))
+
+
+def fingerprint(value: object) -> str:
+    """A short text that is equal exactly when the column value is: a long text is remembered by its digest."""
+    text = canonical(value)
+    if len(text) <= _LONGEST_PLAIN_FINGERPRINT:
+        return text
+    return f"sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _targets(values: Mapping[str, Any], field: str) -> tuple[Reference, ...]:
+    return tuple(Reference(target["type"], target["id"]) for target in values.get(field) or ())
+
+
+def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Policy) -> Any:
+    value = values[row.field]
+    if value is None or row.transform == "boolean":
+        return value
+    if row.transform == "text":
+        return value[: row.max_length] if row.max_length else value
+    if row.transform == "instant" or _value_of("isalldayevent", values, mapping) is not True:
+        return _utc_seconds(value, policy.zone)
+    day = _day(value, policy.zone, round_up=row.transform == "end")
+    if row.transform == "end" and (start := _value_of("scheduledstart", values, mapping)):
+        # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
+        day = max(day, _day(start, policy.zone, round_up=False) + timedelta(days=1))
+    return _text_utc(datetime.combine(day, time(), tzinfo=policy.zone))
+
+
+def _value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> Any:
+    return next((values.get(row.field) for row in mapping.rows if row.column == column), None)
+
+
+def _day(value: str, zone: tzinfo, *, round_up: bool) -> date:
+    """The day of an all-day bound: the day it names where it is a day or a midnight, else the day in `zone`."""
+    if len(value) == len("2026-01-05"):
+        return date.fromisoformat(value)
+    moment = datetime.fromisoformat(value)
+    if moment.timetz().replace(tzinfo=None) == time():
+        return moment.date()
+    local = moment.astimezone(zone)
+    later = round_up and local.timetz().replace(tzinfo=None) != time()
+    return local.date() + timedelta(days=1) if later else local.date()
+
+
+def _utc_seconds(value: str, zone: tzinfo) -> str:
+    if len(value) == len("2026-01-05"):
+        return _text_utc(datetime.combine(date.fromisoformat(value), time(), tzinfo=zone))
+    return _text_utc(datetime.fromisoformat(value))
+
+
+def _text_utc(moment: datetime) -> str:
+    """UTC to the second, which is what Dataverse keeps."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _people_columns(
+    values: Mapping[str, Any], mapping: MappingFile, people: People, columns: dict[str, Any], notes: list[str]
+) -> None:
+    """Owner, activity parties and regarding: the three columns that need to know who somebody is in Dynamics."""
+    parties: set[str] = set()
+    asked = False
+    regarding: list[str] = []
+    for row in mapping.rows:
+        if row.field not in values:
+            continue
+        if row.transform == "owner":
+            asked = True
+            owner = _user(values, row, people, notes)
+            if owner:
+                columns[row.column] = f"systemuser:{owner}"
+                parties.add(f"{ORGANIZER}:systemuser:{owner}")
+        elif row.transform == "attendees":
+            asked = True
+            for target in _targets(values, row.field):
+                party = _attendee(people[target], target, mapping, notes)
+                if party:
+                    parties.add(f"{REQUIRED_ATTENDEE}:{party}")
+                    regarding.append(party)
+    if asked:
+        columns[PARTIES] = sorted(parties)
+    _regarding(values, mapping, people, regarding, columns, notes)
+
+
+def _attendee(person: Person, target: Reference, mapping: MappingFile, notes: list[str]) -> str | None:
+    for table in mapping.attendees.order:
+        if record := person.record(table):
+            return f"{table}:{record.id}"
+    if mapping.attendees.unresolved == "address" and person.email and is_address(person.email):
+        notes.append(f"{target.type} {target.id} is nobody in Dynamics; invited by address.")
+        return f"address:{person.email.lower()}"
+    notes.append(f"{target.type} {target.id} is nobody in Dynamics; left out.")
+    return None
+
+
+def _regarding(
+    values: Mapping[str, Any],
+    mapping: MappingFile,
+    people: People,
+    attendees: list[str],
+    columns: dict[str, Any],
+    notes: list[str],
+) -> None:
+    """The opportunity, else the first attendee with a record."""
+    row = next((row for row in mapping.rows if row.transform == "regarding"), None)
+    if row is None:
+        return
+    for target in _targets(values, row.field):
+        if record := people[target].record("opportunity"):
+            columns[row.column] = f"opportunity:{record.id}"
+            return
+        notes.append(f"opportunity {target.id} is not known in Dynamics.")
+    records = [party for party in attendees if not party.startswith("address:")]
+    if records or row.field in values:
+        columns[row.column] = records[0] if records else None
+
+
+def _user(values: Mapping[str, Any], row: Row, people: People, notes: list[str]) -> str | None:
+    """The systemuser of a row that names a user; a booker may be a prospect, and then there is none."""
+    for target in _targets(values, row.field):
+        if target.type == "prospect":
+            notes.append(f"{row.row}: a prospect booked; Dynamics knows no user for it.")
+            return None
+        if record := people[target].record("systemuser"):
+            return record.id
+        notes.append(f"{row.row}: user {target.id} is no user in Dynamics.")
+    return None
+
+
+def _state(values: Mapping[str, Any], policy: Policy) -> str | None:
+    """Held beats called off; `None` while no event has spoken of either."""
+    if not any(name in values for name in LIFECYCLE_FIELDS):
+        return None
+    if values.get("completed") and policy.on_complete == "complete":
+        return "completed"
+    off = any(values.get(name) for name in ("canceled", "declined", "destroyed"))
+    return "canceled" if off and policy.on_cancel == "cancel" else "open"
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` can be an e-mail address: enough to keep nonsense and header tricks out of Dynamics."""
+    return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None

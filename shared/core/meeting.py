@@ -1,0 +1,99 @@
+"""What is remembered of one meeting: the merge so far, and how far Dynamics has been told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.core.merge import Fields
+
+RECENT_EVENTS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One event in a meeting's time line. `outcome` is `writing` until the write was confirmed."""
+
+    correlation_id: str
+    event: str
+    received_at: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingState:
+    """One row of the table `meetings`.
+
+    fields          the merge of all events so far
+    appointment_id  the appointment's id in Dataverse, chosen by us
+    applied         column -> fingerprint of the value that Dynamics was last confirmed to have from us
+    doubt           the write-ahead note: columns that may hold anything between `applied` and what was last tried
+    crm_version     the appointment's etag that the next write is fenced by; None: not confirmed to exist
+    closed_as       (statecode, statuscode) to give back to a closed appointment that was opened for a change
+    parties         every activity party ever sent, so that those a person added in Dynamics can be told apart
+    parked          why nothing is sent although something waits; empty when nothing waits
+    gone            a person deleted the appointment and the mapping says to leave it so
+    moved_to        the meeting that this calendar event turned out to belong to; then nothing else counts
+    copies          calendar events whose rows point here
+    dead            dead letters exist for this meeting
+    recent          the last events, oldest first
+    """
+
+    fields: Fields
+    appointment_id: str
+    applied: Mapping[str, str] = field(default_factory=dict)
+    doubt: frozenset[str] = frozenset()
+    crm_version: str | None = None
+    closed_as: tuple[int, int] | None = None
+    parties: frozenset[str] = frozenset()
+    parked: str = ""
+    gone: bool = False
+    moved_to: str = ""
+    copies: frozenset[str] = frozenset()
+    dead: bool = False
+    recent: tuple[Recent, ...] = ()
+
+    @property
+    def attempted(self) -> bool:
+        """Whether the appointment exists or may exist: a create was at least begun."""
+        return self.crm_version is not None or bool(self.doubt)
+
+
+@dataclass(frozen=True, slots=True)
+class CrmRecord:
+    """A row in Dynamics: `table` is the logical name (contact, lead, systemuser, opportunity), `id` a lower-case GUID."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who an Outreach record is in Dynamics: its records, best known first, and an e-mail address for want of one."""
+
+    records: tuple[CrmRecord, ...] = ()
+    email: str | None = None
+    note: str = ""
+
+    def record(self, table: str) -> CrmRecord | None:
+        """The record in `table`, if there is one."""
+        return next((record for record in self.records if record.table == table), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What Dataverse says an appointment is now: its etag, the mapped columns it was asked for, its state."""
+
+    version: str
+    columns: Mapping[str, Any]
+    state: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A confirmed write: the new etag, and what the journal should say about it."""
+
+    version: str
+    notes: tuple[str, ...] = ()
+    request_id: str = ""

@@ -1,0 +1,167 @@
+"""From a delivery to a patch: which meeting it is about, and what it says of it, typed.
+
+Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the reason:
+answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from shared.core.delivery import Delivery, Reference
+from shared.core.errors import Unmappable
+from shared.core.identity import MeetingKey
+from shared.core.mapping import Kind, MappingFile, Row, Signal, Source
+from shared.core.merge import Stamp, Stamped, sortable
+
+# A stamp from the far future would win for ever, so none is believed beyond this.
+MAX_CLOCK_AHEAD = timedelta(days=1)
+
+_ABSENT: Final = object()
+_REFERENCE_KINDS = frozenset({"user", "prospect", "opportunity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What one event says of one meeting.
+
+    `copy_of` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has
+    one calendar event per synced calendar.
+    """
+
+    key: MeetingKey
+    copy_of: MeetingKey | None
+    fields: Mapping[str, Stamped]
+
+
+def per_calendar_name(field: str, calendar_event: str) -> str:
+    """The name under which a field that every calendar has for itself is merged: `owner@17`."""
+    return f"{field}@{calendar_event}"
+
+
+def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetime) -> Patch:
+    """The patch in `delivery`, whose resource must be one of `mapping.resources`. Raises `Unmappable`."""
+    own = MeetingKey(delivery.resource, delivery.record_id)
+    key = _meeting_named(delivery, mapping.resources[delivery.resource].key) or own
+    stamp = _stamp(delivery, received_at)
+    fields = {}
+    for item in mapping.inputs:
+        value = _value(item, delivery)
+        if value is _ABSENT:
+            continue
+        name = item.field
+        if item.per_calendar and mapping.resources[delivery.resource].key:
+            name = per_calendar_name(name, own.record_id)
+        fields[name] = Stamped(value, stamp)
+    return Patch(key, own if key != own else None, fields)
+
+
+def _meeting_named(delivery: Delivery, sources: tuple[Source, ...]) -> MeetingKey | None:
+    for source in sources:
+        if source.place == "relationships":
+            references = delivery.relationships.get(source.name, ())
+            if references:
+                return MeetingKey("meeting", references[0].id)
+        else:
+            found = delivery.attributes.get(source.name)
+            if isinstance(found, str | int) and not isinstance(found, bool) and str(found).strip():
+                return MeetingKey("meeting", str(found).strip())
+    return None
+
+
+def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
+    """When the event happened: `updatedAt` of the record, else when it was delivered, else when it was received."""
+    latest = received_at + MAX_CLOCK_AHEAD
+    delivered = min(delivery.delivered_at or received_at, latest)
+    updated_at = delivery.attributes.get("updatedAt")
+    changed = _datetime(updated_at, "updatedAt") if updated_at else delivered
+    return Stamp(sortable(min(changed, latest)), sortable(delivered))
+
+
+def _value(item: Row | Signal, delivery: Delivery) -> Any:
+    found = [value for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
+    if not found:
+        return _ABSENT
+    if item.kind in _REFERENCE_KINDS:
+        # A meeting may name one prospect and the list of all of them; every other relationship has one target.
+        chosen = found if item.kind == "prospect" else found[:1]
+        return _references(item, chosen)
+    return None if found[0] is None else _CHECKS[item.kind](found[0], item.field)
+
+
+def _read(source: Source, delivery: Delivery) -> Any:
+    if source.place == "action":
+        return True if delivery.action == source.name else _ABSENT
+    if source.place == "relationships":
+        return delivery.relationships.get(source.name, _ABSENT)
+    value = delivery.attributes.get(source.name, _ABSENT)
+    if value is _ABSENT:
+        return _ABSENT
+    if source.presence:
+        return value is not None and value != ""
+    if source.equals:
+        return isinstance(value, str) and value.lower() in source.equals
+    return value
+
+
+def _references(item: Row | Signal, found: list[Any]) -> list[dict[str, str]]:
+    """Plain JSON for the records found, each once, in order.
+
+    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means the kind of
+    the row: the owner of a meeting is a user.
+    """
+    seen: dict[tuple[str, str], None] = {}
+    for value in found:
+        if not isinstance(value, tuple):
+            raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
+        reference: Reference
+        for reference in value:
+            kind = reference.type if reference.type in _REFERENCE_KINDS else item.kind
+            seen[kind, reference.id] = None
+    return [{"type": kind, "id": record_id} for kind, record_id in seen]
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unmappable("wrong_type", f"{name}: text was expected.")
+    return str(value)
+
+
+def _flag(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if value in (0, 1):
+        return bool(value)
+    raise Unmappable("wrong_type", f"{name}: true or false was expected.")
+
+
+def _instant(value: object, name: str) -> str | None:
+    """A day as `2026-01-05`, or an instant in ISO form with the offset it came with."""
+    if value == "":
+        return None
+    if isinstance(value, str) and len(value) == len("2026-01-05"):
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            pass
+    return _datetime(value, name).isoformat()
+
+
+def _datetime(value: object, name: str) -> datetime:
+    try:
+        if not isinstance(value, str):
+            raise TypeError  # noqa: TRY301 - one message for both
+        moment = datetime.fromisoformat(value.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)  # the first and last day of the calendar overflow in some zones
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
+    return moment
+
+
+_CHECKS: Mapping[Kind, Callable[[object, str], Any]] = {"text": _text, "flag": _flag, "instant": _instant}

@@ -1,0 +1,46 @@
+"""Is everything reachable that the sync needs? Answered from memory for a few seconds, because anybody may ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from shared.core.errors import SyncError
+
+FRESH_SECONDS = 5.0
+PATIENCE_SECONDS = 8.0
+
+Check = Callable[[], Awaitable[None]]
+
+
+class Health:
+    """`checks` by name of the part; `clock` is a monotonic clock in seconds."""
+
+    def __init__(self, checks: Mapping[str, Check], *, clock: Callable[[], float]) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._last: tuple[float, dict[str, Any]] | None = None
+        self._lock = asyncio.Lock()
+
+    async def report(self) -> dict[str, Any]:
+        """`{"status": "ok" | "unhealthy", "parts": {name: {"status": …, "reason": …}}}`; reasons hold no secrets."""
+        async with self._lock:
+            if self._last is not None and self._clock() - self._last[0] < FRESH_SECONDS:
+                return self._last[1]
+            results = await asyncio.gather(*(self._one(check) for check in self._checks.values()))
+            parts = dict(zip(self._checks, results, strict=True))
+            well = all(part["status"] == "ok" for part in parts.values())
+            report = {"status": "ok" if well else "unhealthy", "parts": parts}
+            self._last = (self._clock(), report)
+            return report
+
+    async def _one(self, check: Check) -> dict[str, str]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await check()
+        except TimeoutError:
+            return {"status": "unreachable", "reason": "No answer in time."}
+        except SyncError as error:
+            return {"status": "unreachable", "reason": str(error) or type(error).__name__}
+        return {"status": "ok"}

@@ -1,0 +1,120 @@
+"""Taking in one delivery: verify, parse, filter, store durably, and only then say yes.
+
+Outreach counts every HTTP answer as delivered and waits 5 seconds, so whatever is refused here is lost until the sweep
+finds it. Hence the second way: when the queue is down or the message too large, the event goes to a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeVar
+
+from shared.adapters.spill import Spill
+from shared.adapters.storage import Queue
+from shared.core.delivery import Delivery, parse_delivery, parse_json
+from shared.core.envelope import Envelope, Trace, fits_queue
+from shared.core.errors import RemoteError, RowConflict, Transient
+from shared.core.merge import sortable
+from shared.core.signature import SIGNATURE_HEADER, verify
+
+# Two ways of storing, each with this long: the answer comes within 4 seconds, before Outreach gives up at 5.
+SECONDS_PER_WAY = 1.8
+EVENT_ID_HEADER = "outreach-webhook-event-id"
+T = TypeVar("T")
+_EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What to answer. `way` says where the event lies: `queue`, `spill`, or nowhere when it was ignored."""
+
+    status: Literal["accepted", "ignored"]
+    correlation_id: str
+    event: str
+    record: str
+    way: Literal["queue", "spill", "none"]
+
+
+class Ingest:
+    """`accepts` tells whether a resource is one of ours; `now` is the time of day, aware."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        spill: Spill,
+        secrets: tuple[str, ...],
+        accepts: Callable[[Delivery], bool],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._spill = spill
+        self._secrets = secrets
+        self._accepts = accepts
+        self._now = now
+
+    async def receive(self, body: bytes, *, headers: Mapping[str, str], trace: Trace) -> Receipt:
+        """Take in one request. `headers` with lower-case names.
+
+        Raises `BadDelivery` for what is no verified delivery, and `Transient` where neither way of storing worked.
+        """
+        verified = verify(body, headers.get(SIGNATURE_HEADER), secrets=self._secrets)
+        content = parse_json(verified.raw)
+        delivery = parse_delivery(content)
+        event = f"{delivery.resource}.{delivery.action}"
+        if not self._accepts(delivery):
+            return Receipt("ignored", trace.correlation_id, event, delivery.record_id, "none")
+        envelope = Envelope(
+            correlation_id=trace.correlation_id,
+            traceparent=trace.traceparent,
+            event_id=_event_id(headers.get(EVENT_ID_HEADER), verified.raw),
+            event_name=event,
+            received_at=sortable(self._now()),
+            body=content,
+        )
+        way = await self._store(envelope)
+        return Receipt("accepted", trace.correlation_id, event, delivery.record_id, way)
+
+    async def _store(self, envelope: Envelope) -> Literal["queue", "spill"]:
+        message = envelope.to_message()
+        fits = fits_queue(message)
+        if fits and await _in_time(self._queue.send(message)):
+            return "queue"
+        pointer = await _value_in_time(self._spill.keep(envelope))
+        if pointer is None:
+            raise Transient("Neither the queue nor the table took the event.", service="storage", status=503)
+        # The pointer only saves the wait for the sweep, which sends one for every row that has none. Where the queue
+        # has just failed there is no time to try it again.
+        if not fits and await _in_time(self._queue.send(pointer.to_message())):
+            await _in_time(self._spill.mark_pointed(pointer.spill_key, at=envelope.received_at))
+        return "spill"
+
+
+async def _in_time(call: Awaitable[None]) -> bool:
+    """Whether `call` succeeded within its time."""
+
+    async def done() -> Literal[True]:
+        await call
+        return True
+
+    return await _value_in_time(done()) is True
+
+
+async def _value_in_time(call: Awaitable[T]) -> T | None:
+    try:
+        async with asyncio.timeout(SECONDS_PER_WAY):
+            return await call
+    except (TimeoutError, RemoteError, RowConflict):
+        return None
+
+
+def _event_id(header: str | None, body: bytes) -> str:
+    """Outreach's id of the delivery, which is not signed and so only a label, or a digest of the body."""
+    if header and _EVENT_ID.fullmatch(header):
+        return header
+    return hashlib.sha256(body).hexdigest()[:32]

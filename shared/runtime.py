@@ -1,0 +1,254 @@
+"""The composition root: reads the settings and builds each part once per process, when it is first needed.
+
+Ingest needs only storage and the webhook secrets, so a mistake in any other setting never makes the app refuse events:
+they wait in the queue, and health and log say what is wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache, cached_property
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from shared.adapters import deadletters, journal, meetings, spill
+from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, s2s_token
+from shared.adapters.dataverse import AppointmentApi, Dataverse, Token
+from shared.adapters.directory import CrmDirectory
+from shared.adapters.http import Caller, http_client
+from shared.adapters.outreach import Outreach
+from shared.adapters.storage import Queue, Table, queue_service, table_service
+from shared.admin import Admin
+from shared.core.delivery import Delivery
+from shared.core.envelope import Trace
+from shared.core.errors import BadSettings, Transient
+from shared.health import Check, Health
+from shared.ingest import Ingest
+from shared.settings import IngestSettings, OutreachCredentials, Settings, read_ingest_settings, read_settings
+from shared.sweep import Sweep
+from shared.sync import Stores, Sync
+
+log = logging.getLogger("outreach_dynamics")
+
+# How long an event waits before it looks whether the settings are right now. New settings restart the app.
+SETTINGS_DELAY = 60.0
+
+
+class Runtime:
+    """Everything that one worker process holds on to. Parts are built on first use and must be used on one loop."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+
+    @cached_property
+    def ingest_settings(self) -> IngestSettings:
+        """Raises `BadSettings`."""
+        return read_ingest_settings(self._environment)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises `BadSettings`."""
+        return read_settings(self._environment)
+
+    async def carry_out(self, message: bytes) -> None:
+        """Carry out a queued event; with broken settings it waits in the queue until they are mended."""
+        try:
+            sync = self.sync
+        except BadSettings as error:
+            await self._wait_for_settings(message, error)
+            return
+        await sync.handle(message)
+
+    async def carry_out_poisoned(self, message: bytes) -> None:
+        """Make a dead letter of a message that the trigger gave up on."""
+        try:
+            sync = self.sync
+        except BadSettings as error:
+            await self._wait_for_settings(message, error)
+            return
+        await sync.poisoned(message)
+
+    async def _wait_for_settings(self, message: bytes, error: BadSettings) -> None:
+        log.error(json.dumps({"what": "settings", "problems": error.problems}))
+        await self.queue.send(base64.b64encode(message).decode(), delay=SETTINGS_DELAY)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        """Takes in deliveries."""
+        return Ingest(
+            queue=self.queue,
+            spill=self.spill,
+            secrets=self.ingest_settings.secrets,
+            accepts=self._accepts,
+            now=_now,
+        )
+
+    @cached_property
+    def sync(self) -> Sync:
+        """Carries out what is queued."""
+        return Sync(
+            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.spill),
+            appointments=AppointmentApi(self.dataverse),
+            directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic),
+            mapping=self.settings.mapping,
+            policy=self.settings.policy,
+            org=self.settings.org,
+            now=_now,
+        )
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """Sends on what no event will."""
+        return Sweep(queue=self.queue, spill=self.spill, meetings=self.meetings, now=_now)
+
+    @cached_property
+    def admin(self) -> Admin:
+        """Answers an admin."""
+        url = self.settings.dataverse_url
+        return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url)
+
+    @cached_property
+    def health(self) -> Health:
+        """Says what is reachable."""
+        checks: dict[str, Check] = {"settings": self._check_settings, "queue": self._check_queue}
+        checks |= {"tables": self._check_tables, "dataverse": self._check_dataverse, "outreach": self._check_outreach}
+        return Health(checks, clock=time.monotonic)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue between ingest and sync."""
+        return Queue(self._queue_service, self.ingest_settings.queue_name)
+
+    @cached_property
+    def spill(self) -> spill.Spill:
+        """The second place for an accepted event."""
+        return spill.Spill(self._table(spill.TABLE))
+
+    @cached_property
+    def meetings(self) -> meetings.MeetingTable:
+        """One row per meeting."""
+        return meetings.MeetingTable(self._table(meetings.TABLE), rules=rules_fingerprint(self.settings))
+
+    @cached_property
+    def journal(self) -> journal.Journal:
+        """What became of each event."""
+        return journal.Journal(self._table(journal.TABLE))
+
+    @cached_property
+    def dead_letters(self) -> deadletters.DeadLetters:
+        """Events that need a person."""
+        return deadletters.DeadLetters(self._table(deadletters.TABLE))
+
+    @cached_property
+    def dataverse(self) -> Dataverse:
+        """The Dynamics organisation."""
+        caller = Caller("dataverse", http_client(self.settings.dataverse_url))
+        return Dataverse(caller, token=self._dataverse_token())
+
+    @cached_property
+    def outreach(self) -> Outreach:
+        """The Outreach organisation."""
+        return Outreach(self._outreach_caller, token=self._outreach_token(self.settings.outreach))
+
+    @cached_property
+    def _outreach_caller(self) -> Caller:
+        return Caller("outreach", http_client(self.settings.outreach_url))
+
+    @cached_property
+    def _credential(self) -> AsyncTokenCredential:
+        return azure_credential(self.ingest_settings.storage.client_id, self._environment)
+
+    @cached_property
+    def _queue_service(self) -> QueueServiceClient:
+        storage = self.ingest_settings.storage
+        return queue_service(storage, None if storage.connection_string else self._credential)
+
+    @cached_property
+    def _table_service(self) -> TableServiceClient:
+        storage = self.ingest_settings.storage
+        return table_service(storage, None if storage.connection_string else self._credential)
+
+    def _table(self, name: str) -> Table:
+        return Table(self._table_service, name)
+
+    def _dataverse_token(self) -> Token:
+        if not self.settings.dataverse_needs_token:
+            return _no_token
+        credential = azure_credential(self.settings.client_id, self._environment)
+        return CachedToken(dataverse_token(credential, self.settings.dataverse_url))
+
+    def _outreach_token(self, credentials: OutreachCredentials) -> Token:
+        match credentials.kind:
+            case "s2s":
+                return CachedToken(s2s_token(self._outreach_caller, credentials))
+            case "token":
+                return _static(credentials.token)
+            case _:
+                return _no_token
+
+    def _accepts(self, delivery: Delivery) -> bool:
+        """Whether the mapping knows the resource; with broken settings everything is kept until they are mended."""
+        try:
+            return delivery.resource in self.settings.mapping.resources
+        except BadSettings:
+            return True
+
+    async def _check_settings(self) -> None:
+        try:
+            _ = self.settings
+        except BadSettings as error:
+            raise Transient(" ".join(error.problems), service="settings") from error
+
+    async def _check_queue(self) -> None:
+        await self.queue.depth()
+
+    async def _check_tables(self) -> None:
+        await self._table(meetings.TABLE).reachable()
+
+    async def _check_dataverse(self) -> None:
+        await self.dataverse.who_am_i()
+
+    async def _check_outreach(self) -> None:
+        await self.outreach.request("GET", "/api/v2/users", params={"page[size]": "1"})
+
+
+@cache
+def runtime() -> Runtime:
+    """The one runtime of this process, made from its environment."""
+    return Runtime(os.environ)
+
+
+def new_trace() -> Trace:
+    """A trace of our own, where the host gave none."""
+    return Trace.of(trace_id=secrets.token_hex(16), span_id=secrets.token_hex(8))
+
+
+def rules_fingerprint(settings: Settings) -> str:
+    """A short text that changes when settings or mapping do, so that parked meetings are looked at again."""
+    text = f"{settings.policy!r}\n{settings.mapping!r}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _no_token() -> None:
+    return None
+
+
+def _static(token: str) -> Token:
+    async def give() -> str:
+        return token
+
+    return give

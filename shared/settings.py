@@ -1,0 +1,324 @@
+"""The settings: one table of all of them, and the environment read into types with every problem listed at once.
+
+`SETTINGS` is what the README table, `local.settings.json.example` and the Bicep files are tested against.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from shared.core.appointment import Policy
+from shared.core.errors import BadMapping, BadSettings
+from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
+
+DEFAULT_QUEUE = "outreach-events"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name in the environment, its default (None: none), what it means, and whether it is secret."""
+
+    name: str
+    default: str | None
+    meaning: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "AzureWebJobsStorage", None, "Storage account: a connection string, or its identity form (`__accountName`, …)"
+    ),
+    Setting("SYNC_QUEUE_NAME", DEFAULT_QUEUE, "Queue between ingest and sync"),
+    Setting("OUTREACH_WEBHOOK_SECRET", None, "Secret of the Outreach webhook", secret=True),
+    Setting("OUTREACH_WEBHOOK_SECRET_PREVIOUS", "", "The secret before, accepted too while you rotate", secret=True),
+    Setting("OUTREACH_API_URL", "https://api.outreach.io", "Outreach API"),
+    Setting("OUTREACH_ORG_ID", "", "Tells several Outreach organisations apart that write into one Dynamics"),
+    Setting("OUTREACH_S2S_GUID", "", "S2S credentials: GUID of the app"),
+    Setting("OUTREACH_S2S_INSTALL_ID", "", "S2S credentials: id of the installation"),
+    Setting("OUTREACH_S2S_PRIVATE_KEY", "", "S2S credentials: RSA private key, PEM", secret=True),
+    Setting("OUTREACH_CLIENT_ID", "", "OAuth credentials: client id"),
+    Setting("OUTREACH_CLIENT_SECRET", "", "OAuth credentials: client secret", secret=True),
+    Setting("OUTREACH_REFRESH_TOKEN", "", "OAuth credentials: the first refresh token", secret=True),
+    Setting("OUTREACH_REDIRECT_URI", "", "OAuth credentials: redirect URI of the app"),
+    Setting("OUTREACH_API_TOKEN", "", "Development only: an access token", secret=True),
+    Setting("DATAVERSE_URL", None, "Dynamics organisation, for example https://contoso.crm.dynamics.com"),
+    Setting("AZURE_CLIENT_ID", "", "Client id of the user-assigned identity"),
+    Setting("SYNC_PUSHING", "true", "Plugin setting Pushing: send anything at all"),
+    Setting("SYNC_OUTBOUND_CREATE", "true", "Plugin setting Outbound Create: make new appointments"),
+    Setting("SYNC_OUTBOUND_UPDATE", "true", "Plugin setting Outbound Update: change existing appointments"),
+    Setting(
+        "SYNC_ON_CANCEL", "ignore", "Declined, cancelled or deleted meetings: `ignore`, or `cancel` the appointment"
+    ),
+    Setting("SYNC_ON_COMPLETE", "complete", "Held meetings: `complete` the appointment, or `ignore`"),
+    Setting("SYNC_ALL_DAY_TIME_ZONE", "UTC", "IANA zone in which all-day meetings begin at midnight"),
+    Setting("MAPPING_FILE", "", "Your own mapping file; empty for the built-in mapping"),
+)
+
+_DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
+_QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
+_DATAVERSE_HOST = re.compile(
+    r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
+)
+_YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where Azure Storage is: a connection string, or account URLs for an identity."""
+
+    connection_string: str = ""
+    queue_url: str = ""
+    table_url: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """All that taking in an event needs. It is separate so that a mistake elsewhere never loses an event."""
+
+    storage: StorageSettings
+    queue_name: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachCredentials:
+    """How we prove who we are to Outreach. `kind` names the members that count."""
+
+    kind: Literal["s2s", "oauth", "token", "none"]
+    guid: str = ""
+    install_id: str = ""
+    private_key: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    refresh_token: str = ""
+    redirect_uri: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything, checked."""
+
+    ingest: IngestSettings
+    outreach_url: str
+    outreach: OutreachCredentials
+    org: str
+    dataverse_url: str
+    dataverse_needs_token: bool
+    client_id: str
+    policy: Policy
+    mapping: MappingFile
+
+
+class _Reader:
+    """Reads one environment and collects what is wrong with it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        """The value, or the default; a setting without a default must be there."""
+        value = self._environment.get(name, "").strip()
+        if value:
+            return value
+        default = _DEFAULTS[name]
+        if default is None:
+            self.problems.append(f"{name} is missing. Set it: {_meaning(name)}.")
+            return ""
+        return default
+
+    def boolean(self, name: str) -> bool:
+        """True or false in the usual spellings."""
+        value = self.text(name).lower()
+        if value not in _YES | _NO:
+            self.problems.append(f"{name} is neither true nor false.")
+        return value in _YES
+
+    def choice(self, name: str, *choices: str) -> str:
+        """One of `choices`."""
+        value = self.text(name).lower()
+        if value not in choices:
+            self.problems.append(f"{name} must be one of: {', '.join(choices)}.")
+        return value
+
+    def url(self, name: str) -> str:
+        """An https URL without path; plain http only to a loopback address."""
+        value = self.text(name).rstrip("/")
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            _ = parts.port
+        except ValueError:
+            self.problems.append(f"{name} is not a URL.")
+            return ""
+        if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username or parts.password:
+            self.problems.append(f"{name} must be like https://host, without path or user.")
+        elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
+        return value
+
+    def storage(self) -> StorageSettings:
+        """AzureWebJobsStorage in either of its forms."""
+        name = "AzureWebJobsStorage"
+        client_id = self._environment.get(f"{name}__clientId", "") or self._environment.get("AZURE_CLIENT_ID", "")
+        connection_string = self._environment.get(name, "").strip()
+        if connection_string:
+            return StorageSettings(connection_string=_expanded(connection_string))
+        account = self._environment.get(f"{name}__accountName", "").strip()
+        queue_url = self._environment.get(f"{name}__queueServiceUri", "").strip()
+        table_url = self._environment.get(f"{name}__tableServiceUri", "").strip()
+        if account:
+            queue_url = queue_url or f"https://{account}.queue.core.windows.net"
+            table_url = table_url or f"https://{account}.table.core.windows.net"
+        if not (queue_url and table_url):
+            self.problems.append(
+                f"{name} is missing. Set a connection string, or {name}__accountName, "
+                f"or both {name}__queueServiceUri and {name}__tableServiceUri."
+            )
+        return StorageSettings("", queue_url.rstrip("/"), table_url.rstrip("/"), client_id)
+
+    def credentials(self, *, needed: bool) -> OutreachCredentials:
+        """Exactly one complete set of Outreach credentials."""
+        sets: dict[Literal["s2s", "oauth", "token"], tuple[str, ...]] = {
+            "s2s": ("OUTREACH_S2S_GUID", "OUTREACH_S2S_INSTALL_ID", "OUTREACH_S2S_PRIVATE_KEY"),
+            "oauth": ("OUTREACH_CLIENT_ID", "OUTREACH_CLIENT_SECRET", "OUTREACH_REFRESH_TOKEN"),
+            "token": ("OUTREACH_API_TOKEN",),
+        }
+        for kind, names in sets.items():
+            values = {name: self.text(name) for name in names}
+            absent = [name for name, value in values.items() if not value]
+            if len(absent) == len(names):
+                continue
+            if absent:
+                self.problems.append(f"{', '.join(absent)} missing: {', '.join(names)} belong together.")
+                return OutreachCredentials("none")
+            first, *rest = values.values()
+            if kind == "s2s":
+                return OutreachCredentials(
+                    kind, guid=first, install_id=rest[0], private_key=rest[1].replace("\\n", "\n")
+                )
+            if kind == "oauth":
+                redirect = self.text("OUTREACH_REDIRECT_URI")
+                return OutreachCredentials(
+                    kind, client_id=first, client_secret=rest[0], refresh_token=rest[1], redirect_uri=redirect
+                )
+            return OutreachCredentials(kind, token=first)
+        if needed:
+            self.problems.append(
+                "No Outreach credentials. Set OUTREACH_S2S_GUID, OUTREACH_S2S_INSTALL_ID and OUTREACH_S2S_PRIVATE_KEY."
+            )
+        return OutreachCredentials("none")
+
+
+def read_ingest_settings(environment: Mapping[str, str]) -> IngestSettings:
+    """The part that `POST /api/outreach/events` needs. Raises `BadSettings` with every problem."""
+    reader = _Reader(environment)
+    settings = _ingest(reader)
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return settings
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it."""
+    reader = _Reader(environment)
+    ingest = _ingest(reader)
+    outreach_url = reader.url("OUTREACH_API_URL")
+    dataverse_url = reader.url("DATAVERSE_URL")
+    loopback = is_loopback(_host(dataverse_url))
+    if dataverse_url and not loopback and not _DATAVERSE_HOST.fullmatch(_host(dataverse_url)):
+        # A token for this host would be asked for and sent there.
+        reader.problems.append("DATAVERSE_URL is not a Dynamics 365 host (such as https://NAME.crm.dynamics.com).")
+    policy = Policy(
+        pushing=reader.boolean("SYNC_PUSHING"),
+        create=reader.boolean("SYNC_OUTBOUND_CREATE"),
+        update=reader.boolean("SYNC_OUTBOUND_UPDATE"),
+        on_cancel="cancel" if reader.choice("SYNC_ON_CANCEL", "ignore", "cancel") == "cancel" else "ignore",
+        on_complete="ignore" if reader.choice("SYNC_ON_COMPLETE", "complete", "ignore") == "ignore" else "complete",
+        zone=_zone(reader),
+    )
+    credentials = reader.credentials(needed=not is_loopback(_host(outreach_url)))
+    mapping: MappingFile | None = None
+    try:
+        mapping = load_mapping(Path(reader.text("MAPPING_FILE") or DEFAULT_MAPPING_FILE))
+    except BadMapping as error:
+        reader.problems.extend(error.problems)
+    if reader.problems or mapping is None:
+        raise BadSettings(reader.problems)
+    return Settings(
+        ingest=ingest,
+        outreach_url=outreach_url,
+        outreach=credentials,
+        org=reader.text("OUTREACH_ORG_ID"),
+        dataverse_url=dataverse_url,
+        dataverse_needs_token=not loopback,
+        client_id=reader.text("AZURE_CLIENT_ID"),
+        policy=policy,
+        mapping=mapping,
+    )
+
+
+def queue_name(environment: Mapping[str, str]) -> str:
+    """The queue's name for the trigger, which needs it before anything is checked."""
+    return environment.get("SYNC_QUEUE_NAME", "").strip() or DEFAULT_QUEUE
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _ingest(reader: _Reader) -> IngestSettings:
+    storage = reader.storage()
+    queue = reader.text("SYNC_QUEUE_NAME")
+    if not _QUEUE_NAME.fullmatch(queue):
+        reader.problems.append("SYNC_QUEUE_NAME must be 3 to 56 lower-case letters, digits and single hyphens.")
+    secrets = []
+    for name in ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"):
+        secret = reader.text(name)
+        if secret:
+            secrets.append(secret)
+    return IngestSettings(storage, queue, tuple(secrets))
+
+
+def _zone(reader: _Reader) -> ZoneInfo:
+    try:
+        return ZoneInfo(reader.text("SYNC_ALL_DAY_TIME_ZONE"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        reader.problems.append("SYNC_ALL_DAY_TIME_ZONE is not an IANA time zone (such as Europe/Berlin).")
+        return ZoneInfo("UTC")
+
+
+def _expanded(connection_string: str) -> str:
+    """The short form that Functions tools use for Azurite, written out: the SDK for Python does not know it."""
+    if connection_string.rstrip(";").lower() != "usedevelopmentstorage=true":
+        return connection_string
+    name = "devstoreaccount1"
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    ends = ";".join(
+        f"{kind}Endpoint=http://127.0.0.1:{port}/{name}" for kind, port in (("Queue", 10001), ("Table", 10002))
+    )
+    return f"DefaultEndpointsProtocol=http;AccountName={name};AccountKey={key};{ends};"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _meaning(name: str) -> str:
+    return next(setting.meaning for setting in SETTINGS if setting.name == name)
