@@ -24,8 +24,8 @@ param settings plainSettings
 @description('How the app proves to Outreach who it is: S2S (best), OAuth, or an access token (development).')
 param credentials credentialKind = 's2s'
 
-@description('While the webhook secret is rotated: accept the previous one too. It must be in the vault first.')
-param acceptPreviousWebhookSecret bool = false
+@description('While the webhook secret is rotated: the version in the vault that is accepted too; empty for none.')
+param previousWebhookSecretVersion string = ''
 
 // ---- How big it is --------------------------------------------------------------------------------------------------
 
@@ -85,11 +85,16 @@ var token = uniqueString(resourceGroup().id, environmentName)
 var allTags = union(tags, { 'azd-env-name': environmentName })
 var vaultName = 'kv-${token}'
 
-var secretSettings = [
-  'OUTREACH_WEBHOOK_SECRET'
-  ...(acceptPreviousWebhookSecret ? ['OUTREACH_WEBHOOK_SECRET_PREVIOUS'] : [])
-  ...credentialSettings[credentials]
-]
+var secretSettings = ['OUTREACH_WEBHOOK_SECRET', ...credentialSettings[credentials]]
+var previousWebhookSecret = empty(previousWebhookSecretVersion)
+  ? {}
+  : {
+      OUTREACH_WEBHOOK_SECRET_PREVIOUS: vaultReference(
+        vaultName,
+        'OUTREACH_WEBHOOK_SECRET',
+        previousWebhookSecretVersion
+      )
+    }
 
 // With zone redundancy a group that has warm instances at all must have two.
 var alwaysReady = map(
@@ -172,7 +177,8 @@ module app 'modules/app.bicep' = {
     settings: {
       ...plainDefaults
       ...settings
-      ...toObject(secretSettings, setting => setting, setting => vaultReference(vaultName, setting))
+      ...toObject(secretSettings, setting => setting, setting => vaultReference(vaultName, setting, ''))
+      ...previousWebhookSecret
     }
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB

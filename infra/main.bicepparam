@@ -21,7 +21,7 @@ param settings = {
   MAPPING_FILE: readEnvironmentVariable('MAPPING_FILE', plainDefaults.MAPPING_FILE)
 }
 param credentials = readEnvironmentVariable('OUTREACH_CREDENTIALS', 's2s')
-param acceptPreviousWebhookSecret = bool(readEnvironmentVariable('ACCEPT_PREVIOUS_WEBHOOK_SECRET', 'false'))
+param previousWebhookSecretVersion = readEnvironmentVariable('PREVIOUS_WEBHOOK_SECRET_VERSION', '')
 
 param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '4'))
 param alwaysReadyHttp = int(readEnvironmentVariable('ALWAYS_READY_HTTP', '1'))

@@ -1,4 +1,4 @@
-"""What an admin asks: what became of this event, how does this meeting stand, what needs a person; and send it again."""
+"""What an admin asks: what became of this event, how does this meeting stand, what needs a person."""
 
 from __future__ import annotations
 

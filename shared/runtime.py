@@ -225,7 +225,14 @@ class Runtime:
 @cache
 def runtime() -> Runtime:
     """The one runtime of this process, made from its environment."""
+    _quiet_libraries()
     return Runtime(os.environ)
+
+
+def _quiet_libraries() -> None:
+    """At INFO the Azure SDKs write every header, and httpx whole URLs: with an e-mail address in a `$filter`."""
+    for name in ("azure", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def new_trace() -> Trace:

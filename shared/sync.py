@@ -1,8 +1,8 @@
 """Carrying out one queued event: merge, write, journal; put back what may pass, dead-letter what will not.
 
-Whatever happens, the event ends in exactly one of four places before its message is deleted: done in Dynamics, parked in
-its meeting's row, in the queue again, or among the dead letters. Where even that fails an error escapes, and the queue
-itself brings the message back.
+Whatever happens, the event ends in exactly one of four places before its message is deleted: done in Dynamics, parked
+in its meeting's row, in the queue again, or among the dead letters. Where even that fails an error escapes, and the
+queue itself brings the message back.
 """
 
 from __future__ import annotations

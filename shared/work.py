@@ -1,7 +1,7 @@
 """The piece of work under way: which event it is for, and what it has cost so far.
 
-One per invocation, found through a context variable, so that a client deep down can send the trace on and count its calls
-without every function in between passing it along.
+One per invocation, found through a context variable, so that a client deep down can send the trace on and count its
+calls without every function in between passing it along.
 """
 
 from __future__ import annotations

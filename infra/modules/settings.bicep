@@ -49,6 +49,6 @@ var credentialSettings = {
 }
 
 @export()
-@description('What an app setting holds so that the platform reads it from the vault. The names there know no underscores.')
-func vaultReference(vaultName string, setting string) string =>
-  '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${toLower(replace(setting, '_', '-'))})'
+@description('What an app setting holds so that the platform reads it from the vault. The names there know no underscores; an empty version is the newest.')
+func vaultReference(vaultName string, setting string, version string) string =>
+  '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${toLower(replace(setting, '_', '-'))}${empty(version) ? '' : ';SecretVersion=${version}'})'

@@ -373,7 +373,7 @@ SYSTEM_USER: Final = Table(
         *_strings(personalemailaddress=100, title=128, windowsliveid=1024),
         *_read_only("String", "fullname"),
         *_of("Uniqueidentifier", "applicationid"),
-        Column("azureactivedirectoryobjectid", "Uniqueidentifier", update=False),
+        *_read_only("Uniqueidentifier", "azureactivedirectoryobjectid"),
         Column("accessmode", "Picklist", options=(0, 1, 2, 3, 4, 5)),
         *_read_only("Boolean", "isdisabled"),
         *_of("Lookup", "businessunitid"),

@@ -1,10 +1,11 @@
 """How long a queue trigger waits before it looks again: the extension's randomized exponential back-off.
 
-100 ms after a poll that followed messages, then 100 ms more, doubling with ± 20 %, up to host.json's maxPollingInterval.
+100 ms after a poll that followed messages, then 100 ms more, doubling with ± 20 %, up to maxPollingInterval.
 """
 
 from __future__ import annotations
 
+import math
 import random
 
 MINIMUM = 0.1
@@ -37,4 +38,4 @@ class PollingDelay:
         if self._exponent == 0:
             return MINIMUM
         factor = self._chance.uniform(1 - RANDOMNESS, 1 + RANDOMNESS)
-        return MINIMUM + factor * 2 ** (self._exponent - 1) * MINIMUM
+        return MINIMUM + factor * math.ldexp(MINIMUM, self._exponent - 1)

@@ -50,7 +50,9 @@ def check_app(app: func.FunctionRegister) -> list[str]:
         name = function.get_function_name()
         problems += (f"{name}: {problem}" for problem in _check_function(function, bindings))
     problems += _duplicate_names([str(function.get_function_name()) for function, _ in functions])
-    problems += _route_conflicts([(str(function.get_function_name()), bindings[-1]) for function, bindings in functions])
+    problems += _route_conflicts(
+        [(str(function.get_function_name()), bindings[-1]) for function, bindings in functions]
+    )
     return problems
 
 
@@ -64,9 +66,13 @@ def check_module_names(root: Path) -> list[str]:
         if not is_module or not name.isidentifier():
             continue
         if name in sys.stdlib_module_names or name in _WORKER_MODULES:
-            problems.append(f"{path.name}: the app comes first in Azure, so it hides {name!r} from the worker; rename it.")
+            problems.append(
+                f"{path.name}: the app comes first in Azure, so it hides {name!r} from the worker; rename it."
+            )
         elif name in installed:
-            problems.append(f"{path.name}: the package {installed[name][0]} is also called {name!r}; rename the module.")
+            problems.append(
+                f"{path.name}: the package {installed[name][0]} is also called {name!r}; rename the module."
+            )
     return problems
 
 
@@ -177,7 +183,9 @@ def _accepts(binding: Binding, annotation: object) -> bool:
     converter = func.get_binding_registry().get(binding.type)
     if converter is None:
         return annotation in (str, bytes)
-    check = converter.check_output_type_annotation if binding.direction == "OUT" else converter.check_input_type_annotation
+    check = (
+        converter.check_output_type_annotation if binding.direction == "OUT" else converter.check_input_type_annotation
+    )
     try:
         return bool(check(annotation))
     except TypeError:
@@ -185,7 +193,7 @@ def _accepts(binding: Binding, annotation: object) -> bool:
 
 
 def _check_values(binding: Binding) -> Iterator[str]:
-    """Look at the names in a binding that the host itself checks; those with `%SETTING%` are only known at the start."""
+    """Look at the names in a binding that the host itself checks; `%SETTING%` is only known at the start."""
     if binding.type == "httpTrigger":
         route = str(binding.values.get("route", ""))
         if _plain(route).startswith(_RESERVED_ROUTES):

@@ -48,7 +48,7 @@ class Invoker:
 
     async def run(
         self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], *, trace: TraceContext | None = None
-    ) -> Any:  # noqa: ANN401 - whatever the function returns
+    ) -> Any:
         """Invoke `function`; `arguments` makes its input. Raises `InvocationFailed`, already logged."""
         counts = self.counts.setdefault(function.name, Counts())
         context = Context(function.name, function.folder, trace or start_trace(), self._thread_local)
@@ -81,7 +81,7 @@ class Invoker:
 
     async def _limited(
         self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], context: Context
-    ) -> Any:  # noqa: ANN401 - whatever the function returns
+    ) -> Any:
         started = time.monotonic()
         task = asyncio.create_task(self._call(function, arguments, context))
         try:
@@ -97,9 +97,7 @@ class Invoker:
             await _end(task)
         raise InvocationTimedOut(f"Timeout value of {self._timeout} s was exceeded by function {function.name}.")
 
-    async def _call(
-        self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], context: Context
-    ) -> Any:  # noqa: ANN401 - whatever the function returns
+    async def _call(self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], context: Context) -> Any:
         current_invocation.set(context)
         values = dict(arguments())
         if function.wants_context:
@@ -112,7 +110,7 @@ class Invoker:
             self._pool, run, self._call_in_thread, function, values, context
         )
 
-    def _call_in_thread(self, function: AppFunction, values: Mapping[str, Any], context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
+    def _call_in_thread(self, function: AppFunction, values: Mapping[str, Any], context: Context) -> Any:
         self._thread_local.invocation_id = context.invocation_id
         self._in_threads.add(context.invocation_id)
         try:

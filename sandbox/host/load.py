@@ -1,4 +1,4 @@
-"""From `module:attribute` to functions that this host can run: import, check, resolve `%SETTING%`, pick the triggers."""
+"""From `module:attribute` to functions that can run: import, check, resolve `%SETTING%`, read the triggers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def import_app(spec: str, root: Path) -> func.FunctionRegister:
         raise HostError([f"importing {module_name} failed: {type(error).__name__}: {error}"]) from error
     apps = {name: value for name, value in vars(module).items() if isinstance(value, func.FunctionRegister)}
     if len({id(app) for app in apps.values()}) > 1:
-        raise HostError([f"{module_name} holds several function apps ({', '.join(apps)}); the worker wants exactly one."])
+        raise HostError(
+            [f"{module_name} holds several function apps ({', '.join(apps)}); the worker wants exactly one."]
+        )
     if (attribute or next(iter(apps), "app")) not in apps:
         raise HostError([f"{module_name} has no FunctionApp {attribute or 'at its top level'!r}; define `app` there."])
     return apps[attribute or next(iter(apps))]

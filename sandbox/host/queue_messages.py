@@ -23,6 +23,18 @@ from azure.storage.queue import QueueMessage
 _WHITESPACE = re.compile(r"[ \t\r\n]")
 # Json.NET reads such strings as dates, and then writes them without a zone.
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,7})?(?:Z|[+-]\d{2}:\d{2})?")
+_METADATA_NAMES = {
+    name.lower(): name
+    for name in (
+        "QueueTrigger",
+        "DequeueCount",
+        "Id",
+        "PopReceipt",
+        "ExpirationTime",
+        "InsertionTime",
+        "NextVisibleTime",
+    )
+}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -78,18 +90,13 @@ def _overwrites(text: str) -> dict[str, Datum]:
         return {}
     try:
         content = json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    names = {name.lower(): name for name in ("QueueTrigger", "DequeueCount", "Id", "PopReceipt")}
-    names |= {name.lower(): name for name in ("ExpirationTime", "InsertionTime", "NextVisibleTime")}
-    lowered = [name.lower() for name in content]
-    if len(set(lowered)) != len(lowered):
-        content = {name: content[name] for name in content}
-    found = {names.get(name.lower(), name): _property(value) for name, value in content.items()}
+    found = {_METADATA_NAMES.get(name.lower(), name): _property(value) for name, value in content.items()}
     return {name: datum for name, datum in found.items() if datum is not None}
 
 
-def _property(value: Any) -> Datum | None:  # noqa: ANN401 - any JSON value
+def _property(value: Any) -> Datum | None:
     if value is None or isinstance(value, list):
         return None
     if isinstance(value, dict):

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-_TOKEN = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>[^{}:=?*]+)(?P<constraints>(?::[^{}=?]+)?)(?P<default>(?:=[^{}?]*)?)(?P<optional>\??)\}")
+_TOKEN = re.compile(
+    r"\{(?P<rest>\*{0,2})(?P<name>[^{}:=?*]+)(?P<constraints>(?::[^{}=?]+)?)(?P<default>(?:=[^{}?]*)?)(?P<optional>\??)\}"
+)
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _ARGUMENTS: Final[dict[str, Callable[[str, list[int]], bool]]] = {

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from croniter import croniter
+from croniter import croniter  # type: ignore[import-untyped]  # it has no annotations
 
 _TIME_SPAN = re.compile(r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}")
 _FIELDS_WITHOUT_SECONDS = 5

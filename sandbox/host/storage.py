@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
-from azure.storage.queue.aio import ExponentialRetry, QueueServiceClient
+from azure.storage.queue.aio import QueueServiceClient
 
 # The account of every local storage emulator, published in its documentation; it protects nothing.
 _EMULATOR: Final = (
@@ -53,9 +53,10 @@ def _is_emulator(connection_string: str) -> bool:
 @asynccontextmanager
 async def open_queue_service(connection: QueueConnection) -> AsyncIterator[QueueServiceClient]:
     """Open a client and close it, and its credential, at the end."""
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
+    # The SDK's own pauses begin at 18 s; the extension's are about these.
+    retry: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "retry_total": 3}
     if connection.connection_string:
-        client = QueueServiceClient.from_connection_string(connection.connection_string, retry_policy=retry)
+        client = QueueServiceClient.from_connection_string(connection.connection_string, **retry)
         async with client:
             yield client
         return
@@ -64,5 +65,8 @@ async def open_queue_service(connection: QueueConnection) -> AsyncIterator[Queue
         if connection.managed_identity
         else DefaultAzureCredential()
     )
-    async with credential, QueueServiceClient(connection.service_uri, credential=credential, retry_policy=retry) as client:
+    async with (
+        credential,
+        QueueServiceClient(connection.service_uri, credential=credential, **retry) as client,
+    ):
         yield client

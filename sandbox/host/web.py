@@ -41,7 +41,7 @@ class HttpFront:
         self._invoker = invoker
         self._keys = keys
         self._body_limit = body_limit
-        self._outstanding = 0
+        self._requests: set[asyncio.Task[object]] = set()
         self._most_outstanding = settings.max_outstanding_requests
         concurrent = settings.max_concurrent_requests
         self._slots = asyncio.Semaphore(concurrent) if concurrent > 0 else None
@@ -55,16 +55,23 @@ class HttpFront:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; what goes wrong inside shows as a status with an empty body."""
-        if 0 <= self._most_outstanding <= self._outstanding:
+        if 0 <= self._most_outstanding <= len(self._requests):
             return web.Response(status=429)
-        self._outstanding += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._requests.add(task)
         try:
             if self._slots is None:
                 return await self._answer(request)
             async with self._slots:
                 return await self._answer(request)
         finally:
-            self._outstanding -= 1
+            self._requests.discard(task)
+
+    def cancel(self) -> None:
+        """Give up on what is still being answered: its connections close without an answer."""
+        for task in self._requests:
+            task.cancel()
 
     async def _answer(self, request: web.Request) -> web.Response:
         found = self._find(request)

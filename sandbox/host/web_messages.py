@@ -102,7 +102,7 @@ def _text(status: int, text: str) -> web.Response:
     return web.Response(status=status, body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
-def _json(status: int, content: Any) -> web.Response:  # noqa: ANN401 - any JSON value
+def _json(status: int, content: Any) -> web.Response:
     if content is None:
         return web.Response(status=204)
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

@@ -138,7 +138,9 @@ def _switches(store: Store, given: dict[str, Any]) -> dict[str, Any]:
         allowed = get_args(hints[name]) if name != "missing_scopes" else ()
         if allowed and value not in allowed:
             raise ValueError(f"{name} takes one of {allowed}, not {value!r}")
-    changes = {name: frozenset(value) if name == "missing_scopes" else value for name, value in given.items()}
+    changes: dict[str, Any] = {
+        name: frozenset(value) if name == "missing_scopes" else value for name, value in given.items()
+    }
     store.switches = replace(store.switches, **changes)
     return {**asdict(store.switches), "missing_scopes": sorted(store.switches.missing_scopes)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -46,7 +46,7 @@ class Fault:
         """The answer that it stands for; `None` where the connection breaks."""
         seconds = f"{self.retry_after:g}"
         until = datetime.now(UTC) + timedelta(seconds=self.retry_after)
-        answers = {
+        answers: dict[str, Callable[[], Refusal]] = {
             "429": lambda: rate_limited(seconds),
             "503": lambda: maintenance(until.isoformat(timespec="seconds").replace("+00:00", "Z")),
             "503_seconds": lambda: maintenance(seconds),

@@ -156,10 +156,10 @@ def _between(attribute: str, kind: Kind, low: str, high: str) -> Test:
 def _values(record: Record, attribute: str, kind: Kind) -> list[Any]:
     value = record.value(attribute)
     values = value if isinstance(value, list) else [value]
-    return [_parse(item, kind) if kind == "instant" else item for item in values if item is not None]
+    return [_parse(str(item), kind) if kind == "instant" else item for item in values if item is not None]
 
 
-def _parse(text: str, kind: Kind) -> Any:  # noqa: ANN401 - a value of the attribute's own type
+def _parse(text: str, kind: Kind) -> Any:
     try:
         if kind == "integer":
             return int(text)
@@ -185,10 +185,11 @@ def _sort(text: str, resource: Resource) -> tuple[tuple[str, Literal[1, -1]], ..
 
 def _comparison(name: str, direction: Literal[1, -1]) -> Callable[[Record, Record], int]:
     def compare(one: Record, other: Record) -> int:
-        left, right = one.value(name), other.value(name)
+        left: Any = one.value(name)
+        right: Any = other.value(name)
         if left is None or right is None:
-            return (left is None) - (right is None)  # what has no value comes last either way
-        return direction * ((left > right) - (left < right))  # type: ignore[operator]  # one attribute, one type
+            return int(left is None) - int(right is None)  # what has no value comes last either way
+        return direction * (int(left > right) - int(left < right))
 
     return compare
 

@@ -1,7 +1,7 @@
 """The Outreach API, as far as the sync needs it: who somebody is.
 
-JSON:API under `/api/v2`, `Content-Type: application/vnd.api+json` also on reads. Errors may be JSON:API, another JSON form,
-or plain text; none of it is repeated in ours.
+JSON:API under `/api/v2`, `Content-Type: application/vnd.api+json` also on reads. Errors may be JSON:API, another JSON
+form, or plain text; none of it is repeated in ours.
 """
 
 from __future__ import annotations

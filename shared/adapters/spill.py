@@ -1,4 +1,4 @@
-"""The second place for an accepted event: when the queue is down, or the message is larger than it takes (table `spill`)."""
+"""The second place for an accepted event: when the queue is down or refuses its size (table `spill`)."""
 
 from __future__ import annotations
 

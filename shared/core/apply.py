@@ -108,9 +108,9 @@ async def apply(
 ) -> Outcome:
     """Merge `patch` into the meeting and bring its appointment up to date.
 
-    An empty `patch` reconciles: what is merged but not yet in Dynamics goes out. `copy_of` is the calendar event that the
-    patch came from, where that is not the meeting itself. Raises `Unmappable`, `Permanent`,
-    `Transient`; whatever it raises, calling again with the same arguments continues where it stopped.
+    An empty `patch` reconciles: what is merged but not yet in Dynamics goes out. `copy_of` is the calendar event that
+    the patch came from, where that is not the meeting itself. Raises `Unmappable`, `Permanent`, `Transient`; whatever
+    it raises, calling again with the same arguments continues where it stopped.
     """
     work = _Work(
         key,

@@ -1,8 +1,8 @@
 """From merged fields to the appointment's columns, with the values that Dynamics should have.
 
 Column values are plain JSON of our own: a lookup is `table:guid`, the activity parties a sorted list of
-`mask:table:guid` or `5:address:e-mail`, the state one of `open`, `completed`, `canceled`. `odata.py` turns them into what
-goes over the wire.
+`mask:table:guid` or `5:address:e-mail`, the state one of `open`, `completed`, `canceled`. `odata.py` turns them into
+what goes over the wire.
 """
 
 from __future__ import annotations

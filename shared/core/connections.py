@@ -1,7 +1,7 @@
 """Which Dynamics records an Outreach record is connected to, read from whatever form Outreach gives.
 
-With `provideDataConnections=true` the API answers `meta.dataConnections`: a list of objects, one object, or text; ids in
-braces or upper case have been seen. Without a connection a custom id may be the GUID of a CRM record.
+With `provideDataConnections=true` the API answers `meta.dataConnections`: a list of objects, one object, or text; ids
+in braces or upper case have been seen. Without a connection a custom id may be the GUID of a CRM record.
 """
 
 from __future__ import annotations

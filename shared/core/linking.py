@@ -1,7 +1,8 @@
 """A calendar event that turns out to belong to a meeting: its row is folded into the meeting's and points there.
 
-One meeting has a calendar event per synced calendar, and only some deliveries name the meeting. What a calendar event's row
-has gathered by then, an appointment included, moves over; from then on every event of it goes to the meeting's row.
+One meeting has a calendar event per synced calendar, and only some deliveries name the meeting. What a calendar
+event's row has gathered by then, an appointment included, moves over; from then on every event of it goes to the
+meeting's row.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ _SOURCE = re.compile(r"(attributes|relationships)\.(\w+)(\?|=([^=]+))?|action=(\
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place in a delivery. `place` is `attributes`, `relationships` or `action`; `equals` holds lower-case texts."""
+    """One place in a delivery. `place`: `attributes`, `relationships` or `action`; `equals`: lower-case texts."""
 
     place: str
     name: str

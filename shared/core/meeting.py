@@ -62,7 +62,7 @@ class MeetingState:
 
 @dataclass(frozen=True, slots=True)
 class CrmRecord:
-    """A row in Dynamics: `table` is the logical name (contact, lead, systemuser, opportunity), `id` a lower-case GUID."""
+    """A row in Dynamics: `table` is its logical name (contact, lead, systemuser, …), `id` a lower-case GUID."""
 
     table: str
     id: str

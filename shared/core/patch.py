@@ -1,7 +1,7 @@
 """From a delivery to a patch: which meeting it is about, and what it says of it, typed.
 
-Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the reason:
-answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
+Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the
+reason: answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _read(source: Source, delivery: Delivery) -> Any:
 def _references(item: Row | Signal, found: list[Any]) -> list[dict[str, str]]:
     """Plain JSON for the records found, each once, in order.
 
-    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means the kind of
-    the row: the owner of a meeting is a user.
+    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means the kind
+    of the row: the owner of a meeting is a user.
     """
     seen: dict[tuple[str, str], None] = {}
     for value in found:

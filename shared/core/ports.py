@@ -1,4 +1,4 @@
-"""What the core needs from outside, and the errors that steer it. `adapters/` implements these; so do the tests' doubles."""
+"""What the core needs from outside, and the errors that steer it. `adapters/` implements it; so do test doubles."""
 
 from __future__ import annotations
 
