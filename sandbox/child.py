@@ -14,8 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 POLL_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1
@@ -56,17 +58,38 @@ def _dies_with_parent() -> Callable[[], None] | None:
     return ask_kernel
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it SIGTERM ends the program as Ctrl-C does, so that children are stopped in good order."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Child:
     """A program run as a child in a process group of its own, with both of its outputs in a log file."""
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """`environment`: all of the child's environment; `None` hands on the parent's."""
+        """`environment`: all of the child's environment; `None` hands on the parent's. `folder`: where it runs."""
         self.name = name
         self.log = log
         self._command = [str(part) for part in command]
         self._environment = None if environment is None else dict(environment)
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -93,6 +116,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
+                cwd=self._folder,
                 start_new_session=True,
                 preexec_fn=_dies_with_parent(),  # noqa: PLW1509 - two system calls that take no lock
             )

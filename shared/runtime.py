@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property
 
@@ -49,6 +49,7 @@ class Runtime:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
+        self._to_close: list[Callable[[], Awaitable[object]]] = []
 
     @cached_property
     def ingest_settings(self) -> IngestSettings:
@@ -59,6 +60,12 @@ class Runtime:
     def settings(self) -> Settings:
         """Raises `BadSettings`."""
         return read_settings(self._environment)
+
+    async def aclose(self) -> None:
+        """Close the connections of the parts that were built. In Azure the process just ends; tests come and go."""
+        for closing in self._to_close:
+            await closing()
+        self._to_close.clear()
 
     async def carry_out(self, message: bytes) -> None:
         """Carry out a queued event; with broken settings it waits in the queue until they are mended."""
@@ -152,7 +159,7 @@ class Runtime:
     @cached_property
     def dataverse(self) -> Dataverse:
         """The Dynamics organisation."""
-        caller = Caller("dataverse", http_client(self.settings.dataverse_url))
+        caller = self._caller("dataverse", self.settings.dataverse_url)
         return Dataverse(caller, token=self._dataverse_token())
 
     @cached_property
@@ -162,7 +169,12 @@ class Runtime:
 
     @cached_property
     def _outreach_caller(self) -> Caller:
-        return Caller("outreach", http_client(self.settings.outreach_url))
+        return self._caller("outreach", self.settings.outreach_url)
+
+    def _caller(self, service: str, url: str) -> Caller:
+        caller = Caller(service, http_client(url))
+        self._to_close.append(caller.aclose)
+        return caller
 
     @cached_property
     def _credential(self) -> AsyncTokenCredential:
@@ -171,12 +183,16 @@ class Runtime:
     @cached_property
     def _queue_service(self) -> QueueServiceClient:
         storage = self.ingest_settings.storage
-        return queue_service(storage, None if storage.connection_string else self._credential)
+        service = queue_service(storage, None if storage.connection_string else self._credential)
+        self._to_close.append(service.close)
+        return service
 
     @cached_property
     def _table_service(self) -> TableServiceClient:
         storage = self.ingest_settings.storage
-        return table_service(storage, None if storage.connection_string else self._credential)
+        service = table_service(storage, None if storage.connection_string else self._credential)
+        self._to_close.append(service.close)
+        return service
 
     def _table(self, name: str) -> Table:
         return Table(self._table_service, name)

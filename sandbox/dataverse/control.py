@@ -125,13 +125,12 @@ def _switches(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     """Change how the organisation is set up; fields not named stay."""
     hints = get_type_hints(Switches)
     for name, value in given.items():
-        allowed = get_args(hints[name]) if name != "missing_privileges" else ()
-        if allowed and value not in allowed:
+        allowed = (True, False) if hints[name] is bool else get_args(hints[name])
+        if name != "missing_privileges" and value not in allowed:
             raise ValueError(f"{name} takes one of {allowed}, not {value!r}")
-    if "missing_privileges" in given:
-        given["missing_privileges"] = frozenset(given["missing_privileges"])
-    store.switches = replace(store.switches, **given)
-    return asdict(store.switches) | {"missing_privileges": sorted(store.switches.missing_privileges)}
+    missing = frozenset(given.get("missing_privileges", store.switches.missing_privileges))
+    store.switches = replace(store.switches, **(given | {"missing_privileges": missing}))
+    return asdict(store.switches) | {"missing_privileges": sorted(missing)}
 
 
 def _columns(store: Store, given: dict[str, Any]) -> dict[str, Any]:

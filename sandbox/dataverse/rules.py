@@ -11,6 +11,7 @@ from datetime import datetime
 from sandbox.dataverse.errors import (
     DURATION_MISMATCH,
     INVALID_ARGUMENT,
+    INVALID_STATE,
     INVALID_STATUS_FOR_STATE,
     PARTY_TYPE,
     READ_ONLY_ROW,
@@ -74,7 +75,7 @@ def closed_row(values: Mapping[str, JsonValue], change: Iterable[str], *, switch
     if others:
         raise ODataError(
             f"The object cannot be updated because it is read-only ({others}); reopen it, write, close it again.",
-            code=READ_ONLY_ROW,
+            code=INVALID_STATE if switches.closed_rows == "strict_state" else READ_ONLY_ROW,
         )
 
 

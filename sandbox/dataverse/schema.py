@@ -375,7 +375,7 @@ SYSTEM_USER: Final = Table(
         *_of("Uniqueidentifier", "applicationid"),
         *_read_only("Uniqueidentifier", "azureactivedirectoryobjectid"),
         Column("accessmode", "Picklist", options=(0, 1, 2, 3, 4, 5)),
-        *_read_only("Boolean", "isdisabled"),
+        *_of("Boolean", "isdisabled"),
         *_of("Lookup", "businessunitid"),
         *_AUDIT,
     ),

@@ -43,7 +43,7 @@ class Switches:
     act_on_behalf: Literal["grant", "refuse"] = "grant"
     missing_privileges: frozenset[str] = frozenset()
     optimistic_concurrency: bool = True
-    closed_rows: Literal["strict", "lenient"] = "strict"
+    closed_rows: Literal["strict", "strict_state", "lenient"] = "strict"
     unresolved_parties: Literal["allow", "refuse"] = "allow"
     party_update: Literal["replace_all", "replace_sent_masks"] = "replace_all"
 

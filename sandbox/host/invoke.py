@@ -23,6 +23,7 @@ from sandbox.host.load import AppFunction
 current_invocation: contextvars.ContextVar[Context | None] = contextvars.ContextVar("invocation", default=None)
 
 _UNWIND_SECONDS = 1.0
+_HOST_MODULES = ("sandbox.host", "concurrent.futures", "asyncio")
 
 
 @dataclass(slots=True)
@@ -122,7 +123,10 @@ class Invoker:
     def _log_failure(context: Context, error: Exception) -> None:
         token = current_invocation.set(context)
         logging.getLogger(f"Function.{context.function_name}").error(
-            "Executed 'Functions.%s' (Failed, Id=%s)", context.function_name, context.invocation_id, exc_info=error
+            "Executed 'Functions.%s' (Failed, Id=%s)",
+            context.function_name,
+            context.invocation_id,
+            exc_info=_users_part(error),
         )
         current_invocation.reset(token)
 
@@ -134,3 +138,11 @@ async def _end(task: asyncio.Task[Any]) -> None:
         await asyncio.wait({task}, timeout=_UNWIND_SECONDS)
     if task.done() and not task.cancelled():
         task.exception()
+
+
+def _users_part(error: Exception) -> Exception:
+    """Leave the host's own frames out of the traceback that is logged."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(_HOST_MODULES):
+        frames = frames.tb_next
+    return error.with_traceback(frames)

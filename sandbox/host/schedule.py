@@ -6,13 +6,16 @@ week must both match, unlike in Unix cron.
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from croniter import croniter  # type: ignore[import-untyped]  # it has no annotations
 
 _TIME_SPAN = re.compile(r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}")
+_FIELD = re.compile(r"[0-9a-zA-Z*,/-]+")
+_NAMES = frozenset(name.lower() for name in (*calendar.month_abbr, *calendar.day_abbr) if name)
 _FIELDS_WITHOUT_SECONDS = 5
 
 
@@ -37,6 +40,16 @@ def parse_schedule(text: str) -> Schedule:
     if len(fields) == _FIELDS_WITHOUT_SECONDS:
         fields = ["0", *fields]
     expression = " ".join(fields)
-    if len(fields) != _FIELDS_WITHOUT_SECONDS + 1 or not croniter.is_valid(expression, second_at_beginning=True):
-        raise ValueError(f"schedule {text!r} is not NCRONTAB; write six fields, seconds first")
-    return Schedule(expression)
+    schedule = Schedule(expression)
+    if len(fields) != _FIELDS_WITHOUT_SECONDS + 1 or not all(map(_is_field, fields)) or "7" in fields[-1]:
+        raise ValueError(f"schedule {text!r} is not NCRONTAB; write six fields, seconds first, Sunday is 0")
+    try:
+        schedule.after(datetime.now(UTC))
+    except ValueError as error:
+        raise ValueError(f"schedule {text!r} is not NCRONTAB: {error}") from error
+    return schedule
+
+
+def _is_field(field: str) -> bool:
+    """Whether it has no more than NCRONTAB knows: croniter would also take `L`, `#`, `?` and random `H`."""
+    return _FIELD.fullmatch(field) is not None and set(re.findall(r"[a-z]+", field.lower())) <= _NAMES

@@ -104,9 +104,7 @@ def test_hidden_columns_are_hidden_there_too(name: str, v82: dict[str, Element])
 
 
 @pytest.mark.parametrize("name", table_names())
-def test_navigation_properties_exist_in_this_spelling(
-    name: str, v92: dict[str, Any], v82: dict[str, Element]
-) -> None:
+def test_navigation_properties_exist_in_this_spelling(name: str, v92: dict[str, Any], v82: dict[str, Element]) -> None:
     """Every navigation property is found in v9.2 or v8.2, upper and lower case as here, with the same lookup behind it."""
     newer = {lookup["navigation_property"]: lookup["attribute"] for lookup in v92[name]["lookups"]}
     newer |= {lookup["navigation_property"]: lookup["attribute"] for lookup in inherited(name, v92)}
@@ -133,15 +131,19 @@ def test_regarding_reaches_the_tables_of_a_meeting(v82: dict[str, Element]) -> N
 def test_the_lengths_are_those_of_the_table_reference() -> None:
     """The lengths a mapping can exceed are those that Microsoft's table reference states."""
     lengths = {name: column.max_length for name, column in APPOINTMENT.columns.items() if column.max_length}
-    assert lengths | {
-        "subject": 200,
-        "location": 200,
-        "description": 1_048_576,
-        "globalobjectid": 300,
-        "category": 250,
-        "subcategory": 250,
-        "activityadditionalparams": 8192,
-    } == lengths
+    assert (
+        lengths
+        | {
+            "subject": 200,
+            "location": 200,
+            "description": 1_048_576,
+            "globalobjectid": 300,
+            "category": 250,
+            "subcategory": 250,
+            "activityadditionalparams": 8192,
+        }
+        == lengths
+    )
 
 
 def test_only_create_takes_the_created_on(v92: dict[str, Any]) -> None:

@@ -1,0 +1,127 @@
+"""`python -m sandbox`: the laptop stack's commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from sandbox.azurite import Azurite, InstallFailed
+from sandbox.child import ChildFailed, interruptible
+from sandbox.outreach.deliveries import delivery_of
+from sandbox.outreach.sender import Sender, Sent
+from sandbox.story import demo as tell_demo
+from sandbox.up import read_addresses
+from sandbox.up import up as run_up
+
+app = typer.Typer(
+    help="The product on one laptop: real storage, stand-ins for Dataverse and Outreach.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Port = Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one")]
+
+
+@app.command()
+def demo() -> None:
+    """Run the main job once, show what happened, check every appointment."""
+    raise typer.Exit(tell_demo())
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="where the app listens, if it is free")] = 7071) -> None:
+    """Start everything and leave it running until Ctrl-C."""
+    raise typer.Exit(run_up(Console(), port=port))
+
+
+@app.command()
+def host(port: Port = 7071) -> None:
+    """Run only the app, with the settings in the environment."""
+    _run_module("sandbox.host", port)
+
+
+@app.command()
+def dataverse(port: Port = 0) -> None:
+    """Run only the Dataverse stand-in."""
+    _run_module("sandbox.dataverse", port)
+
+
+@app.command()
+def outreach(port: Port = 0) -> None:
+    """Run only the Outreach stand-in."""
+    _run_module("sandbox.outreach", port)
+
+
+@app.command()
+def azurite(
+    folder: Annotated[Path | None, typer.Option(help="keep the data here; without it nothing is kept")] = None,
+) -> None:
+    """Run only Azurite, and print its connection string."""
+    with interruptible():
+        try:
+            with Azurite(folder) as running:
+                print(running.connection_string, flush=True)
+                while running.running:
+                    time.sleep(0.5)
+        except KeyboardInterrupt:
+            return
+    raise ChildFailed("Azurite has ended by itself.")
+
+
+@app.command()
+def send(
+    file: Annotated[Path, typer.Argument(help="the body as JSON; - reads it from standard input")],
+    url: Annotated[str, typer.Option(help="webhook address with its ?code=; default: the stack of `up`")] = "",
+    secret: Annotated[
+        str, typer.Option(help="webhook secret; default: that of `up`", envvar="OUTREACH_WEBHOOK_SECRET")
+    ] = "",
+) -> None:
+    """Send one delivery, signed and delivered as Outreach does it."""
+    running = read_addresses()
+    url = url or (running.webhook_url if running else "")
+    secret = secret or (running.webhook_secret if running else "")
+    if not url or not secret:
+        _fail("Where to? Start `make up` in another terminal, or give --url and --secret.")
+    try:
+        document = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
+    except (OSError, ValueError) as error:
+        _fail(f"{file} cannot be read as JSON: {error}")
+    if not isinstance(document, dict):
+        _fail(f"{file} must hold a JSON object.")
+    sent = asyncio.run(_send(document, url=url, secret=secret))
+    if sent.status is None:
+        _fail(f"No answer in {sent.attempts} attempts. Is the app running at that address?")
+    print(f"HTTP {sent.status} {sent.body.decode(errors='replace')}")
+    raise typer.Exit(0 if sent.status < 400 else 1)
+
+
+async def _send(document: dict[str, object], *, url: str, secret: str) -> Sent:
+    async with Sender(url, secret=secret) as sender:
+        return await sender.send(delivery_of(document))
+
+
+def _run_module(module: str, port: int) -> None:
+    """As `python -m MODULE --port PORT`, in this very process, so that signals and exit code are the module's own."""
+    sys.argv = [module, "--port", str(port)]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="python -m sandbox")
+    except (ChildFailed, InstallFailed) as failed:
+        print(failed, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import httpx
+
+
+async def test_it_runs_as_a_process_and_stops_cleanly() -> None:
+    """`python -m sandbox.dataverse` says where it listens, serves, and exits 0 on SIGTERM without a word more."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "sandbox.dataverse",
+        "--port",
+        "0",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        assert line.startswith("listening on http://127.0.0.1:")
+        async with httpx.AsyncClient() as client:
+            response = await client.get(f"{line.split()[-1]}/api/data/v9.2/WhoAmI")
+        assert response.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, out, err) == (0, b"", b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
