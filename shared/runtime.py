@@ -47,8 +47,11 @@ SETTINGS_DELAY = 60.0
 class Runtime:
     """Everything that one worker process holds on to. Parts are built on first use and must be used on one loop."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._environment = dict(environment)
+        self._now = now
         self._to_close: list[Callable[[], Awaitable[object]]] = []
 
     @cached_property
@@ -97,7 +100,7 @@ class Runtime:
             spill=self.spill,
             secrets=self.ingest_settings.secrets,
             accepts=self._accepts,
-            now=_now,
+            now=self._now,
         )
 
     @cached_property
@@ -110,13 +113,14 @@ class Runtime:
             mapping=self.settings.mapping,
             policy=self.settings.policy,
             org=self.settings.org,
-            now=_now,
+            now=self._now,
+            pause=self._dataverse_caller.breaker.pause,
         )
 
     @cached_property
     def sweep(self) -> Sweep:
         """Sends on what no event will."""
-        return Sweep(queue=self.queue, spill=self.spill, meetings=self.meetings, now=_now)
+        return Sweep(queue=self.queue, spill=self.spill, meetings=self.meetings, now=self._now)
 
     @cached_property
     def admin(self) -> Admin:
@@ -159,8 +163,11 @@ class Runtime:
     @cached_property
     def dataverse(self) -> Dataverse:
         """The Dynamics organisation."""
-        caller = self._caller("dataverse", self.settings.dataverse_url)
-        return Dataverse(caller, token=self._dataverse_token())
+        return Dataverse(self._dataverse_caller, token=self._dataverse_token())
+
+    @cached_property
+    def _dataverse_caller(self) -> Caller:
+        return self._caller("dataverse", self.settings.dataverse_url)
 
     @cached_property
     def outreach(self) -> Outreach:
@@ -260,10 +267,6 @@ def rules_fingerprint(settings: Settings) -> str:
     """A short text that changes when settings or mapping do, so that parked meetings are looked at again."""
     text = f"{settings.policy!r}\n{settings.mapping!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _no_token() -> None:

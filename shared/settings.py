@@ -66,6 +66,8 @@ _QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _DATAVERSE_HOST = re.compile(
     r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
 )
+_UNRESOLVED = "@Microsoft.KeyVault("
+_RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
 _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -128,6 +130,10 @@ class _Reader:
     def text(self, name: str) -> str:
         """The value, or the default; a setting without a default must be there."""
         value = self._environment.get(name, "").strip()
+        if value.startswith(_UNRESOLVED):
+            # Azure hands the reference itself to the app when the vault does not answer; as a secret it could be guessed.
+            self.problems.append(f"{name} is a Key Vault reference that Azure could not resolve. {_RESOLVE}")
+            return ""
         if value:
             return value
         default = _DEFAULTS[name]
@@ -172,7 +178,7 @@ class _Reader:
         name = "AzureWebJobsStorage"
         client_id = self._environment.get(f"{name}__clientId", "") or self._environment.get("AZURE_CLIENT_ID", "")
         connection_string = self._environment.get(name, "").strip()
-        if connection_string:
+        if connection_string and not connection_string.startswith(_UNRESOLVED):
             return StorageSettings(connection_string=_expanded(connection_string))
         account = self._environment.get(f"{name}__accountName", "").strip()
         queue_url = self._environment.get(f"{name}__queueServiceUri", "").strip()

@@ -7,6 +7,7 @@ queue itself brings the message back.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import random
@@ -37,6 +38,9 @@ from shared.core.retry import delay_seconds, is_exhausted
 from shared.work import Work, begin, current
 
 log = logging.getLogger("outreach_dynamics.sync")
+
+# A pause of Dynamics up to this long is waited out with the event in hand: cheaper than a way through the queue.
+LONGEST_WAIT = 5.0
 
 # A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
 MAX_UNFORESEEN = 8
@@ -76,7 +80,7 @@ class _Failure:
 
 
 class Sync:
-    """`now` is the time of day, aware; `jitter` gives numbers from 0 to 1."""
+    """`now`: the time of day, aware; `pause`: how long Dynamics wants to be left alone; `jitter`: numbers 0 to 1."""
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Sync:
         policy: Policy,
         org: str,
         now: Callable[[], datetime],
+        pause: Callable[[], float],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._stores = stores
@@ -97,6 +102,7 @@ class Sync:
         self._policy = policy
         self._org = org
         self._now = now
+        self._pause = pause
         self._jitter = jitter
 
     async def handle(self, message: bytes) -> None:
@@ -142,6 +148,7 @@ class Sync:
     async def _carry_out(self, envelope: Envelope) -> Entry:
         meeting = envelope.meeting
         try:
+            await self._wait_for_dynamics()
             key, patch, copy = self._read(envelope)
             meeting = str(key)
             outcome = await self._apply(key, patch, copy, envelope)
@@ -160,6 +167,16 @@ class Sync:
         except (RemoteError, RowConflict) as error:
             return await self._failed(envelope, meeting, _failure(error))
         return entry
+
+    async def _wait_for_dynamics(self) -> None:
+        """Sit out a short pause; a long one sends the event back before it costs anything."""
+        seconds = self._pause()
+        if 0 < seconds <= LONGEST_WAIT:
+            await asyncio.sleep(seconds + self._jitter() / 2)
+            seconds = self._pause()
+        if seconds > 0:
+            reason = "Dynamics asked for a pause or is not answering; waiting before the next call."
+            raise Transient(reason, service="dataverse", code="paused", retry_after=seconds)
 
     def _read(self, envelope: Envelope) -> tuple[MeetingKey, Any, MeetingKey | None]:
         if envelope.kind == "reconcile":

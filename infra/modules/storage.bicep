@@ -30,7 +30,7 @@ var roles = {
 }
 var queues = [syncQueueName, '${syncQueueName}-poison']
 var tables = ['meetings', 'correlations', 'deadletters', 'spill', 'directory', 'tokens']
-var audited = auditAccess ? ['StorageRead', 'StorageWrite', 'StorageDelete'] : []
+var access = ['StorageRead', 'StorageWrite', 'StorageDelete']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: 'st${token}'
@@ -101,33 +101,30 @@ resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (auditAccess) {
   scope: account::blobService
   name: 'to-workspace'
   properties: {
     workspaceId: workspaceId
-    logs: [for category in audited: { category: category, enabled: true }]
-    metrics: [{ category: 'Transaction', enabled: true }]
+    logs: [for category in access: { category: category, enabled: true }]
   }
 }
 
-resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (auditAccess) {
   scope: account::queueService
   name: 'to-workspace'
   properties: {
     workspaceId: workspaceId
-    logs: [for category in audited: { category: category, enabled: true }]
-    metrics: [{ category: 'Transaction', enabled: true }]
+    logs: [for category in access: { category: category, enabled: true }]
   }
 }
 
-resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (auditAccess) {
   scope: account::tableService
   name: 'to-workspace'
   properties: {
     workspaceId: workspaceId
-    logs: [for category in audited: { category: category, enabled: true }]
-    metrics: [{ category: 'Transaction', enabled: true }]
+    logs: [for category in access: { category: category, enabled: true }]
   }
 }
 

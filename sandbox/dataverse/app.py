@@ -6,6 +6,7 @@ What a request means is in `api`, the stand-in's own levers are in `control`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from sandbox.dataverse.api import answer_call, refused
 from sandbox.dataverse.call import Answer, Call, encode
 from sandbox.dataverse.control import add_control_routes
 from sandbox.dataverse.errors import query_error
-from sandbox.dataverse.faults import Fault
+from sandbox.dataverse.faults import LATE, Fault
 from sandbox.dataverse.seed import seed
 from sandbox.dataverse.store import Store
 
@@ -52,13 +53,20 @@ async def _release_held_answers(app: web.Application) -> None:
 
 
 async def _handle(request: web.Request) -> web.StreamResponse:
+    # the service does not drop a write because its client has hung up, so neither does this, whatever the runner's rule
+    return await asyncio.shield(asyncio.create_task(_serve(request)))
+
+
+async def _serve(request: web.Request) -> web.Response:
     store = request.app[STORE]
     body = await request.read()
     entity = request.match_info["path"].partition("(")[0].partition("/")[0][:_LONGEST_NAME]
     fault = store.faults.draw(method=request.method, entity=entity)
     if store.faults.latency_ms:
         await asyncio.sleep(store.faults.latency_ms / 1000)
-    answer = refused(fault.error()) if fault is not None and fault.before else _answer(request, body, store)
+    if fault is not None and fault.kind == LATE:
+        await _hold(request, fault)
+    answer = refused(fault.error()) if fault is not None and fault.refuses else _answer(request, body, store)
     broken = fault is not None and fault.breaks_connection
     request_id = str(uuid4())
     store.log.add(
@@ -95,14 +103,15 @@ def _answer(request: web.Request, body: bytes, store: Store) -> Answer:
     )
 
 
+async def _hold(request: web.Request, fault: Fault) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(request.app[STOPPING].wait(), fault.hold_seconds)
+
+
 async def _break_connection(request: web.Request, fault: Fault) -> None:
     """Close the connection under the client's feet; a time-out first keeps it waiting."""
     if fault.kind == "timeout":
-        try:
-            async with asyncio.timeout(fault.hold_seconds):
-                await request.app[STOPPING].wait()
-        except TimeoutError:
-            pass
+        await _hold(request, fault)
     if request.transport is not None:
         request.transport.abort()
 

@@ -57,7 +57,7 @@ def create(store: Store, change: Change, *, caller: Caller, row_id: str | None =
     _set_user(row, "createdonbehalfby", caller.on_behalf_id)
     lookups = {"ownerid": Reference("systemuser", caller.user_id)} | change.lookups
     _apply(store, row, sent, lookups=lookups, caller=caller)
-    row.parties = (*_attendee_rows(store, row, change.parties or ()), *_own_party_rows(store, row))
+    row.parties = (*_attendee_rows(store, row, change.parties or ()), *_own_party_rows(store, row, known=()))
     store.appointments[new_id] = row
     store.log.counters["created"] += 1
     return row
@@ -74,7 +74,8 @@ def update(store: Store, row: Row, change: Change, *, caller: Caller) -> Row:
     states = rules.state(row.values, sent, row_id=row.id)
     new = Row(row.table, row.id, store.next_version(), row.values | sent | states, dict(row.targets))
     _apply(store, new, sent, lookups=change.lookups, caller=caller)
-    new.parties = (*_attendees_after(store, row, new, change.parties), *_own_party_rows(store, new))
+    attendees = _attendees_after(store, row, new, change.parties)
+    new.parties = (*attendees, *_own_party_rows(store, new, known=row.parties))
     store.appointments[row.id] = new
     store.log.counters["updated"] += 1
     store.log.counters["unchanged_columns_written"] += sum(row.values[prop] == value for prop, value in sent.items())
@@ -169,13 +170,18 @@ def _attendee_rows(store: Store, row: Row, sent: tuple[PartyChange, ...]) -> tup
     return tuple(_party_row(store, row, party) for party in sent)
 
 
-def _own_party_rows(store: Store, row: Row) -> tuple[Row, ...]:
+def _own_party_rows(store: Store, row: Row, *, known: tuple[Row, ...]) -> tuple[Row, ...]:
     # Dataverse adds two parties of its own: the regarding row and the owner
-    return tuple(
-        _party_row(store, row, PartyChange({_MASK: mask}, Reference(row.targets[prop], str(row.values[prop]))))
-        for mask, prop in ((REGARDING, _REGARDING_PROP), (OWNER, _OWNER_PROP))
-        if prop in row.targets
-    )
+    present = {(party.values[_MASK], party.values["_partyid_value"]): party for party in known}
+    own = []
+    for mask, prop in ((REGARDING, _REGARDING_PROP), (OWNER, _OWNER_PROP)):
+        if prop in row.targets:
+            party = present.get((mask, row.values[prop]))
+            reference = Reference(row.targets[prop], str(row.values[prop]))
+            own.append(
+                _rescheduled(party, row) if party else _party_row(store, row, PartyChange({_MASK: mask}, reference))
+            )
+    return tuple(own)
 
 
 def _party_row(store: Store, row: Row, party: PartyChange) -> Row:

@@ -1,4 +1,17 @@
-"""The stand-in's own levers under `/__sandbox/`: look inside, set up trouble, play a person at work in the CRM."""
+"""The stand-in's own levers under `/__sandbox/`: look inside, set up trouble, play a person at work in the CRM.
+
+| route | does |
+|---|---|
+| `GET state?entity_set=` | all rows, or those of one set |
+| `GET requests?limit=` | the last requests with their headers of interest, body, status and fault |
+| `GET counters` | requests by method, set and status; what was written; cookies kept, duplicates tried, faults met |
+| `POST reset` | the default people again (`{"seed": false}`: nobody), no switches, faults or log |
+| `POST seed` | more rows |
+| `POST faults` | the plan of trouble, anew; `{}` ends it (kinds in `faults`) |
+| `POST switches` | how the organisation is set up (fields of `store.Switches`) |
+| `POST columns` | custom columns and lookups |
+| `POST edit`, `delete`, `merge`, `qualify` | what people do (`people`) |
+"""
 
 from __future__ import annotations
 

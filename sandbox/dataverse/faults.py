@@ -1,6 +1,9 @@
 """Trouble on request: throttling, outages, dropped connections and slow answers, planned or at random.
 
-Deciding is here; carrying it out on the wire is in `app`.
+Kinds that refuse, without applying: those of `_ANSWERS`, and any `status` of one's own. Kinds that break: `drop_before`
+(not applied, connection closed), `drop_after` (applied, connection closed), `timeout` (applied, no answer for
+`hold_seconds`, connection closed), `late` (applied and answered after `hold_seconds`: the write of a client that has
+given up). Deciding is here; carrying it out on the wire is in `app`.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from typing import Any, Final
 
 from sandbox.dataverse.errors import ODataError
 
-KINDS: Final = ("429", "429_time", "429_concurrency", "503", "500", "401", "403", "deadlock")
-CONNECTION_KINDS: Final = ("drop_before", "drop_after", "timeout")
+BROKEN: Final = ("drop_before", "drop_after", "timeout")
+LATE: Final = "late"
 
 _ANSWERS: Final = {
     "429": (429, "0x80072322", "Number of requests exceeded the limit over the time window."),
@@ -23,6 +26,8 @@ _ANSWERS: Final = {
     "500": (500, "0x80040216", "An unexpected error occurred."),
     "401": (401, "0x8005f101", "The access token expired."),
     "403": (403, "0x80040220", "The calling user lacks a privilege."),
+    "412_alternate_key": (412, "0x80060892", "A record with matching alternate key values exists."),
+    "412_duplicate_rule": (412, "0x80040333", "A duplicate detection rule found another record."),
     "deadlock": (500, "-2147204784", "The transaction was chosen as the victim of a deadlock."),
 }
 
@@ -45,8 +50,9 @@ class Fault:
         """Read a kind by name, or an object with `kind` or `status`, `code`, `message`."""
         given: dict[str, Any] = {"kind": entry} if isinstance(entry, str) else dict(entry)
         kind = str(given.setdefault("kind", "custom"))
-        if kind not in (*KINDS, *CONNECTION_KINDS) and "status" not in given:
-            raise ValueError(f"unknown fault {kind!r}: use one of {[*KINDS, *CONNECTION_KINDS]} or give a status")
+        known = [*_ANSWERS, *BROKEN, LATE]
+        if kind not in known and "status" not in given:
+            raise ValueError(f"unknown fault {kind!r}: use one of {known} or give a status")
         status, code, message = _ANSWERS.get(kind, (500, "", "Planned fault."))
         defaults: dict[str, Any] = {"status": status, "code": code, "message": message, "hold_seconds": hold_seconds}
         if status in (429, 503):
@@ -57,14 +63,14 @@ class Fault:
             raise ValueError(f"unknown field in fault {given}") from error
 
     @property
-    def before(self) -> bool:
+    def refuses(self) -> bool:
         """Whether the request is not applied."""
-        return self.kind not in ("drop_after", "timeout")
+        return self.kind not in ("drop_after", "timeout", LATE)
 
     @property
     def breaks_connection(self) -> bool:
         """Whether the client gets no answer."""
-        return self.kind in CONNECTION_KINDS
+        return self.kind in BROKEN
 
     def error(self) -> ODataError:
         """Return the refusal this fault stands for."""

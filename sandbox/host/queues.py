@@ -43,6 +43,7 @@ class QueueState:
     received: int = 0
     deleted: int = 0
     released: int = 0
+    renewed: int = 0
     poisoned: int = 0
 
 
@@ -227,6 +228,7 @@ class QueueListener:
                 return
             try:
                 await self._update(message, self._lease)
+                self.state.renewed += 1
                 interval = self._lease / 2
             except ResourceNotFoundError:
                 return

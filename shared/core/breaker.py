@@ -28,9 +28,13 @@ class Breaker:
         self._probing = False
         self.throttled_seconds = 0.0
 
+    def pause(self) -> float:
+        """For how many more seconds nobody may call; 0 when calls are welcome."""
+        return max(0.0, self._open_until - self._clock())
+
     def before_call(self) -> None:
         """Raises `Transient` with the seconds to wait while the service is to be left alone."""
-        waits = self._open_until - self._clock()
+        waits = self.pause()
         if waits > 0:
             raise self._closed(waits)
         if self._failures >= FAILURES_TO_OPEN:

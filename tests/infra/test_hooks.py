@@ -17,7 +17,9 @@ AZ = """#!/bin/sh
 echo "$* | ${SECRET_SETTING:-} ${SECRET_VALUE:-}" >> "$CALLS"
 case "$*" in
 "resource show"*) echo "/subscriptions/0/$8" ;;
-"rest --method get"*) [ "${PRESENT:-}" != forbidden ] || { echo "Forbidden" >&2; exit 1; }; printf '%s' "${PRESENT:-}" ;;
+"rest --method get"*)
+    [ "$PRESENT" != forbidden ] || exit 1
+    printf '%s' "$PRESENT" ;;
 esac
 """
 

@@ -1,4 +1,4 @@
-"""The settings that the app reads, that Bicep sets, that the example file shows and that the README lists are the same."""
+"""The app reads the same settings that Bicep sets, the example file shows and the README lists."""
 
 from __future__ import annotations
 

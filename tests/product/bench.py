@@ -7,10 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
-from azure.storage.queue.aio import QueueClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from sandbox.dataverse import create_app as dataverse_app
 from sandbox.dataverse import people
@@ -22,7 +24,7 @@ from sandbox.outreach.deliveries import Delivery
 from sandbox.outreach.seed import seed as seed_outreach
 from sandbox.outreach.store import Store as OutreachStore
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from shared.adapters.storage import Table
+from shared.adapters.storage import Queue, Table
 from shared.core.signature import sign
 from shared.ingest import Receipt
 from shared.runtime import Runtime, new_trace
@@ -30,12 +32,31 @@ from shared.runtime import Runtime, new_trace
 SECRET = "a-secret-for-tests-only"
 
 
+class Impatient(Queue):
+    """The queue, but what is put back with a delay is there at once; the delays asked for are kept."""
+
+    def __init__(self, service: QueueServiceClient, name: str) -> None:
+        super().__init__(service, name)
+        self.delays: list[float] = []
+
+    async def send(self, message: str, *, delay: float = 0) -> None:
+        """Send without delay."""
+        self.delays.append(delay)
+        await super().send(message)
+
+
 class OwnTables(Runtime):
-    """A runtime whose tables no other test sees; their names are fixed in the product."""
+    """A runtime with tables that no other test sees, although their names are fixed, and with a clock to set."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        super().__init__(environment)
+        super().__init__(environment, now=lambda: datetime.now(UTC) + self.later)
+        self.later = timedelta()
         self._prefix = "".join(filter(str.isalnum, environment["SYNC_QUEUE_NAME"]))
+
+    @cached_property
+    def queue(self) -> Impatient:
+        """The queue without its delays."""
+        return Impatient(self._queue_service, self.ingest_settings.queue_name)
 
     def _table(self, name: str) -> Table:
         return super()._table(self._prefix + name)
@@ -48,7 +69,7 @@ class Installation:
     environment: dict[str, str]
     crm: Store
     outreach: OutreachStore
-    runtime: Runtime
+    runtime: OwnTables
     queue: QueueClient
 
     async def send(self, *deliveries: Delivery | dict[str, Any]) -> list[Receipt]:
@@ -60,10 +81,10 @@ class Installation:
             receipts.append(await self.runtime.ingest.receive(body, headers=headers, trace=new_trace()))
         return receipts
 
-    async def work(self) -> int:
-        """Carry out everything that is visible in the queue now; returns how many messages that was."""
+    async def work(self, *, limit: int = 1000) -> int:
+        """Carry out up to `limit` messages of the queue; returns how many there were."""
         done = 0
-        while message := await self.queue.receive_message(visibility_timeout=60):
+        while done < limit and (message := await self.queue.receive_message(visibility_timeout=60)):
             await self.runtime.carry_out(base64.b64decode(message.content, validate=True))
             await self.queue.delete_message(message)
             done += 1

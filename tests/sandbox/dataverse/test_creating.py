@@ -116,7 +116,7 @@ async def test_a_team_may_own(org: Org) -> None:
 
 
 async def test_the_created_on_may_be_given(org: Org) -> None:
-    """overriddencreatedon becomes createdon, and itself tells when the row was really made."""
+    """An overriddencreatedon becomes createdon, and itself tells when the row was really made."""
     row = await org.created(appointment(overriddencreatedon="2025-12-01T08:00:00Z"))
     assert (row["createdon"], row["overriddencreatedon"]) == ("2025-12-01T08:00:00Z", NOW)
     assert row["modifiedon"] == NOW
@@ -146,7 +146,7 @@ async def test_read_only_columns_are_ignored(org: Org, column: str) -> None:
 
 
 async def test_the_state_is_ignored_on_create(org: Org) -> None:
-    """statecode is not valid for create: a new row is open whatever is sent."""
+    """The statecode is not valid for create: a new row is open whatever is sent."""
     assert (await org.created(appointment(statecode=1)))["statecode"] == 0
 
 

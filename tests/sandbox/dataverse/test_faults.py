@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from dataverse.org import ID, OTHER_ID, Org, appointment, error_code
 from sandbox.dataverse import Store, create_app
 from sandbox.dataverse.faults import Fault
+from sandbox.dataverse.requestlog import RequestLog
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,8 @@ from sandbox.dataverse.faults import Fault
         ("500", 500, "0x80040216"),
         ("401", 401, "0x8005f101"),
         ("403", 403, "0x80040220"),
+        ("412_alternate_key", 412, "0x80060892"),
+        ("412_duplicate_rule", 412, "0x80040333"),
         ("deadlock", 500, "-2147204784"),
     ],
 )
@@ -74,15 +77,38 @@ async def test_a_slow_answer_never_comes(org: Org) -> None:
     assert ID in org.store.appointments
 
 
+async def test_a_late_write_arrives_after_the_client_has_gone(org: Org) -> None:
+    """A held request is applied when its time has come, though its client has given up; later requests overtake it."""
+    log = org.store.log = TellingLog(size=10)
+    await org.lever("faults", hold_seconds=0.2, next=[{"kind": "late", "method": "PATCH"}])
+    with pytest.raises(httpx.ReadTimeout):
+        await org.api.patch(f"/appointments({ID})", json=appointment(), timeout=0.05)
+    assert org.store.appointments == {}
+    await asyncio.wait_for(log.told.wait(), 30)
+    assert ID in org.store.appointments
+
+
+class TellingLog(RequestLog):
+    """A log that tells when a request was handled."""
+
+    def __init__(self, *, size: int) -> None:
+        super().__init__(size=size)
+        self.told = asyncio.Event()
+
+    def add(self, **request: Any) -> None:
+        super().add(**request)
+        self.told.set()
+
+
 async def test_a_held_answer_does_not_hold_the_stop() -> None:
     """A client that waits for a held answer is cut off when the stand-in stops."""
     store = Store()
+    store.log = TellingLog(size=1)
     store.faults.queue.append(Fault.parse("timeout", retry_after=1, hold_seconds=3600))
     async with httpx.AsyncClient() as client:
         async with TestServer(create_app(store)) as server:
             waiting = asyncio.create_task(client.get(str(server.make_url("/api/data/v9.2/contacts"))))
-            while store.log.total == 0:
-                await asyncio.sleep(0)
+            await store.log.told.wait()
         with pytest.raises(httpx.TransportError):
             await waiting
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,14 @@ def test_a_quoted_text_stays_a_text(text: str) -> None:
     assert (keep(row), keep(other)) == (True, False)
 
 
+def outcome(work: Callable[[], bool]) -> bool | int:
+    """Return the result, or the status of the refusal."""
+    try:
+        return work()
+    except ODataError as error:
+        return error.status
+
+
 FRAGMENTS = st.sampled_from(
     [
         "lastname",
@@ -136,7 +146,4 @@ def test_any_text_is_a_filter_or_refused(text: str) -> None:
     """Whatever text is sent, it is either understood or refused with 400."""
     store = Store()
     row = store.put(CONTACT, {"lastname": "One", "statecode": 0})
-    try:
-        assert compile_filter(text, table=CONTACT)(row) in (True, False)
-    except ODataError as error:
-        assert error.status == 400
+    assert outcome(lambda: compile_filter(text, table=CONTACT)(row)) in (True, False, 400)

@@ -144,7 +144,7 @@ async def test_a_deleted_person_leaves_a_party_without_one(org: Org) -> None:
 
 
 async def test_merged_contacts_share_their_appointments(org: Org) -> None:
-    """After a merge the kept contact attends and is the regarding row; the other one is inactive and can still be bound."""
+    """After a merge the kept contact attends and is regarded; the other one is inactive and can still be bound."""
     regarding = {"regardingobjectid_contact_appointment@odata.bind": f"/contacts({CONTACT_IDS[0]})"}
     await org.create(ID, appointment(**{PARTIES: [required_contact(0)], **regarding}))
     stale = (await org.read())["@odata.etag"]

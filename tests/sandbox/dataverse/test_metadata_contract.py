@@ -105,7 +105,7 @@ def test_hidden_columns_are_hidden_there_too(name: str, v82: dict[str, Element])
 
 @pytest.mark.parametrize("name", table_names())
 def test_navigation_properties_exist_in_this_spelling(name: str, v92: dict[str, Any], v82: dict[str, Element]) -> None:
-    """Every navigation property is found in v9.2 or v8.2, upper and lower case as here, with the same lookup behind it."""
+    """Every navigation property is found in v9.2 or v8.2, spelled as here, with the same lookup behind it."""
     newer = {lookup["navigation_property"]: lookup["attribute"] for lookup in v92[name]["lookups"]}
     newer |= {lookup["navigation_property"]: lookup["attribute"] for lookup in inherited(name, v92)}
     older = with_base(v82, name, "NavigationProperty")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from dataverse.org import ID, REGARDING_OPPORTUNITY, Org, appointment, error_code
 from sandbox.dataverse.errors import ODataError
-from sandbox.dataverse.payload import parse_json_object, read_change
+from sandbox.dataverse.payload import Change, parse_json_object, read_change
 from sandbox.dataverse.schema import APPOINTMENT, TABLES
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
 
@@ -213,6 +214,14 @@ async def test_annotations_in_a_body_are_checked(org: Org) -> None:
     assert (await org.update({"@logicalName": "appointment"})).status_code == 400
 
 
+def kind(work: Callable[[], object]) -> type | int:
+    """Return the type of the result, or the status of the refusal."""
+    try:
+        return type(work())
+    except ODataError as error:
+        return error.status
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
@@ -227,18 +236,11 @@ KEYS = st.text(max_size=10) | st.sampled_from(
 @given(st.dictionaries(KEYS, JSON | st.sampled_from(["/contacts(x)", f"/contacts({CONTACT_IDS[0]})"]), max_size=4))
 def test_any_object_is_read_or_refused(body: dict[str, Any]) -> None:
     """Whatever object is sent, it is either understood or refused with 400."""
-    try:
-        change = read_change(body, table=APPOINTMENT, tables={table.entity_set: table for table in TABLES})
-    except ODataError as error:
-        assert error.status == 400
-    else:
-        assert set(change.columns) <= set(body)
+    tables = {table.entity_set: table for table in TABLES}
+    assert kind(lambda: read_change(body, table=APPOINTMENT, tables=tables)) in (Change, 400)
 
 
 @given(st.binary(max_size=50))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """Whatever bytes are sent, they are either a JSON object or refused with 400."""
-    try:
-        assert isinstance(parse_json_object(raw), dict)
-    except ODataError as error:
-        assert error.status == 400
+    assert kind(lambda: parse_json_object(raw)) in (dict, 400)

@@ -216,7 +216,8 @@ async def test_appointments_of_an_opportunity_can_be_found(org: Org) -> None:
         org,
         "appointments",
         **{
-            "$filter": f"_regardingobjectid_value eq {OPPORTUNITY_IDS[0]} and statecode eq 0 and contains(subject,'dem')",
+            "$filter": f"_regardingobjectid_value eq {OPPORTUNITY_IDS[0]} and statecode eq 0"
+            " and contains(subject,'dem')",
             "$select": "activityid",
         },
     )

@@ -78,7 +78,7 @@ async def test_a_column_has_an_address_of_its_own(org: Org) -> None:
 
 
 async def test_the_created_on_cannot_be_changed(org: Org) -> None:
-    """overriddencreatedon is ignored on update."""
+    """An overriddencreatedon is ignored on update."""
     before = await org.created(appointment(overriddencreatedon="2025-12-01T08:00:00Z"))
     assert (await org.update({"overriddencreatedon": "2020-01-01T00:00:00Z"})).status_code == 204
     after = await org.read()

@@ -1,0 +1,250 @@
+"""When something breaks: what may pass is tried again, what will not becomes a dead letter, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sandbox.azurite import StorageNames, connection_string
+from sandbox.dataverse.faults import Fault, FaultPlan
+from sandbox.outreach.deliveries import MeetingScript
+from shared.core.errors import BadDelivery, Transient
+from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.core.signature import sign
+from shared.runtime import new_trace
+from tests.product.bench import SECRET, Installation, OwnTables, installation, served
+
+
+def trouble(product: Installation, *kinds: str, **options: Any) -> None:
+    """The next calls to Dataverse meet these faults, one each."""
+    plan = FaultPlan()
+    plan.queue.extend(Fault.parse(kind, retry_after=options.get("retry_after", 0), hold_seconds=0.1) for kind in kinds)
+    product.crm.faults = plan
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "drop_before", "drop_after"])
+async def test_passing_trouble_is_tried_again(product: Installation, kind: str) -> None:
+    """Throttling, an outage or a broken connection puts the event back; next time it gets through, once."""
+    trouble(product, kind)
+    (receipt,) = await product.send(MeetingScript(1).booked())
+    await product.work(limit=1)
+    entry = await product.journal(receipt)
+    assert entry["outcome"] == "retrying"
+    assert entry["nextAttemptAt"] > entry["finishedAt"]
+    await product.work()
+    assert (await product.journal(receipt))["outcome"] in {"created", "updated"}
+    assert len(product.crm.appointments) == 1
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_delays_grow(product: Installation) -> None:
+    """Each further attempt waits longer, up to a quarter of an hour."""
+    product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("drop_before", retry_after=0, hold_seconds=0),))
+    await product.send(MeetingScript(1).booked())
+    await product.work(limit=4)
+    delays = product.runtime.queue.delays[1:]
+    assert delays == sorted(delays)
+    assert 2 <= delays[0] <= 4
+
+
+async def test_retry_after_pauses_the_instance(product: Installation) -> None:
+    """While Dataverse asks for a pause no event calls it, and waiting does not count as an attempt."""
+    trouble(product, "429", retry_after=30)
+    await product.send(MeetingScript(1).booked(), MeetingScript(2).booked())
+    await product.work(limit=1)
+    calls = product.crm.log.total
+    await product.work(limit=6)
+    assert product.crm.log.total == calls
+    assert min(product.runtime.queue.delays[2:]) >= 25
+
+
+async def test_a_day_of_failure_ends_as_dead_letter(product: Installation) -> None:
+    """After about a day the event is a dead letter with everything to replay it; until then it never is."""
+    product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("503", retry_after=0, hold_seconds=0),))
+    (receipt,) = await product.send(MeetingScript(1).booked())
+    await product.work(limit=3)
+    product.runtime.later = timedelta(hours=23)
+    await product.work(limit=1)
+    assert (await product.journal(receipt))["outcome"] == "retrying"
+    product.runtime.later = timedelta(hours=25)
+    await product.work(limit=1)
+    assert (await product.journal(receipt))["outcome"] == "dead-lettered"
+    assert await product.work(limit=1) == 0
+
+
+async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation, tmp_path: Path) -> None:
+    """A column that Dynamics does not have: the reason in words, the code, the request id; replay after the mending."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    extra = {"row": "No show", "field": "no_show", "column": "new_noshow", "transform": "boolean"}
+    content["rows"].append(extra | {"sources": ["attributes.noShow"]})
+    content["signals"] = [signal for signal in content["signals"] if signal["field"] != "no_show"]
+    wrong = tmp_path / "mapping.json"
+    wrong.write_text(json.dumps(content), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(wrong))
+    entry = await product.sync(MeetingScript(1).booked(noShow=True))
+    assert entry["outcome"] == "dead-lettered"
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert letter["meetingId"] == "meeting:1"
+    assert letter["dataverseRequestId"]
+    assert letter["code"].startswith("0x")
+    assert letter["attempts"] == 1
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert shown["state"] == "needs attention"
+    assert shown["lastError"]["code"] == letter["code"]
+
+    await product.restart(MAPPING_FILE="")
+    assert await product.runtime.admin.replay(None) == [letter["correlationId"]]
+    await product.work()
+    assert len(product.crm.appointments) == 1
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_a_later_good_event_clears_the_dead_letter(product: Installation) -> None:
+    """What a failed event said goes out with the next good one of its meeting, and its dead letter goes."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    moved = script.changed(endTime="2020-01-01T00:00:00Z", title="New title")
+    entry = await product.sync(moved)
+    assert (entry["outcome"], entry["lastError"]["code"]) == ("dead-lettered", "end_before_start")
+    await product.sync(script.changed(endTime="2026-03-02T16:00:00Z"))
+    assert product.appointment.values["subject"] == "New title"
+    assert await product.runtime.admin.list_dead_letters() == []
+    assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "in Dynamics"
+
+
+async def test_a_wrong_value_is_a_dead_letter_not_a_refusal(product: Installation) -> None:
+    """A start time that is no time is accepted, because a refusal would lose it, and told in words."""
+    entry = await product.sync(MeetingScript(1).booked(startTime={"deep": ["nonsense"]}))
+    assert entry["outcome"] == "dead-lettered"
+    assert entry["lastError"]["reason"] == "starts_at: an ISO 8601 time was expected."
+
+
+async def test_poison_becomes_a_dead_letter(product: Installation) -> None:
+    """What the trigger itself gave up on, an envelope or garbage, is kept where an admin sees it."""
+    await product.runtime.carry_out_poisoned(b"\xff\xfe garbage")
+    await product.runtime.carry_out_poisoned(
+        b'{"version":1,"correlation_id":"'
+        + b"a" * 32
+        + b'","received_at":"2026-01-01T00:00:00Z","meeting":"meeting:9"}'
+    )
+    letters = await product.runtime.admin.list_dead_letters()
+    assert {(letter["meetingId"], letter["code"]) for letter in letters} == {
+        ("unknown", "not_an_envelope"),
+        ("meeting:9", "poison"),
+    }
+
+
+async def test_outreach_down_is_passing_trouble(azurite: str, storage_names: StorageNames) -> None:
+    """Nobody can be looked up while Outreach is down: the event waits, it is not written without its people."""
+
+    async def down(_: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", down)
+    async with (
+        served(app) as url,
+        installation(azurite, storage_names.queue("events"), OUTREACH_API_URL=url) as product,
+    ):
+        await product.send(MeetingScript(1).booked())
+        await product.work(limit=1)
+        assert not product.crm.appointments
+        assert len(product.runtime.queue.delays) == 2
+
+
+async def test_broken_settings_keep_events(product: Installation) -> None:
+    """With a wrong setting events are still taken in, and they wait in the queue until it is mended."""
+    await product.restart(DATAVERSE_URL="https://example.com", MAPPING_FILE="/nowhere/mapping.json")
+    await product.send(MeetingScript(1).booked())
+    await product.work(limit=2)
+    report = await product.runtime.health.report()
+    assert report["status"] == "unhealthy"
+    assert "MAPPING_FILE" in report["parts"]["settings"]["reason"]
+    assert "DATAVERSE_URL" in report["parts"]["settings"]["reason"]
+
+
+async def test_large_event_goes_by_the_spill_table(product: Installation) -> None:
+    """What the queue cannot take lies in a table until it is done, and then no more."""
+    large = MeetingScript(1).booked(description="".join(chr(0x4E00 + n % 5000) for n in range(60_000)))
+    (receipt,) = await product.send(large)
+    assert receipt.way == "spill"
+    await product.work()
+    assert (await product.journal(receipt))["outcome"] == "created"
+    assert len(product.appointment.values["description"]) == 60_000
+    assert await product.runtime.spill.depth(limit=10) == 0
+
+
+async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the queue down the event goes to the table, and the sweep brings it in when the queue is back."""
+
+    async def down(_: str, **__: float) -> None:
+        raise Transient("The queue is down.", service="storage")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(product.runtime.queue, "send", down)
+        (receipt,) = await product.send(MeetingScript(1).booked())
+    assert receipt.way == "spill"
+    assert await product.work() == 0
+    product.runtime.later = timedelta(minutes=1)
+    assert (await product.runtime.sweep.run()).spilled == 1
+    assert (await product.runtime.sweep.run()).spilled == 0
+    await product.work()
+    assert len(product.crm.appointments) == 1
+
+
+async def test_both_ways_down_is_told_in_time(storage_names: StorageNames) -> None:
+    """With neither queue nor table there is an error in time to answer, even where storage hangs."""
+    stopped = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await stopped.wait()
+        return web.Response(status=500)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", hang)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    environment = {"AzureWebJobsStorage": connection_string(port, port, port), "OUTREACH_WEBHOOK_SECRET": SECRET}
+    runtime = OwnTables(environment | {"SYNC_QUEUE_NAME": storage_names.queue("events")})
+    body = MeetingScript(1).booked().body
+    with pytest.raises(Transient):
+        await runtime.ingest.receive(
+            body, headers={"outreach-webhook-signature": sign(body, SECRET)}, trace=new_trace()
+        )
+    assert 2 * SECONDS_PER_WAY < 4
+    stopped.set()
+    await runtime.aclose()
+    await runner.cleanup()
+
+
+async def test_wrong_signature_is_refused(product: Installation) -> None:
+    """A delivery without a right signature leaves no trace."""
+    body = MeetingScript(1).booked().body
+    for signature in (None, "", "0" * 64, sign(body, "another secret"), sign(body, SECRET).upper()):
+        headers = {} if signature is None else {"outreach-webhook-signature": signature}
+        with pytest.raises(BadDelivery) as refused:
+            await product.runtime.ingest.receive(body, headers=headers, trace=new_trace())
+        assert refused.value.status == 401
+    assert await product.work() == 0
+
+
+async def test_previous_secret_counts_while_rotating(product: Installation) -> None:
+    """After a change of the secret deliveries signed with the one before are still accepted."""
+    await product.restart(OUTREACH_WEBHOOK_SECRET="a-new-secret", OUTREACH_WEBHOOK_SECRET_PREVIOUS=SECRET)
+    assert (await product.send(MeetingScript(1).booked()))[0].status == "accepted"
+
+
+async def test_other_resources_are_ignored(product: Installation) -> None:
+    """A delivery about something else is answered and not stored."""
+    delivery = {"data": {"type": "prospect", "id": 3}, "meta": {"eventName": "prospect.updated"}}
+    assert (await product.send(delivery))[0].status == "ignored"
+    assert await product.work() == 0

@@ -1,0 +1,181 @@
+"""Each I/O step of a worker as an object: awaiting it hands it to the scheduler, which decides when it takes place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.errors import SyncError
+from shared.core.identity import MeetingKey
+from shared.core.meeting import Actual, MeetingState, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker gets for an operation: a value, or an error of this class."""
+
+    value: Any = None
+    error: type[SyncError] | None = None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return self.error.__name__
+        match self.value:
+            case None:
+                return "done"
+            case (None, None):
+                return "no row"
+            case (MeetingState() as state, version):
+                return f"row {version}, doubt {sorted(state.doubt)}, fence {state.crm_version}"
+            case Actual(version, columns, state):
+                return f"version {version}, {dict(columns)}, state {state[0]}"
+            case Written(version):
+                return f"version {version}"
+            case version:
+                return f"row {version}"
+
+
+class Operation:
+    """One I/O step."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes a store, so that it matters when a lost request arrives."""
+        return True
+
+    def __await__(self) -> Generator[Operation, Answer, Any]:
+        answer = yield self
+        if answer.error is not None:
+            raise answer.error
+        return answer.value
+
+
+@dataclass(frozen=True)
+class Load(Operation):
+    """Read a row of the table of meetings."""
+
+    key: str
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"load {self.key}"
+
+
+@dataclass(frozen=True)
+class Save(Operation):
+    """Write a row if it still has `version` (None: if there is none). `rules`: the settings of the worker."""
+
+    key: str
+    state: MeetingState
+    version: str | None
+    rules: int
+
+    def __str__(self) -> str:
+        state = self.state
+        what = f"moved to {state.moved_to}" if state.moved_to else f"doubt {sorted(state.doubt)}"
+        return f"save {self.key} over row {self.version}: {what}, fence {state.crm_version}{' parked' * bool(state.parked)}"
+
+
+@dataclass(frozen=True)
+class Create(Operation):
+    """Make the appointment, only where there is none; with `overwrite`, whatever is there."""
+
+    appointment_id: str
+    columns: Mapping[str, Any]
+    overwrite: bool = False
+
+    def __str__(self) -> str:
+        return f"create {self.appointment_id} {dict(self.columns)}"
+
+
+@dataclass(frozen=True)
+class Update(Operation):
+    """Write columns, fenced by `version`; None: whatever is there."""
+
+    appointment_id: str
+    columns: Mapping[str, Any]
+    version: str | None
+
+    def __str__(self) -> str:
+        return f"update {self.appointment_id} if version {self.version}: {dict(self.columns)}"
+
+
+@dataclass(frozen=True)
+class SetState(Operation):
+    """Write the state, fenced by `version`; None: whatever is there."""
+
+    appointment_id: str
+    state: tuple[int, int]
+    version: str | None
+
+    def __str__(self) -> str:
+        return f"set state of {self.appointment_id} if version {self.version}: {self.state[0]}"
+
+
+@dataclass(frozen=True)
+class Read(Operation):
+    """Read the appointment."""
+
+    appointment_id: str
+    columns: frozenset[str]
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"read {self.appointment_id} {sorted(self.columns)}"
+
+
+@dataclass(frozen=True)
+class Acknowledge(Operation):
+    """Tell the queue that the event is done. A worker that ends does so anyway; only a seeded bug does it sooner."""
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "acknowledge"
+
+
+class SimulatedMeetings:
+    """`shared.core.ports.Meetings`, one operation per call."""
+
+    def __init__(self, *, rules: int) -> None:
+        self._rules = rules
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        found: tuple[MeetingState | None, str | None] = await Load(str(key))
+        return found
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        saved: str = await Save(str(key), state, version, self._rules)
+        return saved
+
+
+class SimulatedAppointments:
+    """`shared.core.ports.Appointments`, one operation per call."""
+
+    async def create(
+        self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
+    ) -> Written:
+        del created_on, created_by
+        written: Written = await Create(appointment_id, columns)
+        return written
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        written: Written = await Update(appointment_id, columns, version)
+        return written
+
+    async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
+        written: Written = await SetState(appointment_id, state, version)
+        return written
+
+    async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        actual: Actual | None = await Read(appointment_id, frozenset(columns))
+        return actual

@@ -1,0 +1,173 @@
+"""The two stores as values: what an operation makes of the table of meetings, or of Dynamics.
+
+Strict where the real ones are: every write raises the version, equal values or not; a version never comes again, not
+even after a deletion; completed and canceled appointments refuse changes where the organisation says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from shared.core.appointment import PARTIES, STATE
+from shared.core.errors import RowConflict
+from shared.core.meeting import Actual, MeetingState, Written
+from shared.core.ports import AppointmentClosed, FenceRefused, TargetMissing
+from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Read, Save, SetState, Update
+
+CLOSED_STATES = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table. `rules`: under which settings it was parked, as the index of parked meetings knows it."""
+
+    state: MeetingState
+    version: int
+    rules: int | None
+
+
+Table = Mapping[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """An appointment, and what only the judge knows of it.
+
+    columns   what is there now
+    ours      per column, what Outreach's side wrote last
+    theirs    per column, what a person wrote last, unless Outreach's side wrote over it
+    kept      per column, a person's value that nothing in Outreach gives a reason to touch
+    guests    activity parties that a person added
+    """
+
+    version: int
+    state: tuple[int, int]
+    columns: Mapping[str, Any]
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    guests: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Crm:
+    """One Dynamics organisation. `last_version`: counts every write; `deleted`: what a deletion left to be done."""
+
+    appointments: Mapping[str, Appointment] = field(default_factory=dict)
+    last_version: int = 0
+    deleted: Literal["", "settled", "unsettled"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """How Dynamics is set up.
+
+    strict         completed and canceled rows refuse changes
+    checks_first   which refusal wins where both the version is stale and the row is closed
+    missing        records that were deleted or merged: writes that point at them get a 404
+    """
+
+    strict: bool = False
+    checks_first: Literal["fence", "closed"] = "fence"
+    missing: frozenset[str] = frozenset()
+
+
+def on_table(operation: Load | Save | Acknowledge, table: Table) -> tuple[Table, Answer]:
+    """The table after `operation`, and its answer."""
+    if isinstance(operation, Acknowledge):
+        return table, Answer()
+    row = table.get(operation.key)
+    if isinstance(operation, Load):
+        return table, Answer((row.state, str(row.version)) if row else (None, None))
+    if operation.version != (str(row.version) if row else None):
+        return table, Answer(error=RowConflict)
+    version = row.version + 1 if row else 1
+    saved = Row(operation.state, version, operation.rules if operation.state.parked else None)
+    return {**table, operation.key: saved}, Answer(str(version))
+
+
+def on_crm(operation: Operation, crm: Crm, organisation: Organisation) -> tuple[Crm, Answer]:
+    """Dynamics after `operation`, and its answer."""
+    match operation:
+        case Read(appointment_id, columns):
+            found = crm.appointments.get(appointment_id)
+            if found is None:
+                return crm, Answer(None)
+            shown = {name: found.columns.get(name) for name in sorted(columns)}
+            return crm, Answer(Actual(str(found.version), shown, found.state))
+        case Create(appointment_id, columns, overwrite):
+            if appointment_id not in crm.appointments:
+                return _write(crm, appointment_id, Appointment(0, (0, 1), {}), columns, organisation)
+            if not overwrite:
+                return crm, Answer(error=FenceRefused)
+            return on_crm(Update(appointment_id, columns, None), crm, organisation)
+        case Update(appointment_id, columns, version):
+            refusal = _refusal(crm, appointment_id, version, organisation)
+            if refusal is not None:
+                return crm, Answer(error=refusal)
+            return _write(crm, appointment_id, crm.appointments[appointment_id], columns, organisation)
+        case SetState(appointment_id, state, version):
+            refusal = _refusal(crm, appointment_id, version, replace(organisation, strict=False))
+            if refusal is not None:
+                return crm, Answer(error=refusal)
+            now = crm.appointments[appointment_id]
+            written = _stored(
+                crm, appointment_id, replace(now, state=state, ours={**now.ours, STATE: state}, theirs=_less(now, STATE))
+            )
+            return written, Answer(Written(str(written.last_version)))
+    raise TypeError(operation)
+
+
+def by_person(crm: Crm, appointment_id: str, changed: Appointment) -> Crm:
+    """Dynamics after a person saved `changed`."""
+    return _stored(crm, appointment_id, changed)
+
+
+def without(crm: Crm, appointment_id: str, *, deleted: Literal["settled", "unsettled"]) -> Crm:
+    """Dynamics after a person deleted the appointment."""
+    left = {name: one for name, one in crm.appointments.items() if name != appointment_id}
+    return replace(crm, appointments=left, deleted=deleted)
+
+
+def _refusal(
+    crm: Crm, appointment_id: str, version: str | None, organisation: Organisation
+) -> type[TargetMissing | FenceRefused | AppointmentClosed] | None:
+    now = crm.appointments.get(appointment_id)
+    if now is None:
+        return TargetMissing
+    stale = version is not None and version != str(now.version)
+    closed = organisation.strict and now.state[0] in CLOSED_STATES
+    if stale and closed:
+        return FenceRefused if organisation.checks_first == "fence" else AppointmentClosed
+    if stale:
+        return FenceRefused
+    return AppointmentClosed if closed else None
+
+
+def _write(
+    crm: Crm, appointment_id: str, now: Appointment, columns: Mapping[str, Any], organisation: Organisation
+) -> tuple[Crm, Answer]:
+    mentioned = {party.partition(":")[2] for party in columns.get(PARTIES) or ()}
+    if mentioned & organisation.missing:
+        return crm, Answer(error=TargetMissing)
+    theirs = {
+        name: value for name, value in now.theirs.items() if name not in columns or columns[name] == value
+    }
+    changed = replace(now, columns={**now.columns, **columns}, ours={**now.ours, **columns}, theirs=theirs)
+    written = _stored(crm, appointment_id, changed)
+    return written, Answer(Written(str(written.last_version)))
+
+
+def _stored(crm: Crm, appointment_id: str, appointment: Appointment) -> Crm:
+    version = crm.last_version + 1
+    return replace(
+        crm,
+        appointments={**crm.appointments, appointment_id: replace(appointment, version=version)},
+        last_version=version,
+    )
+
+
+def _less(now: Appointment, column: str) -> dict[str, Any]:
+    return {name: value for name, value in now.theirs.items() if name != column}
