@@ -7,6 +7,7 @@ import json
 import runpy
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,6 +18,8 @@ from sandbox.azurite import Azurite, InstallFailed
 from sandbox.child import ChildFailed, interruptible
 from sandbox.outreach.deliveries import delivery_of
 from sandbox.outreach.sender import Sender, Sent
+from sandbox.soak import Plan as SoakPlan
+from sandbox.soak import soak as run_soak
 from sandbox.story import demo as tell_demo
 from sandbox.up import read_addresses
 from sandbox.up import up as run_up
@@ -40,6 +43,18 @@ def demo() -> None:
 def up(port: Annotated[int, typer.Option(help="where the app listens, if it is free")] = 7071) -> None:
     """Start everything and leave it running until Ctrl-C."""
     raise typer.Exit(run_up(Console(), port=port))
+
+
+@app.command()
+def soak(
+    events: Annotated[int, typer.Option(help="how many deliveries, about")] = 20_000,
+    kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app")] = 5.0,
+    seed: Annotated[int, typer.Option(help="another seed is another run")] = 1,
+    calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice and in any order")] = False,
+) -> None:
+    """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
+    plan = SoakPlan(events=events, kill_every=kill_every, seed=seed)
+    raise typer.Exit(run_soak(replace(plan, trouble=False, disorder=0) if calm else plan))
 
 
 @app.command()

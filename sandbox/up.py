@@ -18,8 +18,8 @@ from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.stack import Service, Stack
 
-ADDRESSES: Final = SANDBOX_FOLDER / "up.json"
-EXAMPLES: Final = SANDBOX_FOLDER / "examples"
+ADDRESSES: Final = "up.json"
+EXAMPLES: Final = "examples"
 WATCH_SECONDS: Final = 0.5
 
 
@@ -31,32 +31,36 @@ class Addresses:
     webhook_secret: str
 
 
-def read_addresses(path: Path = ADDRESSES) -> Addresses | None:
+def read_addresses(folder: Path = SANDBOX_FOLDER) -> Addresses | None:
     """The stack that `up` runs, or `None` where none is running."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found: dict[str, Any] = json.loads((folder / ADDRESSES).read_text())
         return Addresses(**found)
     except (OSError, ValueError, TypeError):
         return None
 
 
-def up(console: Console, *, port: int) -> int:
-    """Run the stack until Ctrl-C or SIGTERM; 1 where one of its parts ends by itself."""
+def up(console: Console, *, port: int, folder: Path = SANDBOX_FOLDER) -> int:
+    """Run the stack until Ctrl-C or SIGTERM; 1 where one of its parts ends by itself.
+
+    `folder` takes the addresses for `send`, and examples to send.
+    """
     with interruptible():
         try:
             with console.status("Starting …"), Stack("up", port=port) as stack:
-                return _run(stack, console)
+                return _run(stack, console, folder)
         except KeyboardInterrupt:
             console.print("Stopped.")
             return 0
         finally:
-            ADDRESSES.unlink(missing_ok=True)
+            (folder / ADDRESSES).unlink(missing_ok=True)
 
 
-def _run(stack: Stack, console: Console) -> int:
-    ADDRESSES.write_text(json.dumps(asdict(Addresses(stack.webhook_url, stack.access.webhook_secret))))
-    write_examples(datetime.now(UTC))
-    for line in instructions(stack):
+def _run(stack: Stack, console: Console, folder: Path) -> int:
+    addresses = Addresses(stack.webhook_url, stack.access.webhook_secret)
+    (folder / ADDRESSES).write_text(json.dumps(asdict(addresses)))
+    examples = write_examples(datetime.now(UTC), folder / EXAMPLES)
+    for line in instructions(stack, example=examples[0]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     services: tuple[Service, ...] = (stack.host, stack.dataverse, stack.outreach)
     while True:
@@ -70,7 +74,7 @@ def _run(stack: Stack, console: Console) -> int:
         time.sleep(WATCH_SECONDS)
 
 
-def write_examples(now: datetime, folder: Path = EXAMPLES) -> list[Path]:
+def write_examples(now: datetime, folder: Path) -> list[Path]:
     """Deliveries of one meeting to send, in order: booked, title changed, rescheduled, held."""
     folder.mkdir(parents=True, exist_ok=True)
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -89,11 +93,11 @@ def write_examples(now: datetime, folder: Path = EXAMPLES) -> list[Path]:
     return paths
 
 
-def instructions(stack: Stack) -> list[str]:
+def instructions(stack: Stack, *, example: Path) -> list[str]:
     """What runs where, with which keys, and commands that can be pasted as they are."""
     admin = f"-H 'x-functions-key: {stack.access.admin_key}'"
-    example = shlex.quote(str(EXAMPLES / "1-booked.json"))
-    signed = f"$(openssl dgst -sha256 -hmac {stack.access.webhook_secret} {example} | sed 's/.* //')"
+    file = shlex.quote(str(example))
+    signed = f"$(openssl dgst -sha256 -hmac {stack.access.webhook_secret} {file} | sed 's/.* //')"
     webhook = shlex.quote(stack.webhook_url)
     throttle = shlex.quote('{"rate": 0.33, "kinds": ["429"], "retry_after": 2}')
     bearer = f"-H 'Authorization: Bearer {DEVELOPMENT_TOKEN}' -H 'Content-Type: application/vnd.api+json'"
@@ -108,9 +112,9 @@ def instructions(stack: Stack) -> list[str]:
         "Is everything reachable?",
         f"  curl {stack.host_url}/api/health",
         "Send one delivery, signed as Outreach does (2, 3 and 4 lie beside it):",
-        f"  .venv/bin/python -m sandbox send {example}",
+        f"  .venv/bin/python -m sandbox send {file}",
         "The same with nothing but curl:",
-        f'  curl -X POST {webhook} -H "Outreach-Webhook-Signature: {signed}" --data-binary @{example}',
+        f'  curl -X POST {webhook} -H "Outreach-Webhook-Signature: {signed}" --data-binary @{file}',
         "What became of it (put in the correlation id of the answer), and of the meeting:",
         f"  curl {admin} {stack.host_url}/api/correlations/CORRELATION_ID",
         f"  curl {admin} {stack.host_url}/api/meetings/1",

@@ -131,7 +131,7 @@ class _Reader:
         """The value, or the default; a setting without a default must be there."""
         value = self._environment.get(name, "").strip()
         if value.startswith(_UNRESOLVED):
-            # Azure hands the reference itself to the app when the vault does not answer; as a secret it could be guessed.
+            # What Azure hands to the app when the vault does not answer; as a secret it could be guessed.
             self.problems.append(f"{name} is a Key Vault reference that Azure could not resolve. {_RESOLVE}")
             return ""
         if value:

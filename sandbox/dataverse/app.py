@@ -35,7 +35,7 @@ _CONSTANT_HEADERS: Final = {
 
 
 def create_app(store: Store | None = None) -> web.Application:
-    """Return the application over a given store, or over a new one with the default people in it."""
+    """Return the application over a given store, taken as it is, or over a new one with the default people in it."""
     if store is None:
         store = Store()
         seed(store)

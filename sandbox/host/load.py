@@ -22,7 +22,6 @@ from sandbox.host.schedule import Schedule, parse_schedule
 
 _SETTING = re.compile(r"%([^%]+)%")
 _AUTH_LEVELS: Mapping[str, AuthLevel] = {"ANONYMOUS": "ANONYMOUS", "FUNCTION": "FUNCTION", "ADMIN": "ADMIN"}
-_BINARY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,10 @@ class AppFunction:
 
 
 def import_app(spec: str, root: Path) -> func.FunctionRegister:
-    """Import the app as the worker does (its folder last on the path). Raises `HostError`."""
+    """Import the app, its folder first on the path as in Azure. Raises `HostError`."""
     module_name, _, attribute = spec.partition(":")
     if str(root) not in sys.path:
-        sys.path.append(str(root))
+        sys.path.insert(0, str(root))
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
@@ -132,7 +131,7 @@ def _read_trigger(binding: Binding, environ: Mapping[str, str]) -> HttpTrigger |
         return HttpTrigger(binding.name, parse_template(values["route"]), frozenset(values.get("methods", ())), level)
     if binding.type == "queueTrigger":
         connection = values.get("connection") or "AzureWebJobsStorage"
-        return QueueTrigger(binding.name, values["queueName"], connection, values.get("dataType") == _BINARY)
+        return QueueTrigger(binding.name, values["queueName"], connection, values.get("dataType") == "BINARY")
     if binding.type == "timerTrigger":
         startup, monitored = bool(values.get("runOnStartup")), bool(values.get("useMonitor", True))
         return TimerTrigger(binding.name, parse_schedule(values["schedule"]), startup, monitored)

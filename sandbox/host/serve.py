@@ -24,7 +24,7 @@ from sandbox.host.errors import HostError
 from sandbox.host.invoke import Invoker
 from sandbox.host.load import AppFunction, QueueTrigger, TimerTrigger, import_app, load_functions
 from sandbox.host.logs import install_logging
-from sandbox.host.queues import QueueListener
+from sandbox.host.queues import QueueListener, QueueState
 from sandbox.host.settings import HostSettings, read_settings
 from sandbox.host.storage import open_queue_service, read_connection
 from sandbox.host.timers import TimerListener
@@ -58,7 +58,6 @@ class Host:
             for function in self._functions.values()
             if isinstance(function.trigger, TimerTrigger)
         }
-        self._queues: dict[str, QueueListener] = {}
         self._listeners: dict[str, QueueListener | TimerListener] = dict(self._timers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._resources = contextlib.AsyncExitStack()
@@ -79,6 +78,16 @@ class Host:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def queues(self) -> dict[str, QueueState]:
+        """How the queue listeners are, by function name."""
+        return {name: it.state for name, it in self._listeners.items() if isinstance(it, QueueListener)}
+
+    @property
+    def listening(self) -> bool:
+        """Whether it takes connections."""
+        return bool(self._runner.sites)
 
     def _web_application(self) -> web.Application:
         application = web.Application(client_max_size=self._settings.body_limit)

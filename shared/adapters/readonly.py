@@ -1,42 +1,62 @@
-"""Doors that only read, for whoever must not change anything.
-
-They refuse by construction: there is no path through them to a write, whatever the code behind them tries.
-"""
+"""Doors that only read, for whoever must not change anything: a preview, above all."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import httpx
 
-from shared.adapters.http import Caller
+from shared.adapters.dataverse import Dataverse
+from shared.adapters.outreach import Outreach
 from shared.adapters.storage import Entity, Table
-from shared.core.errors import Permanent, RowConflict
+from shared.core.delivery import Reference
+from shared.core.errors import Permanent, SyncError
 
-T = TypeVar("T")
 
+class GetOnlyDataverse(Dataverse):
+    """A Dataverse whose every request is a GET, whatever the code above tries."""
 
-class GetOnlyCaller(Caller):
-    """A caller whose every request is a GET."""
-
-    async def send(
+    async def request(
         self,
         method: str,
         path: str,
         *,
-        headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
-        json: Any = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """As `Caller.send`; raises `Permanent` for any other method."""
+        """As `Dataverse.request`; raises `Permanent` for any other method."""
         if method != "GET":
-            raise _refused(self.service)
-        return await super().send(method, path, headers=headers, params=params, json=json)
+            raise _refused("dataverse")
+        return await super().request(method, path, params=params, body=body, headers=headers)
 
 
-class ReadOnlyTable(Table):
-    """A table that is read, and not even made where it is missing: then it holds nothing."""
+class NotedOutreach(Outreach):
+    """An Outreach whose every request is a GET, and that keeps the records it gave, so that they can be explained."""
+
+    def __init__(self, outreach: Outreach) -> None:
+        """Share the connections, the token and the pauses of `outreach`."""
+        self._outreach = outreach
+        self.records: dict[Reference, Mapping[str, Any] | None] = {}
+
+    async def get(self, resource: str, record_id: str) -> dict[str, Any] | None:
+        """As `Outreach.get`."""
+        record = await super().get(resource, record_id)
+        self.records[Reference(resource, record_id)] = record
+        return record
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None
+    ) -> httpx.Response | None:
+        """As `Outreach.request`; raises `Permanent` for any other method."""
+        if method != "GET":
+            raise _refused("outreach")
+        return await self._outreach.request(method, path, params=params, body=body)
+
+
+class UnmadeTable(Table):
+    """A table that is not made where it is missing: it holds nothing then."""
 
     async def get(self, partition: str, row: str) -> tuple[Entity, str] | None:
         """The entity and its etag, or None."""
@@ -45,35 +65,13 @@ class ReadOnlyTable(Table):
         except _NoTable:
             return None
 
-    async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
-        """Up to `limit` entities that fit."""
-        try:
-            return await super().query(filter_, parameters, limit=limit)
-        except _NoTable:
-            return []
-
-    async def save(self, entity: Entity, *, etag: str | None) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Refused."""
-        raise _refused("storage")
-
-    async def put(self, entity: Entity) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Refused."""
-        raise _refused("storage")
-
-    async def delete(self, partition: str, row: str) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Refused."""
-        raise _refused("storage")
-
-    async def _create(self) -> NoReturn:
+    async def _make(self) -> NoReturn:
         raise _NoTable
 
 
-class _NoTable(RowConflict):
+class _NoTable(SyncError):
     """The table is missing."""
 
 
 def _refused(service: str) -> Permanent:
     return Permanent("A preview must not change anything; this is an error in the app.", service=service)
-
-
-Reading = Callable[[], Awaitable[T]]

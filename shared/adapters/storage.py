@@ -114,7 +114,10 @@ class Table:
         await self.get("~health", "~health")
 
     async def _sure(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await _sure(call, create=self._client.create_table, missing="TableNotFound")
+        return await _sure(call, create=self._make, missing="TableNotFound")
+
+    async def _make(self) -> None:
+        await self._client.create_table()
 
 
 class Queue:

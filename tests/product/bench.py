@@ -114,7 +114,7 @@ class Installation:
         (row,) = self.crm.appointments.values()
         return row
 
-    def parties(self) -> set[tuple[int, str]]:
+    def parties(self) -> set[tuple[Any, Any]]:
         """(mask, record id or address) of the one appointment's parties that a person would see."""
         return {
             (party.values["participationtypemask"], party.values["_partyid_value"] or party.values["addressused"])

@@ -32,12 +32,20 @@ Table = Mapping[str, Row]
 
 
 @dataclass(frozen=True, slots=True)
+class Theirs:
+    """A person's value, and what Outreach's side had written last when the person saved it."""
+
+    value: Any
+    over: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """An appointment, and what only the judge knows of it.
 
     columns   what is there now
     ours      per column, what Outreach's side wrote last
-    theirs    per column, what a person wrote last, unless Outreach's side wrote over it
+    theirs    per column, what a person wrote last, unless Outreach's side wrote over it (the state: in any case)
     kept      per column, a person's value that nothing in Outreach gives a reason to touch
     guests    activity parties that a person added
     """
@@ -46,7 +54,7 @@ class Appointment:
     state: tuple[int, int]
     columns: Mapping[str, Any]
     ours: Mapping[str, Any] = field(default_factory=dict)
-    theirs: Mapping[str, Any] = field(default_factory=dict)
+    theirs: Mapping[str, Theirs] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
     guests: frozenset[str] = frozenset()
 
@@ -113,9 +121,7 @@ def on_crm(operation: Operation, crm: Crm, organisation: Organisation) -> tuple[
             if refusal is not None:
                 return crm, Answer(error=refusal)
             now = crm.appointments[appointment_id]
-            written = _stored(
-                crm, appointment_id, replace(now, state=state, ours={**now.ours, STATE: state}, theirs=_less(now, STATE))
-            )
+            written = _stored(crm, appointment_id, replace(now, state=state, ours={**now.ours, STATE: state}))
             return written, Answer(Written(str(written.last_version)))
     raise TypeError(operation)
 
@@ -153,7 +159,7 @@ def _write(
     if mentioned & organisation.missing:
         return crm, Answer(error=TargetMissing)
     theirs = {
-        name: value for name, value in now.theirs.items() if name not in columns or columns[name] == value
+        name: edit for name, edit in now.theirs.items() if name not in columns or columns[name] == edit.value
     }
     changed = replace(now, columns={**now.columns, **columns}, ours={**now.ours, **columns}, theirs=theirs)
     written = _stored(crm, appointment_id, changed)
@@ -168,6 +174,3 @@ def _stored(crm: Crm, appointment_id: str, appointment: Appointment) -> Crm:
         last_version=version,
     )
 
-
-def _less(now: Appointment, column: str) -> dict[str, Any]:
-    return {name: value for name, value in now.theirs.items() if name != column}

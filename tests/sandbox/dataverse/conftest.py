@@ -6,9 +6,9 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from dataverse.org import AT, Org
 from sandbox.dataverse import Store, create_app
 from sandbox.dataverse.seed import seed
+from tests.sandbox.dataverse.org import AT, Org
 
 
 @pytest.fixture

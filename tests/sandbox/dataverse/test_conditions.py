@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataverse.org import ID, OTHER_ID, RETURN, Org, appointment, error_code
+from tests.sandbox.dataverse.org import ID, OTHER_ID, RETURN, Org, appointment, error_code
 
 
 async def etag(org: Org) -> str:

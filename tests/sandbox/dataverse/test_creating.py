@@ -2,8 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from dataverse.org import END, ID, NOW, OTHER_ID, RETURN, START, Org, appointment, error_code, full_appointment
 from sandbox.dataverse.seed import APP_USER_ID, BUSINESS_UNIT_ID, OPPORTUNITY_IDS, TEAM_ID, USER_IDS
+from tests.sandbox.dataverse.org import (
+    END,
+    ID,
+    NOW,
+    OTHER_ID,
+    RETURN,
+    START,
+    Org,
+    appointment,
+    error_code,
+    full_appointment,
+)
 
 
 async def test_a_patch_on_a_free_id_creates(org: Org) -> None:

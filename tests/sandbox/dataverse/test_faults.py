@@ -7,10 +7,12 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from dataverse.org import ID, OTHER_ID, Org, appointment, error_code
 from sandbox.dataverse import Store, create_app
-from sandbox.dataverse.faults import Fault
+from sandbox.dataverse.app import STOPPING
+from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.requestlog import RequestLog
+from sandbox.dataverse.seed import seed
+from tests.sandbox.dataverse.org import ID, OTHER_ID, Org, appointment, error_code
 
 
 @pytest.mark.parametrize(
@@ -77,17 +79,6 @@ async def test_a_slow_answer_never_comes(org: Org) -> None:
     assert ID in org.store.appointments
 
 
-async def test_a_late_write_arrives_after_the_client_has_gone(org: Org) -> None:
-    """A held request is applied when its time has come, though its client has given up; later requests overtake it."""
-    log = org.store.log = TellingLog(size=10)
-    await org.lever("faults", hold_seconds=0.2, next=[{"kind": "late", "method": "PATCH"}])
-    with pytest.raises(httpx.ReadTimeout):
-        await org.api.patch(f"/appointments({ID})", json=appointment(), timeout=0.05)
-    assert org.store.appointments == {}
-    await asyncio.wait_for(log.told.wait(), 30)
-    assert ID in org.store.appointments
-
-
 class TellingLog(RequestLog):
     """A log that tells when a request was handled."""
 
@@ -100,17 +91,50 @@ class TellingLog(RequestLog):
         self.told.set()
 
 
+class TellingPlan(FaultPlan):
+    """A plan that tells when a request has met its fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+
+    def draw(self, *, method: str, entity: str) -> Fault | None:
+        self.told.set()
+        return super().draw(method=method, entity=entity)
+
+
 async def test_a_held_answer_does_not_hold_the_stop() -> None:
     """A client that waits for a held answer is cut off when the stand-in stops."""
     store = Store()
-    store.log = TellingLog(size=1)
+    store.log = log = TellingLog(size=1)
     store.faults.queue.append(Fault.parse("timeout", retry_after=1, hold_seconds=3600))
     async with httpx.AsyncClient() as client:
         async with TestServer(create_app(store)) as server:
             waiting = asyncio.create_task(client.get(str(server.make_url("/api/data/v9.2/contacts"))))
-            await store.log.told.wait()
+            await log.told.wait()
         with pytest.raises(httpx.TransportError):
             await waiting
+
+
+async def test_a_late_write_outlives_its_client() -> None:
+    """A held request is applied when its time has come, though its client has given up long before."""
+    store = Store()
+    seed(store)
+    store.log = log = TellingLog(size=1)
+    store.faults = plan = TellingPlan()
+    plan.queue.append(Fault.parse("late", retry_after=1, hold_seconds=3600))
+    app = create_app(store)
+    async with TestServer(app) as server, httpx.AsyncClient() as client:
+        url = str(server.make_url(f"/api/data/v9.2/appointments({ID})"))
+        waiting = asyncio.create_task(client.patch(url, json=appointment()))
+        await plan.told.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert store.appointments == {}
+        app[STOPPING].set()
+        await log.told.wait()
+        assert list(store.appointments) == [ID]
 
 
 async def faulty_ids(org: Org, **plan: Any) -> list[int]:

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from dataverse.org import ID, Org, appointment, error_code
 from sandbox.dataverse.seed import (
     APP_USER_ID,
     DISABLED_USER_ID,
     USER_IDS,
     USER_OBJECT_IDS,
 )
+from tests.sandbox.dataverse.org import ID, Org, appointment, error_code
 
 BY_ID = {"MSCRMCallerID": USER_IDS[1]}
 BY_OBJECT_ID = {"CallerObjectId": USER_OBJECT_IDS[1]}

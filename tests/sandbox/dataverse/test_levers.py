@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from dataverse.org import ID, OTHER_ID, Org, appointment, error_code, full_appointment, required_contact
 from sandbox.dataverse import Store
 from sandbox.dataverse.seed import (
     CONTACT_IDS,
@@ -14,6 +13,7 @@ from sandbox.dataverse.seed import (
     USER_IDS,
     seed,
 )
+from tests.sandbox.dataverse.org import ID, OTHER_ID, Org, appointment, error_code, full_appointment, required_contact
 
 PARTIES = "appointment_activity_parties"
 LEAD_PARTY = {"participationtypemask": 5, "partyid_lead@odata.bind": f"/leads({LEAD_IDS[0]})"}

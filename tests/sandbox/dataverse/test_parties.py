@@ -4,17 +4,6 @@ from typing import Any
 
 import pytest
 
-from dataverse.org import (
-    END,
-    ID,
-    REGARDING_OPPORTUNITY,
-    Org,
-    appointment,
-    error_code,
-    full_appointment,
-    organizer,
-    required_contact,
-)
 from sandbox.dataverse.seed import (
     ACCOUNT_ID,
     CONTACT_EMAILS,
@@ -24,6 +13,17 @@ from sandbox.dataverse.seed import (
     TEAM_ID,
     USER_EMAILS,
     USER_IDS,
+)
+from tests.sandbox.dataverse.org import (
+    END,
+    ID,
+    REGARDING_OPPORTUNITY,
+    Org,
+    appointment,
+    error_code,
+    full_appointment,
+    organizer,
+    required_contact,
 )
 
 PARTIES = "appointment_activity_parties"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataverse.org import ID, REGARDING_OPPORTUNITY, Org, appointment, error_code
 from sandbox.dataverse.errors import ODataError
 from sandbox.dataverse.payload import Change, parse_json_object, read_change
 from sandbox.dataverse.schema import APPOINTMENT, TABLES
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
+from tests.sandbox.dataverse.org import ID, REGARDING_OPPORTUNITY, Org, appointment, error_code
 
 ABSENT = "99999999-9999-4999-8999-999999999999"
 REGARDING_CONTACT = "regardingobjectid_contact_appointment@odata.bind"

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from dataverse.org import ID, OTHER_ID, Org, appointment, error_code, full_appointment
 from sandbox.dataverse.schema import TABLES
 from sandbox.dataverse.seed import (
     CONTACT_EMAILS,
@@ -14,6 +13,7 @@ from sandbox.dataverse.seed import (
     USER_EMAILS,
     USER_IDS,
 )
+from tests.sandbox.dataverse.org import ID, OTHER_ID, Org, appointment, error_code, full_appointment
 
 ALL = {"Prefer": 'odata.include-annotations="*"'}
 

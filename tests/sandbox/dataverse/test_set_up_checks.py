@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataverse.org import Org, error_code
 from sandbox.dataverse.schema import APPOINTMENT
 from sandbox.dataverse.seed import APP_USER_ID, BUSINESS_UNIT_ID, ORGANIZATION_ID
+from tests.sandbox.dataverse.org import Org, error_code
 
 DEFINITION = "/EntityDefinitions(LogicalName='appointment')"
 PRIVILEGES = f"/systemusers({APP_USER_ID})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dataverse.org import ID, REGARDING_OPPORTUNITY, START, Org, appointment, error_code, full_appointment
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
+from tests.sandbox.dataverse.org import ID, REGARDING_OPPORTUNITY, START, Org, appointment, error_code, full_appointment
 
 CLOSED = [(1, 3), (2, 4)]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataverse.org import ID, Org, appointment, error_code
 from sandbox.dataverse.seed import CONTACT_IDS
+from tests.sandbox.dataverse.org import ID, Org, appointment, error_code
 
 
 async def test_every_answer_carries_the_headers_of_the_service(org: Org) -> None:

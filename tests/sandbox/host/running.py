@@ -19,6 +19,7 @@ from sandbox.host.keys import Keys
 from sandbox.host.settings import HostJson, HostSettings
 
 PATIENCE = 20.0
+STEP = 0.02
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,20 @@ class Running:
     async def until(self, condition: Callable[[Any], bool]) -> Any:
         """Ask the host until its report fulfils the condition."""
         async with asyncio.timeout(PATIENCE):
-            while not condition(report := await self.report()):
-                await asyncio.sleep(0.02)
+            while not condition(report := await self.report()):  # noqa: ASYNC110 - HTTP cannot call back
+                await asyncio.sleep(STEP)
         return report
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what has no event: what the host does on its own."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - it has no event, that is the point
+            await asyncio.sleep(STEP)
+
+
 @asynccontextmanager
-async def running(  # noqa: PLR0913 - one name for each thing a test may change
+async def running(
     app: func.FunctionApp,
     *,
     host_json: Mapping[str, Any] | None = None,
@@ -72,7 +80,7 @@ def queues(**settings: object) -> dict[str, Any]:
     return {"extensions": {"queues": {"maxPollingInterval": "00:00:00.2", **settings}}}
 
 
-def queue_app(handler: Callable[[func.QueueMessage], Coroutine[Any, Any, Any]], queue: str) -> func.FunctionApp:
+def queue_app(handler: Callable[..., Coroutine[Any, Any, Any]], queue: str) -> func.FunctionApp:
     """Make an app of one queue function, called `work`, whose parameter is called `message`."""
     app = func.FunctionApp()
     decorate = app.queue_trigger(arg_name="message", queue_name=queue, connection="AzureWebJobsStorage")

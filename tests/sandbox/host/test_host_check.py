@@ -237,7 +237,7 @@ async def other(req: func.HttpRequest) -> func.HttpResponse:
     ],
 )
 def test_two_functions_with_one_route_need_different_methods(
-    first: list[str], second: list[str] | None, conflict: bool
+    first: list[str], second: list[str] | None, *, conflict: bool
 ) -> None:
     """Without methods a function answers to all of them."""
     app = app_of(good, route="Events/", methods=first)

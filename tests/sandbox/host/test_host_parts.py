@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import re
-import sys
 import threading
 from datetime import UTC, datetime
 
@@ -39,7 +38,7 @@ CALLER = f"00-{TRACE}-b7ad6b7169203331-00"
         (Keys("f", "a"), "FUNCTION", "\udcff", False),
     ],
 )
-def test_keys_open_their_level(keys: Keys, level: AuthLevel, presented: str, allowed: bool) -> None:
+def test_keys_open_their_level(keys: Keys, level: AuthLevel, presented: str, *, allowed: bool) -> None:
     """An admin key opens everything, an unset key nothing, and without any key nothing is checked."""
     assert keys.allow(level, presented=presented) is allowed
 
@@ -76,7 +75,7 @@ def test_a_broken_trace_parent_starts_a_new_trace(broken: str) -> None:
 
 def test_polling_slows_down_to_the_maximum_and_starts_over_after_messages() -> None:
     """100 ms, then 100 ms more, doubling with a fifth of chance, up to the maximum."""
-    delay = PollingDelay(2.0, chance=random.Random(1))
+    delay = PollingDelay(2.0, chance=random.Random(1))  # noqa: S311 - a chance that can be replayed
 
     first = delay.after_messages()
     slower = [delay.after_nothing() for _ in range(8)]
@@ -165,7 +164,7 @@ def record_of(name: str, level: int = logging.INFO, message: str = "text") -> lo
         ({"Host.Queues": logging.ERROR}, "Host.Queues", False),
     ],
 )
-def test_the_longest_category_decides(levels: dict[str, int], name: str, passes: bool) -> None:
+def test_the_longest_category_decides(levels: dict[str, int], name: str, *, passes: bool) -> None:
     """As in the host's own filter, without regard to case."""
     assert CategoryFilter(levels).filter(record_of(name)) is passes
 
@@ -187,10 +186,8 @@ def test_a_record_of_the_app_belongs_to_its_invocation() -> None:
 def test_a_record_is_one_line_even_with_a_traceback() -> None:
     """Line breaks are escaped, so that nobody can forge a line."""
     record = record_of("app", message="one\r\ntwo")
-    try:
-        raise RuntimeError("three\nfour")
-    except RuntimeError:
-        record.exc_info = sys.exc_info()
+    error = RuntimeError("three\nfour")
+    record.exc_info = (RuntimeError, error, None)
     line = OneLineFormatter().format(record)
 
     assert len(line.splitlines()) == 1

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from host.running import PATIENCE, count, queue_client
+from tests.sandbox.host.running import PATIENCE, count, queue_client
 from sandbox.azurite import ROOT, StorageNames
 
 APP = """
@@ -96,14 +95,17 @@ class HostProcess:
 
 @contextmanager
 def host_process(folder: Path, **environ: str) -> Iterator[HostProcess]:
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command(folder),
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        stdout=subprocess.PIPE,
-        stderr=(folder / "stderr.log").open("w"),
-        text=True,
-    ) as process:
+    with (
+        (folder / "stderr.log").open("w") as log,
+        subprocess.Popen(  # noqa: S603 - our own command
+            command(folder),
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
         try:
             yield HostProcess(process)
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from host.running import PATIENCE, count, queue_app, queue_client, queues, running
+from tests.sandbox.host.running import PATIENCE, count, queue_app, queue_client, queues, running, until
 from sandbox.azurite import Azurite, StorageNames
 
 LONG = "01:00:00"
@@ -300,7 +300,7 @@ async def test_a_stop_lets_messages_in_work_finish(azurite: str, queue: str) -> 
     async with running(gate.app(queue), host_json=queues(), environ={"AzureWebJobsStorage": azurite}) as host:
         await asyncio.wait_for(gate.entered.get(), PATIENCE)
         stop = asyncio.create_task(host.host.stop())
-        await asyncio.sleep(0)
+        await until(lambda: host.host.queues["work"].state == "stopping")
         send(azurite, queue, encode("second"))
         gate.open.set()
         await stop

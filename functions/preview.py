@@ -1,0 +1,21 @@
+"""`POST /api/preview`: what a delivery would write, without writing."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.answers import answer, for_admins
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("preview")
+@blueprint.route("preview", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def preview(req: func.HttpRequest) -> func.HttpResponse:
+    """The body is a delivery as Outreach sends it; it needs no signature."""
+    from shared.core.delivery import parse_json
+    from shared.runtime import runtime
+
+    found = await runtime().previewer.preview(parse_json(req.get_body()))
+    return answer(found.to_json())

@@ -1,0 +1,281 @@
+"""Why an appointment looks as it does: each column's way from a source in a delivery, each condition, each person.
+
+Pure: given the mapping, the merged fields and who was found, it puts into words what `apply` works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from shared.core.appointment import STATE, Desired, People, Policy, collapse, fingerprint
+from shared.core.apply import holds
+from shared.core.connections import custom_id, data_connections
+from shared.core.delivery import Delivery, Reference
+from shared.core.errors import Unmappable
+from shared.core.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Row, Signal, Source
+from shared.core.meeting import MeetingState, Person
+from shared.core.merge import Fields, Stamped
+from shared.core.patch import per_calendar_name, read_patch
+
+Origin = Literal["this delivery", "an earlier event", "a later event", "nowhere"]
+
+# Columns that Dynamics takes with the create only.
+_ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One column. `source`: where this delivery names it; `origin`: whose value stands after the merge."""
+
+    column: str
+    row: str
+    field: str
+    transform: str
+    source: str
+    origin: Origin
+    value: Any
+    changed_at: str
+    delivered_at: str
+    result: Any
+    action: Literal["write", "keep", "wait", "none"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition. `counts`: whether it decides anything for this meeting now."""
+
+    name: str
+    met: bool
+    counts: bool
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who an Outreach record is in Dynamics. `how` is a sentence."""
+
+    reference: Reference
+    records: tuple[str, ...]
+    email: str | None
+    how: str
+
+
+def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetime) -> dict[str, str]:
+    """By merged field, the sources of the mapping that `delivery` names it by.
+
+    Found by reading the delivery with one source at a time, so that it cannot differ from what reading does.
+    """
+    found: dict[str, list[str]] = {}
+    for item in mapping.inputs:
+        for source in item.sources:
+            for name in _named_by(source, item, delivery, mapping, received_at):
+                found.setdefault(name, []).append(source_text(source))
+    many = {item.field for item in mapping.inputs if item.kind == "prospect"}
+    # Attendees are read from all their sources, everything else from the first that is there.
+    return {name: ", ".join(texts if name in many else texts[:1]) for name, texts in found.items()}
+
+
+def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
+    """Members of `delivery` that no source of the mapping names: perhaps an alias is missing."""
+    sources = {
+        (source.place, source.name)
+        for sources in (
+            *(item.sources for item in mapping.inputs),
+            *(resource.key for resource in mapping.resources.values()),
+        )
+        for source in sources
+    } | {("attributes", "updatedAt")}
+    members = [("attributes", name) for name in delivery.attributes]
+    members += [("relationships", name) for name in delivery.relationships]
+    return tuple(sorted(f"{place}.{name}" for place, name in members if (place, name) not in sources))
+
+
+def source_text(source: Source) -> str:
+    """A source as it stands in the mapping file."""
+    if source.place == "action":
+        return f"action={source.name}"
+    suffix = "?" if source.presence else ("=" + "|".join(source.equals) if source.equals else "")
+    return f"{source.place}.{source.name}{suffix}"
+
+
+def checks(before: MeetingState, fields: Fields, want: Desired | None, mapping: MappingFile, policy: Policy) -> tuple[Check, ...]:
+    """Every condition between the merge and Dynamics, in the order in which they are asked."""
+    values = collapse(fields, mapping)
+    exists, attempted = before.crm_version is not None, before.attempted
+    columns = want.columns if want is not None else {}
+    found = [
+        Check("Pushing is on", policy.pushing, counts=True, otherwise="Pushing is off (SYNC_PUSHING)."),
+        Check(
+            "Outbound Create is on",
+            policy.create,
+            counts=not exists,
+            otherwise="Outbound Create is off (SYNC_OUTBOUND_CREATE).",
+        ),
+        Check(
+            "Outbound Update is on",
+            policy.update,
+            counts=exists,
+            otherwise="Outbound Update is off (SYNC_OUTBOUND_UPDATE).",
+        ),
+    ]
+    for condition in mapping.create_conditions:
+        found.append(
+            Check(condition_text(condition), holds(condition, values), counts=not attempted, otherwise=condition.otherwise)
+        )
+    for column in ("scheduledstart", "scheduledend"):
+        known = columns.get(column) is not None
+        found.append(Check(f"{column} is known", known, counts=not exists, otherwise=f"No event has told {column} yet."))
+    return tuple(found)
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition in words: `prospects is set`."""
+    words = condition.is_.replace("_", " ")
+    return f"{condition.field} is {words}" + (f" to {condition.value!r}" if "equal" in words else "")
+
+
+def found_people(people: People, records: Mapping[Reference, Mapping[str, Any] | None]) -> tuple[Found, ...]:
+    """Everybody who was looked up, and how they were found; `records` is what Outreach said of them."""
+    return tuple(
+        Found(
+            reference,
+            tuple(f"{record.table}:{record.id}" for record in person.records),
+            person.email,
+            _how(reference, person, records.get(reference)),
+        )
+        for reference, person in sorted(people.items())
+    )
+
+
+def columns(
+    before: MeetingState,
+    after: MeetingState,
+    patch: Fields,
+    want: Desired | None,
+    mapping: MappingFile,
+    *,
+    sources: Mapping[str, str],
+    written: Collection[str],
+    waits: str,
+) -> tuple[Explained, ...]:
+    """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
+    results: dict[str, Any] = dict(want.columns) if want is not None else {}
+    if want is not None:
+        results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
+    shown = []
+    for row in (*mapping.rows, _lifecycle(after.fields)):
+        name, stamped = _standing(row, after.fields, collapse(after.fields, mapping))
+        action, why = _action(row.column, stamped, results, before, written, waits)
+        shown.append(
+            Explained(
+                column=row.column,
+                row=row.row,
+                field=name,
+                transform=row.transform,
+                source=sources.get(name, ""),
+                origin=_origin(name, stamped, patch),
+                value=stamped.value if stamped else None,
+                changed_at=stamped.stamp.changed if stamped else "",
+                delivered_at=stamped.stamp.delivered if stamped else "",
+                result=results.get(row.column),
+                action=action,
+                why=why,
+            )
+        )
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifecycle:
+    """The state as if it were a row: it is fed by whichever life-cycle field spoke last."""
+
+    field: str
+    column: str = STATE
+    row: str = "Life cycle"
+    transform: str = "state"
+    per_calendar: bool = False
+
+
+def _lifecycle(fields: Fields) -> _Lifecycle:
+    spoken = [name for name in LIFECYCLE_FIELDS if name in fields]
+    true = [name for name in spoken if fields[name].value]
+    return _Lifecycle((true or spoken or [LIFECYCLE_FIELDS[0]])[0])
+
+
+def _named_by(
+    source: Source, item: Row | Signal, delivery: Delivery, mapping: MappingFile, received_at: datetime
+) -> list[str]:
+    rows = tuple(_only(row, source if row is item else None) for row in mapping.rows)
+    signals = tuple(_only(signal, source if signal is item else None) for signal in mapping.signals)
+    alone = mapping.model_copy(update={"rows": rows, "signals": signals})
+    try:
+        fields = read_patch(delivery, mapping=alone, received_at=received_at).fields
+    except Unmappable:
+        return [item.field]  # it is named, with a value of the wrong type
+    return [name for name in fields if name == item.field or name.startswith(f"{item.field}@")]
+
+
+def _only(item: Any, source: Source | None) -> Any:
+    return item.model_copy(update={"sources": (source,) if source else ()})
+
+
+def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> tuple[str, Stamped | None]:
+    """The merged field behind `row`: for what every calendar says for itself, the one that speaks for the meeting."""
+    if not row.per_calendar:
+        return row.field, fields.get(row.field)
+    own = [name for name in fields if name == row.field or name.startswith(per_calendar_name(row.field, ""))]
+    for name in sorted(own):
+        if row.field in values and fields[name].value == values[row.field]:
+            return name, fields[name]
+    return row.field, None
+
+
+def _origin(name: str, stamped: Stamped | None, patch: Fields) -> Origin:
+    if stamped is None:
+        return "nowhere"
+    if name not in patch:
+        return "an earlier event"
+    return "this delivery" if patch[name] == stamped else "a later event"
+
+
+def _action(
+    column: str,
+    stamped: Stamped | None,
+    results: Mapping[str, Any],
+    before: MeetingState,
+    written: Collection[str],
+    waits: str,
+) -> tuple[Literal["write", "keep", "wait", "none"], str]:
+    exists = before.crm_version is not None
+    result = results.get(column)
+    if column in written:
+        return "write", "It changed in Outreach." if exists else "Part of the new appointment."
+    if column in _ON_CREATE and exists:
+        return "keep", "Dynamics takes it with the create only."
+    if column not in results or (column in _ON_CREATE and result is None):
+        known = stamped is not None and stamped.value not in (None, [])
+        return "none", "It gives no value for this column." if known else "No event has named it."
+    if before.applied.get(column) == fingerprint(result):
+        return "keep", "Dynamics has this value from us."
+    if waits:
+        return "wait", waits
+    return "keep", "Nothing to write: it is empty, or as a new appointment is."
+
+
+def _how(reference: Reference, person: Person, record: Mapping[str, Any] | None) -> str:
+    if record is None:
+        return person.note or "Outreach does not know this record (any more)."
+    said = f" {person.note}" if person.note else ""
+    if not person.records and person.email:
+        return "Nobody in Dynamics has the address." + said
+    if not person.records:
+        return "Outreach has no connection, no custom id and no e-mail address to look for." + said
+    if set(person.records) <= set(data_connections(record.get("meta"))):
+        return "Outreach is connected to it (dataConnections)." + said
+    if person.records[0].id == custom_id(reference.type, record.get("attributes") or {}):
+        return "The record's custom id in Outreach is its id in Dynamics." + said
+    return "Found in Dynamics by its e-mail address." + said

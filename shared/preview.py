@@ -1,0 +1,217 @@
+"""What a delivery would do, column by column and why, without doing it.
+
+It is the sync itself (`shared/core/apply.py`) over stores that only remember (`shared/core/rehearsal.py`), so it cannot
+say anything else than what the sync would do now. Two things it cannot foresee, because only a write brings them out:
+a privilege that the app's user lacks, and a record that was deleted in Dynamics since it was last looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.directory import CrmDirectory
+from shared.adapters.readonly import NotedOutreach
+from shared.core.apply import Kind, Outcome, Rules, apply
+from shared.core.appointment import Desired, People, Policy, collapse, desired, references
+from shared.core.delivery import Delivery, parse_delivery
+from shared.core.errors import Permanent, Unmappable
+from shared.core.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
+from shared.core.identity import MeetingKey, appointment_id
+from shared.core.linking import link
+from shared.core.mapping import MappingFile
+from shared.core.meeting import MeetingState, Person
+from shared.core.patch import Patch, read_patch
+from shared.core.ports import Meetings
+from shared.core.rehearsal import (
+    NotedDirectory,
+    ReadAppointment,
+    ReadMeeting,
+    RehearsedAppointments,
+    RehearsedMeetings,
+    Request,
+)
+
+LookUp = Callable[[], tuple[CrmDirectory, NotedOutreach]]
+
+_SENTENCES: Mapping[Kind, str] = {
+    "created": "A new appointment would be made.",
+    "updated": "The appointment would be changed.",
+    "merged": "It would be remembered; no column of the appointment changes by it.",
+    "duplicate": "Nothing in it is new; nothing would be written.",
+    "superseded": "Everything in it is older than what is known; nothing would be written.",
+    "parked": "It would be remembered, and nothing written for now.",
+    "left": "The appointment was deleted in Dynamics and the mapping says to leave it so.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of one delivery.
+
+    outcome    as in the journal (`created`, `updated`, `merged`, `duplicate`, `superseded`, `parked`, `left`), or
+               `ignored`: not one of our resources, or `dead-lettered`: `reason` and `code` say why
+    requests   what Dataverse would get, in order
+    unread     members of the delivery that no source of the mapping names
+    """
+
+    outcome: str
+    sentence: str
+    event: str
+    record: str
+    meeting: str = ""
+    appointment_id: str = ""
+    reason: str = ""
+    code: str = ""
+    notes: tuple[str, ...] = ()
+    columns: tuple[Explained, ...] = ()
+    checks: tuple[Check, ...] = ()
+    people: tuple[Found, ...] = ()
+    requests: tuple[Request, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As `POST /api/preview` answers."""
+        people = [{**asdict(found), "reference": f"{found.reference.type}:{found.reference.id}"} for found in self.people]
+        shown: dict[str, Any] = _camel({**asdict(self), "people": people})
+        return shown
+
+
+class Previewer:
+    """Previews deliveries. It is given only functions that read; `look_up` makes a directory that remembers nothing."""
+
+    def __init__(
+        self,
+        *,
+        meetings: ReadMeeting,
+        appointments: ReadAppointment,
+        look_up: LookUp,
+        mapping: MappingFile,
+        policy: Policy,
+        org: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._meetings = meetings
+        self._appointments = appointments
+        self._look_up = look_up
+        self._mapping = mapping
+        self._policy = policy
+        self._org = org
+        self._now = now
+
+    async def preview(self, body: object) -> Preview:
+        """What the delivery `body` (JSON already decoded) would do now.
+
+        Raises `BadDelivery` for what is no delivery, `Transient` where Dynamics, Outreach or the table cannot be asked.
+        """
+        delivery = parse_delivery(body)
+        start = Preview("", "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
+        if delivery.resource not in self._mapping.resources:
+            known = ", ".join(self._mapping.resources)
+            sentence = f"The app would answer 202 and forget it: the mapping has no resource {delivery.resource}."
+            return replace(start, outcome="ignored", sentence=sentence, reason=f"The mapping's resources: {known}.")
+        now = self._now()
+        start = replace(start, unread=unread(delivery, self._mapping))
+        try:
+            patch = read_patch(delivery, mapping=self._mapping, received_at=now)
+        except Unmappable as error:
+            return _dead(start, error.reason, error.code)
+        return await self._rehearse(start, delivery, patch, now)
+
+    async def _rehearse(self, start: Preview, delivery: Delivery, patch: Patch, now: datetime) -> Preview:
+        meetings = RehearsedMeetings(self._meetings)
+        appointments = RehearsedAppointments(self._appointments)
+        directory, outreach = self._look_up()
+        noted = NotedDirectory(directory)
+        rules = Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org))
+        if patch.copy_of is not None:
+            await link(patch.copy_of, patch.key, meetings=meetings, new_appointment_id=rules.new_appointment_id)
+        key, before = await _standing(patch.key, meetings, rules)
+        outcome: Outcome | None = None
+        try:
+            outcome = await apply(
+                patch.key,
+                patch.fields,
+                rules=rules,
+                meetings=meetings,
+                appointments=appointments,
+                directory=noted,
+                copy_of=patch.copy_of,
+            )
+            result = _told(start, outcome)
+        except Unmappable as error:
+            result = _dead(start, error.reason, error.code)
+        except Permanent as error:
+            result = _dead(start, error.reason, error.code or str(error.status or ""))
+        after, _ = await meetings.load(key)
+        after = after or before
+        want = self._wanted(after, noted.people)
+        written = outcome.columns if outcome is not None else ()
+        if outcome is not None and outcome.kind == "created" and want is not None and want.created_by:
+            written = (*written, "createdby")
+        return replace(
+            result,
+            meeting=str(key),
+            appointment_id=after.appointment_id,
+            columns=columns(
+                before,
+                after,
+                patch.fields,
+                want,
+                self._mapping,
+                sources=sources_of(delivery, self._mapping, received_at=now),
+                written=written,
+                waits=result.reason,
+            ),
+            checks=checks(before, after.fields, want, self._mapping, self._policy),
+            people=found_people(noted.people, outreach.records),
+            requests=tuple(appointments.requests),
+        )
+
+    def _wanted(self, state: MeetingState, found: People) -> Desired | None:
+        """The columns as they are to be; None where the merged values are none that an appointment can have."""
+        values = collapse(state.fields, self._mapping)
+        people = {reference: found.get(reference, Person()) for reference in references(values, self._mapping)}
+        try:
+            return desired(values, mapping=self._mapping, people=people, policy=self._policy)
+        except Unmappable:
+            return None
+
+
+async def _standing(key: MeetingKey, meetings: Meetings, rules: Rules) -> tuple[MeetingKey, MeetingState]:
+    """The row that counts for `key`, as it is now."""
+    state, _ = await meetings.load(key)
+    if state is not None and state.moved_to:
+        return await _standing(MeetingKey.parse(state.moved_to), meetings, rules)
+    return key, state or MeetingState({}, rules.new_appointment_id)
+
+
+def _told(start: Preview, outcome: Outcome) -> Preview:
+    return replace(
+        start,
+        outcome=outcome.kind,
+        sentence=_SENTENCES[outcome.kind],
+        reason=outcome.reason,
+        notes=outcome.notes,
+    )
+
+
+def _dead(start: Preview, reason: str, code: str) -> Preview:
+    sentence = "It would become a dead letter, because it cannot be carried out."
+    return replace(start, outcome="dead-lettered", sentence=sentence, reason=reason, code=code)
+
+
+def _camel(value: Any) -> Any:
+    """`value` with the names of dataclass fields as the API writes them; bodies and headers stay as they are."""
+    if isinstance(value, dict):
+        return {_camel_name(name): item if name in {"body", "headers"} else _camel(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_camel(item) for item in value]
+    return value
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,97 @@
+"""The promises, checked when all is quiet: every event was delivered until its worker ended well, nothing is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+from shared.core.apply import STATES, Rules
+from shared.core.appointment import PARTIES, STATE, fingerprint
+from shared.core.meeting import MeetingState
+from shared.core.merge import Fields, merge
+from simulation.people import wanted
+from simulation.scenario import MEETING, Scenario
+from simulation.stores import Appointment, Crm, Table
+from simulation.world import Simulation, Violation, World
+
+
+def check(simulation: Simulation, world: World) -> None:
+    """Raise `Violation` with every promise that does not hold. At most one appointment: always; the rest: when quiet."""
+    stores = simulation.stores(world)
+    problems = []
+    if len(stores.crm.appointments) > 1:
+        problems.append(f"{len(stores.crm.appointments)} appointments of one meeting")
+    if simulation.is_quiet(world):
+        problems += _problems(simulation.scenario, simulation.rules[world.rules], stores.table, stores.crm)
+    if problems:
+        raise Violation("; ".join(problems))
+
+
+def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
+    accepted: Fields = reduce(lambda fields, told: merge(fields, told.fields).fields, scenario.told, {})
+    row = table.get(str(MEETING))
+    if row is None:
+        yield "the meeting has no row"
+        return
+    if row.state.fields != accepted:
+        yield f"the row holds {dict(row.state.fields)}, accepted was {dict(accepted)}"
+    leave = rules.mapping.deleted_in_dynamics == "leave"
+    appointment = crm.appointments.get(row.state.appointment_id)
+    if appointment is None:
+        if not crm.deleted or (crm.deleted == "unsettled" and not leave):
+            yield "there is no appointment"
+        return
+    if crm.deleted and leave:
+        yield "a deleted appointment is there again"
+    if row.state.doubt:
+        yield f"in doubt: {sorted(row.state.doubt)}"
+    if row.state.closed_as:
+        yield "a state is still to be given back"
+    yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
+    yield from _applied(row.state, appointment)
+
+
+def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
+    """Every column is as the merge says, or as a person left it after Outreach's last word on it."""
+    for name, value in want.items():
+        if name == PARTIES:
+            yield from _parties(now, set(value))
+            continue
+        due = STATES[value] if name == STATE else value
+        actual = now.state if name == STATE else now.columns.get(name)
+        theirs = now.theirs.get(name)
+        by_person = theirs is not None and theirs.value == actual and theirs.over == due
+        if actual != due and not by_person:
+            yield f"{name} is {actual!r}, the merge says {due!r}"
+    for name, value in now.kept.items():
+        actual = now.state if name == STATE else now.columns.get(name)
+        if actual != value:
+            yield f"{name} is {actual!r}, but a person wrote {value!r} and nobody in Outreach changed it"
+
+
+def _parties(now: Appointment, ours: set[str]) -> Iterator[str]:
+    actual = set(now.columns.get(PARTIES) or ())
+    if missing := ours - actual:
+        yield f"parties {sorted(missing)} are missing"
+    if lost := now.guests - actual:
+        yield f"parties {sorted(lost)}, added by a person, are lost"
+    if extra := actual - ours - now.guests:
+        yield f"parties {sorted(extra)} should have gone"
+
+
+def _applied(state: MeetingState, now: Appointment) -> Iterator[str]:
+    """The row says of no column that Dynamics has a value which Outreach's side did not write last, or which is not there."""
+    for name, remembered in state.applied.items():
+        if name == STATE:
+            known: set[Any] = {code for code, pair in STATES.items() if pair in {now.state, now.ours.get(STATE, (0, 1))}}
+            known |= {code for code in STATES if STATE in now.theirs}
+        elif name == PARTIES:
+            known_parties = sorted(set(now.ours.get(PARTIES) or ()) - now.guests)
+            if fingerprint(known_parties) != remembered:
+                yield f"{name}: the row remembers {remembered}, Dynamics was last given {known_parties}"
+            continue
+        else:
+            known = {now.ours.get(name), now.columns.get(name)}
+        if remembered not in {fingerprint(value) for value in known}:
+            yield f"{name}: the row remembers {remembered}, Dynamics has {now.columns.get(name)!r}"

@@ -1,0 +1,82 @@
+"""What a person does in Dynamics, and whether Outreach then has any reason to touch it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from shared.core.apply import OPEN, Rules
+from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
+from shared.core.merge import Fields, merge
+from simulation.scenario import MEETING, Connections, Edit, Event
+from simulation.stores import Crm, Table, Theirs, by_person, without
+
+
+def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset()) -> Mapping[str, Any]:
+    """The columns that the merge so far asks for."""
+    values = collapse(fields, rules.mapping)
+    connections = Connections(missing)
+    people = {
+        reference: connections.person(reference, distrust=bool(missing))
+        for reference in references(values, rules.mapping)
+    }
+    return desired(values, mapping=rules.mapping, people=people, policy=rules.policy).columns
+
+
+def do_edit(
+    edit: Edit, crm: Crm, table: Table, *, pending: Iterable[Event], rules: Rules, missing: frozenset[str]
+) -> Crm:
+    """Dynamics after `edit` of the one appointment there is."""
+    (appointment_id, now), *_ = crm.appointments.items()
+    touched = changing(table, pending, rules=rules, missing=missing)
+    if edit.deletes:
+        return without(crm, appointment_id, deleted="unsettled" if touched else "settled")
+    saved = dict(edit.columns)
+    state = now.state
+    if edit.state:
+        saved[STATE] = state = edit.state
+    theirs = {name: Theirs(value, now.ours.get(name, OPEN if name == STATE else None)) for name, value in saved.items()}
+    parties = now.columns.get(PARTIES) or ()
+    shown = {name: value for name, value in saved.items() if name != STATE}
+    if edit.guest:
+        shown[PARTIES] = sorted({*parties, edit.guest})
+    changed = replace(
+        now,
+        state=state,
+        columns={**now.columns, **shown},
+        theirs={**now.theirs, **theirs},
+        kept={**now.kept, **{name: value for name, value in saved.items() if name not in touched}},
+        guests=now.guests | ({edit.guest} if edit.guest else set()),
+    )
+    return by_person(crm, appointment_id, changed)
+
+
+def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: frozenset[str]) -> frozenset[str]:
+    """The columns that somebody in Outreach has changed and Dynamics has not been confirmed to have yet.
+
+    A column counts where the row says so (in doubt, or wanted otherwise than applied), and where any event that is not
+    yet through could still change it, alone or with the others.
+    """
+    row = table.get(str(MEETING))
+    if row is None:
+        return frozenset(_every_column(rules))
+    state = row.state
+    now = wanted(state.fields, rules, missing=missing)
+    unset = {STATE: fingerprint("open")}
+    found = set(state.doubt)
+    if state.closed_as is not None:
+        found.add(STATE)
+    found |= {name for name, value in now.items() if state.applied.get(name, unset.get(name)) != fingerprint(value)}
+    together = state.fields
+    for told in pending:
+        together = merge(together, told.fields).fields
+        for fields in (merge(state.fields, told.fields).fields, together):
+            then = wanted(fields, rules, missing=missing)
+            found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
+            found |= then.keys() - now.keys()
+    return frozenset(found)
+
+
+def _every_column(rules: Rules) -> set[str]:
+    return {row.column for row in rules.mapping.rows} | {STATE, PARTIES}

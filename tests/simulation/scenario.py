@@ -1,0 +1,166 @@
+"""What a case consists of: the events, the worker's settings, what people do in Dynamics, and how much may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from shared.core.apply import Rules
+from shared.core.appointment import People, Policy
+from shared.core.delivery import Reference
+from shared.core.identity import MeetingKey
+from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
+from shared.core.meeting import CrmRecord, Person
+from shared.core.merge import Fields, Stamp, Stamped
+from shared.core.ports import Appointments, Directory, Meetings
+from simulation.operations import SimulatedAppointments, SimulatedMeetings
+from simulation.stores import Organisation
+
+MEETING = MeetingKey("meeting", "5")
+CALENDAR_EVENT = MeetingKey("calendarEvent", "17")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event that was accepted: when it happened, and the fields that it names."""
+
+    at: int
+    values: Mapping[str, Any]
+    key: MeetingKey = MEETING
+    copy_of: MeetingKey | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """The patch."""
+        stamp = Stamp(f"{self.at:04}", f"{self.at:04}")
+        return {name: Stamped(value, stamp) for name, value in self.values.items()}
+
+
+def event(at: int, **values: Any) -> Event:
+    """An event of the meeting. `prospects`, `owner` and `opportunity` are given as ids."""
+    kinds = {"prospects": "prospect", "owner": "user", "opportunity": "opportunity"}
+    for name, kind in kinds.items():
+        if name in values:
+            values[name] = [{"type": kind, "id": record_id} for record_id in values[name]]
+    return Event(at, values)
+
+
+def booked(at: int = 1, **values: Any) -> Event:
+    """The event that books the meeting."""
+    times = {"starts_at": "2026-01-05T10:00:00+00:00", "ends_at": "2026-01-05T11:00:00+00:00"}
+    return event(at, **{"title": "First", **times, **values})
+
+
+def of_calendar_event(told: Event, *, meeting: MeetingKey | None) -> Event:
+    """`told` as a delivery about the calendar event; `meeting` where it names the meeting."""
+    if meeting is None:
+        return replace(told, key=CALENDAR_EVENT)
+    return replace(told, key=meeting, copy_of=CALENDAR_EVENT)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a person does to the appointment: sets columns, a state, adds an attendee, or deletes it.
+
+    With nothing set it is a change that concerns no column of ours, such as that of a plug-in: only the version rises.
+    """
+
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    state: tuple[int, int] | None = None
+    guest: str = ""
+    deletes: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One case.
+
+    events   what was accepted; an event that is there twice was delivered twice
+    before   events that were carried out before the case begins
+    edits    what people do, in this order, at any time while the appointment is there, or never
+    workers  how many events are under way at once
+    faults   how many deaths, late requests and repeated requests there may be in all
+    rules    the settings; where there are several, the admin changes from one to the next at any time
+    """
+
+    name: str
+    events: tuple[Event, ...]
+    before: tuple[Event, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    workers: int = 2
+    faults: int = 1
+    organisation: Organisation = Organisation()
+    rules: tuple[Rules, ...] = ()
+
+    @property
+    def told(self) -> tuple[Event, ...]:
+        """Every event of the meeting, in no order that matters."""
+        return (*self.before, *self.events)
+
+
+def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate") -> MappingFile:
+    """Some rows of the built-in mapping, each kind of column once; fewer columns make no difference but time."""
+    whole = load_mapping(DEFAULT_MAPPING_FILE)
+    fields = {"title", "location", "starts_at", "ends_at", "prospects", "owner"}
+    rows = tuple(row for row in whole.rows if row.field in fields)
+    signals = tuple(signal for signal in whole.signals if signal.field in {"completed", "is_organizer"})
+    return whole.model_copy(
+        update={
+            "rows": rows,
+            "signals": signals,
+            "create_conditions": (),
+            "deleted_in_dynamics": deleted_in_dynamics,
+        }
+    )
+
+
+def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = None) -> Rules:
+    """Settings: everything on unless told otherwise."""
+    return Rules(mapping_file or mapping(), policy or Policy(), "appointment")
+
+
+class Connections:
+    """`shared.core.ports.Directory`: everybody has a record; whoever was merged in Dynamics has another one on asking again.
+
+    It keeps nothing and changes nothing, so its answers need no place in the schedule.
+    """
+
+    def __init__(self, missing: frozenset[str]) -> None:
+        self._missing = missing
+
+    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
+        """A record for everybody."""
+        return {reference: self.person(reference, distrust=distrust) for reference in wanted}
+
+    def person(self, reference: Reference, *, distrust: bool) -> Person:
+        """Who `reference` is in Dynamics."""
+        table = {"prospect": "contact", "user": "systemuser"}.get(reference.type, reference.type)
+        record = CrmRecord(table, f"{reference.type}{reference.id}")
+        if distrust and f"{record.table}:{record.id}" in self._missing:
+            record = CrmRecord(table, f"{record.id}merged")
+        return Person((record,))
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What one worker is given."""
+
+    meetings: Meetings
+    appointments: Appointments
+    directory: Directory
+
+
+Variant = Callable[[Ports], Ports]
+
+
+def as_it_is(ports: Ports) -> Ports:
+    """The product, with no bug put in."""
+    return ports
+
+
+def ports(scenario: Scenario, *, settings: int, variant: Variant) -> Ports:
+    """The ports of a fresh worker under the settings number `settings`."""
+    return variant(
+        Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), Connections(scenario.organisation.missing))
+    )
