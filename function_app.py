@@ -7,9 +7,10 @@ import azure.functions as func
 from functions.admin import blueprint as admin
 from functions.health import blueprint as health
 from functions.ingest import blueprint as ingest
+from functions.preview import blueprint as preview
 from functions.sweep import blueprint as sweep
 from functions.sync import blueprint as sync
 
 app = func.FunctionApp()
-for blueprint in (ingest, sync, sweep, health, admin):
+for blueprint in (ingest, sync, sweep, health, admin, preview):
     app.register_functions(blueprint)

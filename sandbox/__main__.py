@@ -50,7 +50,7 @@ def soak(
     events: Annotated[int, typer.Option(help="how many deliveries, about")] = 20_000,
     kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app")] = 5.0,
     seed: Annotated[int, typer.Option(help="another seed is another run")] = 1,
-    calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice and in any order")] = False,
+    calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice, in any order")] = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
     plan = SoakPlan(events=events, kill_every=kill_every, seed=seed)

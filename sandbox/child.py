@@ -154,6 +154,20 @@ class Child:
                 self.kill()
         return self._process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program itself a signal, as a terminal or a service manager would."""
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end and return the exit code. Raises `ChildFailed` if it goes on."""
+        if self._process is None:
+            raise ChildFailed(f"{self.name} was not started; call start().")
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ChildFailed(f"{self.name} did not end within {seconds:g} s.\n{self.last_lines()}") from error
+
     def kill(self) -> None:
         """End the program and everything that it started, at once (SIGKILL)."""
         if self._process is not None and self.running:

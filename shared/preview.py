@@ -74,7 +74,9 @@ class Preview:
 
     def to_json(self) -> dict[str, Any]:
         """As `POST /api/preview` answers."""
-        people = [{**asdict(found), "reference": f"{found.reference.type}:{found.reference.id}"} for found in self.people]
+        people = [
+            {**asdict(found), "reference": f"{found.reference.type}:{found.reference.id}"} for found in self.people
+        ]
         shown: dict[str, Any] = _camel({**asdict(self), "people": people})
         return shown
 
@@ -206,7 +208,9 @@ def _dead(start: Preview, reason: str, code: str) -> Preview:
 def _camel(value: Any) -> Any:
     """`value` with the names of dataclass fields as the API writes them; bodies and headers stay as they are."""
     if isinstance(value, dict):
-        return {_camel_name(name): item if name in {"body", "headers"} else _camel(item) for name, item in value.items()}
+        return {
+            _camel_name(name): item if name in {"body", "headers"} else _camel(item) for name, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_camel(item) for item in value]
     return value

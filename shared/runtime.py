@@ -27,6 +27,7 @@ from shared.adapters.dataverse import AppointmentApi, Dataverse, Token
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.http import Caller, http_client
 from shared.adapters.outreach import Outreach
+from shared.adapters.readonly import GetOnlyDataverse, NotedOutreach, UnmadeTable
 from shared.adapters.storage import Queue, Table, queue_service, table_service
 from shared.admin import Admin
 from shared.core.delivery import Delivery
@@ -34,6 +35,7 @@ from shared.core.envelope import Trace
 from shared.core.errors import BadSettings, Transient
 from shared.health import Check, Health
 from shared.ingest import Ingest
+from shared.preview import Previewer
 from shared.settings import IngestSettings, OutreachCredentials, Settings, read_ingest_settings, read_settings
 from shared.sweep import Sweep
 from shared.sync import Stores, Sync
@@ -127,6 +129,27 @@ class Runtime:
         """Answers an admin."""
         url = self.settings.dataverse_url
         return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url)
+
+    @cached_property
+    def previewer(self) -> Previewer:
+        """Says what a delivery would do, through doors that only read."""
+        settings = self.settings
+        dataverse = GetOnlyDataverse(self._dataverse_caller, token=self._dataverse_token())
+        rows = meetings.MeetingTable(UnmadeTable(self._table(meetings.TABLE)), rules=rules_fingerprint(settings))
+
+        def look_up() -> tuple[CrmDirectory, NotedOutreach]:
+            outreach = NotedOutreach(self.outreach)
+            return CrmDirectory(outreach, dataverse, clock=time.monotonic), outreach
+
+        return Previewer(
+            meetings=rows.load,
+            appointments=AppointmentApi(dataverse).read,
+            look_up=look_up,
+            mapping=settings.mapping,
+            policy=settings.policy,
+            org=settings.org,
+            now=self._now,
+        )
 
     @cached_property
     def health(self) -> Health:

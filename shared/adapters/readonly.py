@@ -58,6 +58,10 @@ class NotedOutreach(Outreach):
 class UnmadeTable(Table):
     """A table that is not made where it is missing: it holds nothing then."""
 
+    def __init__(self, table: Table) -> None:
+        """The same table as `table`."""
+        self._client = table._client  # noqa: SLF001 - another door to what is already open
+
     async def get(self, partition: str, row: str) -> tuple[Entity, str] | None:
         """The entity and its etag, or None."""
         try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from shared.core.appointment import STATE, Desired, People, Policy, collapse, fingerprint
 from shared.core.apply import holds
+from shared.core.appointment import STATE, Desired, People, Policy, collapse, fingerprint
 from shared.core.connections import custom_id, data_connections
 from shared.core.delivery import Delivery, Reference
 from shared.core.errors import Unmappable
@@ -102,34 +102,29 @@ def source_text(source: Source) -> str:
     return f"{source.place}.{source.name}{suffix}"
 
 
-def checks(before: MeetingState, fields: Fields, want: Desired | None, mapping: MappingFile, policy: Policy) -> tuple[Check, ...]:
+def checks(
+    before: MeetingState, fields: Fields, want: Desired | None, mapping: MappingFile, policy: Policy
+) -> tuple[Check, ...]:
     """Every condition between the merge and Dynamics, in the order in which they are asked."""
+    exists = before.crm_version is not None
+    switches = (
+        ("Pushing is on", policy.pushing, True, "Pushing is off (SYNC_PUSHING)."),
+        ("Outbound Create is on", policy.create, not exists, "Outbound Create is off (SYNC_OUTBOUND_CREATE)."),
+        ("Outbound Update is on", policy.update, exists, "Outbound Update is off (SYNC_OUTBOUND_UPDATE)."),
+    )
     values = collapse(fields, mapping)
-    exists, attempted = before.crm_version is not None, before.attempted
-    columns = want.columns if want is not None else {}
-    found = [
-        Check("Pushing is on", policy.pushing, counts=True, otherwise="Pushing is off (SYNC_PUSHING)."),
-        Check(
-            "Outbound Create is on",
-            policy.create,
-            counts=not exists,
-            otherwise="Outbound Create is off (SYNC_OUTBOUND_CREATE).",
-        ),
-        Check(
-            "Outbound Update is on",
-            policy.update,
-            counts=exists,
-            otherwise="Outbound Update is off (SYNC_OUTBOUND_UPDATE).",
-        ),
-    ]
-    for condition in mapping.create_conditions:
-        found.append(
-            Check(condition_text(condition), holds(condition, values), counts=not attempted, otherwise=condition.otherwise)
-        )
-    for column in ("scheduledstart", "scheduledend"):
-        known = columns.get(column) is not None
-        found.append(Check(f"{column} is known", known, counts=not exists, otherwise=f"No event has told {column} yet."))
-    return tuple(found)
+    conditions = (
+        (condition_text(condition), holds(condition, values), not before.attempted, condition.otherwise)
+        for condition in mapping.create_conditions
+    )
+    known = want.columns if want is not None else {}
+    times = (
+        (f"{column} is known", known.get(column) is not None, not exists, f"No event has told {column} yet.")
+        for column in ("scheduledstart", "scheduledend")
+    )
+    return tuple(
+        Check(name, met, counts, otherwise) for name, met, counts, otherwise in (*switches, *conditions, *times)
+    )
 
 
 def condition_text(condition: Condition) -> str:
@@ -166,9 +161,11 @@ def columns(
     results: dict[str, Any] = dict(want.columns) if want is not None else {}
     if want is not None:
         results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
+    values = collapse(after.fields, mapping)
+    rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(after.fields)]
     shown = []
-    for row in (*mapping.rows, _lifecycle(after.fields)):
-        name, stamped = _standing(row, after.fields, collapse(after.fields, mapping))
+    for row in rows:
+        name, stamped = _standing(row, after.fields, values)
         action, why = _action(row.column, stamped, results, before, written, waits)
         shown.append(
             Explained(

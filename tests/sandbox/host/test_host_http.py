@@ -10,8 +10,8 @@ import azure.functions as func
 import httpx
 import pytest
 
-from tests.sandbox.host.running import Running, running, until
 from sandbox.host.keys import Keys
+from tests.sandbox.host.running import PATIENCE, Running, running, until
 
 
 def app_of(handler: Callable[..., Any], **route: Any) -> func.FunctionApp:
@@ -36,12 +36,13 @@ async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 
 
 async def raw_request(host: Running, request: bytes) -> bytes:
+    """Send bytes as they are; the answer, which must have come before more is sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", host.client.base_url.port)
     writer.write(request)
-    await writer.drain()
-    answer = await reader.readuntil(b"\r\n\r\n")
-    length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-    answer += await reader.readexactly(length)
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        answer += await reader.readexactly(length)
     writer.close()
     await writer.wait_closed()
     return answer

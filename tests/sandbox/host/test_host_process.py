@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sandbox.host.running import PATIENCE, count, queue_client
 from sandbox.azurite import ROOT, StorageNames
+from tests.sandbox.host.running import PATIENCE, count, queue_client
 
 APP = """
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from tests.sandbox.host.running import PATIENCE, count, queue_app, queue_client, queues, running, until
 from sandbox.azurite import Azurite, StorageNames
+from tests.sandbox.host.running import PATIENCE, count, queue_app, queue_client, queues, running, until
 
 LONG = "01:00:00"
 

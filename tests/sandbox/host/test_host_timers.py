@@ -10,8 +10,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from tests.sandbox.host.running import PATIENCE, running
 from sandbox.host.keys import Keys
+from tests.sandbox.host.running import PATIENCE, running
 
 NEVER_SOON = "0 0 0 1 1 *"
 EVERY_SECOND = "* * * * * *"

@@ -1,0 +1,151 @@
+"""The commands that people type: `python -m sandbox …` and `make …`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sandbox.azurite import ROOT
+from sandbox.child import Child, free_port
+from sandbox.outreach.deliveries import MeetingScript
+
+SECONDS = 60.0
+MAKE = shutil.which("make")
+
+
+def _run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sandbox", *arguments]
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603 - our own program
+
+
+@contextmanager
+def _running(tmp_path: Path, *arguments: str, ready: str) -> Iterator[Child]:
+    child = Child("command", [sys.executable, *arguments], log=tmp_path / "command.log", folder=ROOT)
+    child.start()
+    try:
+        child.wait_until_ready(lambda output: re.search(ready, output) is not None, seconds=SECONDS)
+        yield child
+    finally:
+        child.kill()
+
+
+@pytest.mark.parametrize("part", ["dataverse", "outreach"])
+def test_a_stand_in_runs_alone_and_ends_on_sigterm(tmp_path: Path, part: str) -> None:
+    """It prints its address once, answers there, and ends with 0."""
+    with _running(tmp_path, "-m", "sandbox", part, "--port", "0", ready=r"listening on http://\S+\s") as child:
+        (url,) = re.findall(r"^listening on (http://127\.0\.0\.1:\d+)$", child.output(), re.MULTILINE)
+        assert httpx.get(f"{url}/__sandbox/counters").json()["total"] == 0
+        assert child.stop() == 0
+
+
+def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m sandbox host` prints exactly one line with `listening` and needs nothing but its environment."""
+    monkeypatch.setenv("AzureWebJobsStorage", azurite)
+    monkeypatch.setenv("OUTREACH_WEBHOOK_SECRET", "a secret")
+    monkeypatch.setenv("DATAVERSE_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OUTREACH_API_URL", f"http://127.0.0.1:{free_port()}")
+    port = free_port()
+    with _running(tmp_path, "-m", "sandbox", "host", "--port", str(port), ready="listening") as child:
+        response = httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=30)
+        assert response.status_code == 503
+        parts = {name: part["status"] for name, part in response.json()["parts"].items()}
+        assert {name for name, status in parts.items() if status != "ok"} == {"dataverse", "outreach"}
+        assert child.output().count("listening") == 1
+        assert child.stop() == 0
+
+
+UP = "import sys, pathlib; from rich.console import Console; from sandbox.up import up; " + (
+    "sys.exit(up(Console(), port=0, folder=pathlib.Path(sys.argv[1])))"
+)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_up_runs_until_it_is_told_to_stop(tmp_path: Path, how: signal.Signals) -> None:
+    """It prints what to type, `send` finds it, and Ctrl-C and SIGTERM end all of it with 0."""
+    with _running(tmp_path, "-c", UP, str(tmp_path), ready="Ctrl-C stops") as child:
+        addresses = json.loads((tmp_path / "up.json").read_text())
+        example = str(tmp_path / "examples" / "1-booked.json")
+        sent = _run("send", example, "--url", addresses["webhook_url"], "--secret", addresses["webhook_secret"])
+        assert (sent.returncode, sent.stdout[:8]) == (0, "HTTP 202")
+        assert child.pid is not None
+        child.signal(how)
+        assert child.wait(SECONDS) == 0
+        assert not (tmp_path / "up.json").exists()
+        with pytest.raises(httpx.TransportError):
+            httpx.get(addresses["webhook_url"])
+
+
+def test_up_ends_when_a_part_ends_by_itself(tmp_path: Path) -> None:
+    """A stack with a hole in it is no stack: it says which part ended, and ends with 1."""
+    with _running(tmp_path, "-c", UP, str(tmp_path), ready="Ctrl-C stops") as child:
+        children = subprocess.run(
+            ["pgrep", "-P", str(child.pid), "-f", "sandbox.outreach"], capture_output=True, text=True, check=True
+        )  # noqa: S603, S607 - our own child
+        subprocess.run(["kill", "-KILL", children.stdout.split()[0]], check=True)  # noqa: S603, S607 - our own child
+        assert child.wait(SECONDS) == 1
+        assert "outreach has ended by itself" in child.output()
+
+
+def test_send_reads_standard_input_and_fails_on_a_refusal(tmp_path: Path) -> None:
+    """A 4xx answer is shown and ends with 1, because whoever sends by hand wants to know."""
+    body = json.dumps(MeetingScript(1).booked().document)
+    with _running(tmp_path, "-m", "sandbox.outreach", "--port", "0", ready=r"listening on http://\S+\s") as child:
+        (url,) = re.findall(r"listening on (\S+)", child.output())
+        done = _run("send", "-", "--url", f"{url}/nowhere", "--secret", "s", text=body)
+    assert (done.returncode, done.stdout[:8]) == (1, "HTTP 404")
+
+
+@pytest.mark.parametrize("content", ["no json", "[]"])
+def test_send_says_what_is_wrong_with_its_file(content: str) -> None:
+    """What is no JSON object is not sent."""
+    done = _run("send", "-", "--url", "http://127.0.0.1:1/", "--secret", "s", text=content)
+    assert done.returncode == 2
+    assert "JSON" in done.stderr
+
+
+def test_azurite_runs_alone_and_ends_on_sigterm(tmp_path: Path) -> None:
+    """It prints its connection string and keeps the data in the folder named."""
+    folder = tmp_path / "data"
+    with _running(tmp_path, "-m", "sandbox", "azurite", "--folder", str(folder), ready="TableEndpoint") as child:
+        assert child.stop() == 0
+    assert (folder / "__azurite_db_table__.json").exists()
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_make_alone_names_every_target_with_its_sentence() -> None:
+    """The default target is the help, and no target is without a sentence."""
+    assert MAKE is not None
+    done = subprocess.run([MAKE, "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own Makefile
+    told = dict(re.findall(r"^  make (\w+) +(\S.*)$", done.stdout, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    assert set(told) == set(phony[1].split())
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_make_says_when_there_is_no_python(tmp_path: Path) -> None:
+    """Without Python 3.11 the error says what to do, and nothing is left behind."""
+    assert MAKE is not None
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "rm", "echo", "awk", "tee"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    environment = {"PATH": str(tools)}
+    done = subprocess.run([MAKE, "lint"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own Makefile
+    assert done.returncode != 0
+    assert "No Python 3.11 or later" in done.stderr
+    assert not (tmp_path / ".venv").exists()
