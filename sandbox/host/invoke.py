@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.host.context import Context, TraceContext, start_trace
 from sandbox.host.errors import InvocationFailed, InvocationTimedOut
@@ -24,6 +24,14 @@ current_invocation: contextvars.ContextVar[Context | None] = contextvars.Context
 
 _UNWIND_SECONDS = 1.0
 _HOST_MODULES = ("sandbox.host", "concurrent.futures", "asyncio")
+
+Result = TypeVar("Result")
+
+
+def no_result(value: object) -> None:
+    """What a trigger without a `$return` binding accepts. Raises `RuntimeError` for anything but None."""
+    if value is not None:
+        raise RuntimeError("a function without a $return binding returned a non-None value")
 
 
 @dataclass(slots=True)
@@ -48,15 +56,23 @@ class Invoker:
         self._in_threads: set[str] = set()
 
     async def run(
-        self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], *, trace: TraceContext | None = None
-    ) -> Any:
-        """Invoke `function`; `arguments` makes its input. Raises `InvocationFailed`, already logged."""
+        self,
+        function: AppFunction,
+        arguments: Callable[[], Mapping[str, Any]],
+        *,
+        convert: Callable[[Any], Result],
+        trace: TraceContext | None = None,
+    ) -> Result:
+        """Invoke `function`: `arguments` makes its input, `convert` takes what it returns.
+
+        Raises `InvocationFailed`, already counted and logged, where any of the three raises or takes too long.
+        """
         counts = self.counts.setdefault(function.name, Counts())
         context = Context(function.name, function.folder, trace or start_trace(), self._thread_local)
         counts.invocations += 1
         counts.in_flight += 1
         try:
-            return await self._limited(function, arguments, context)
+            return convert(await self._limited(function, arguments, context))
         except asyncio.CancelledError:
             counts.cancelled += 1
             raise
@@ -68,12 +84,6 @@ class Invoker:
             raise InvocationFailed(str(error)) from error
         finally:
             counts.in_flight -= 1
-
-    def reject(self, function: AppFunction, error: Exception) -> None:
-        """Count and log a run whose result its bindings could not carry."""
-        self.counts[function.name].failures += 1
-        context = Context(function.name, function.folder, start_trace(), self._thread_local)
-        self._log_failure(context, error)
 
     def close(self) -> bool:
         """Let go of the threads; tells whether one is still busy, which nobody can end."""

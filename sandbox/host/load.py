@@ -89,7 +89,7 @@ def import_app(spec: str, root: Path) -> func.FunctionRegister:
             [f"{module_name} holds several function apps ({', '.join(apps)}); the worker wants exactly one."]
         )
     if (attribute or next(iter(apps), "app")) not in apps:
-        raise HostError([f"{module_name} has no FunctionApp {attribute or 'at its top level'!r}; define `app` there."])
+        raise HostError([f"{module_name} has no FunctionApp called {attribute or 'app'}; define it at the top level."])
     return apps[attribute or next(iter(apps))]
 
 

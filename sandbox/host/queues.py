@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from sandbox.host.backoff import PollingDelay
 from sandbox.host.errors import InvocationFailed
-from sandbox.host.invoke import Invoker
+from sandbox.host.invoke import Invoker, no_result
 from sandbox.host.load import AppFunction, QueueTrigger
 from sandbox.host.queue_messages import NotDecodable, decode_body, to_binary_message, to_function_message
 from sandbox.host.settings import QueueSettings
@@ -211,11 +211,7 @@ class QueueListener:
         def arguments() -> dict[str, func.QueueMessage]:
             return {self._trigger.argument: convert(message, body)}
 
-        result = await self._invoker.run(self.function, arguments)
-        if result is not None:
-            error = RuntimeError(f"function {self.function.name!r} without a $return binding returned a non-None value")
-            self._invoker.reject(self.function, error)
-            raise InvocationFailed(str(error))
+        await self._invoker.run(self.function, arguments, convert=no_result)
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
         """Keep the message invisible until `done`: at half time; after an error sooner and sooner."""
@@ -230,9 +226,9 @@ class QueueListener:
                 await self._update(message, self._lease)
                 self.state.renewed += 1
                 interval = self._lease / 2
-            except ResourceNotFoundError:
-                return
-            except AzureError:
+            except AzureError as error:
+                if _is_gone(error):
+                    return
                 interval = max(interval / 2, shortest)
 
     async def _update(self, message: QueueMessage, seconds: int) -> None:
@@ -240,13 +236,12 @@ class QueueListener:
         message.pop_receipt = updated.pop_receipt
 
     async def _release(self, message: QueueMessage) -> None:
-        with contextlib.suppress(ResourceNotFoundError):
+        with _unless_gone():
             await self._update(message, int(self._settings.visibility_timeout))
             self.state.released += 1
 
     async def _delete(self, message: QueueMessage) -> None:
-        # Not found: somebody else took the message over, and deletes it.
-        with contextlib.suppress(ResourceNotFoundError):
+        with _unless_gone():
             await self._queue.delete_message(message.id, message.pop_receipt)
             self.state.deleted += 1
 
@@ -265,3 +260,17 @@ class QueueListener:
         neighbour = self._neighbours.get(self._poison.queue_name)
         if neighbour is not None:
             neighbour.wake()
+
+
+def _is_gone(error: AzureError) -> bool:
+    """Whether the message or its queue is deleted, or somebody else took the message over and will see to it."""
+    return isinstance(error, ResourceNotFoundError) or getattr(error, "error_code", None) == "PopReceiptMismatch"
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except AzureError as error:
+        if not _is_gone(error):
+            raise

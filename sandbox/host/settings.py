@@ -1,6 +1,14 @@
 """What host.json, local.settings.json and the environment say: read once, every problem named.
 
-Defaults are the real host's: https://learn.microsoft.com/azure/azure-functions/functions-host-json
+Defaults are the real host's: https://learn.microsoft.com/azure/azure-functions/functions-host-json. The environment
+adds:
+
+SANDBOX_FUNCTION_KEY, SANDBOX_ADMIN_KEY   keys to ask for (none set: nothing is checked)
+SANDBOX_QUEUE_LEASE_SECONDS               how long a message in work is invisible, renewed at half time (600)
+SANDBOX_SHUTDOWN_GRACE_SECONDS            how long a stop waits for what is in flight (10)
+SANDBOX_HTTP_BODY_LIMIT                   bytes of a request's body (104857600; Flex Consumption allows 210 MB)
+SANDBOX_STATE_FOLDER                      where timers remember their next run (none: they do not)
+PYTHON_THREADPOOL_THREAD_COUNT, PYTHON_ENABLE_DEBUG_LOGGING   as in the real worker
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from azure.functions.meta import Datum
 from azure.functions.timer import TimerRequestConverter
 
 from sandbox.host.errors import InvocationFailed
-from sandbox.host.invoke import Invoker
+from sandbox.host.invoke import Invoker, no_result
 from sandbox.host.load import AppFunction, TimerTrigger
 
 _log = logging.getLogger("Host.Timers")
@@ -120,7 +120,4 @@ class TimerListener:
             }
 
         with contextlib.suppress(InvocationFailed):
-            result = await self._invoker.run(self.function, arguments)
-            if result is not None:
-                error = f"function {self.function.name!r} without a $return binding returned a non-None value"
-                self._invoker.reject(self.function, RuntimeError(error))
+            await self._invoker.run(self.function, arguments, convert=no_result)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import azure.functions as func
 from aiohttp import web
 
 from sandbox.host.context import continue_trace
@@ -109,14 +110,13 @@ class HttpFront:
     async def _run(self, route: _Route, request: web.Request, body: bytes, values: dict[str, str]) -> web.Response:
         trace = continue_trace(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
         made = to_function_request(request, body, values)
+
+        def arguments() -> dict[str, func.HttpRequest]:
+            return {route.trigger.argument: made}
+
         try:
-            result = await self._invoker.run(route.function, lambda: {route.trigger.argument: made}, trace=trace)
+            return await self._invoker.run(route.function, arguments, convert=to_web_response, trace=trace)
         except InvocationFailed:
-            return web.Response(status=500)
-        try:
-            return to_web_response(result)
-        except (TypeError, ValueError) as error:
-            self._invoker.reject(route.function, error)
             return web.Response(status=500)
 
 

@@ -118,6 +118,19 @@ async def test_unknown_prospect_is_invited_by_address(product: Installation) -> 
     assert any("108" in note for note in entry["notes"])
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["o'brien@example.com", "x' or 1 eq 1 or 'a' eq '@example.com", "a@b.c')/contacts?$select=*", "x" * 400 + "@a.b"],
+)
+async def test_addresses_cannot_change_the_query(product: Installation, address: str) -> None:
+    """An address with a quote finds only its own person, and nonsense is not asked for at all."""
+    product.outreach.records["prospect"][108].attributes["emails"] = [address]
+    entry = await product.sync(MeetingScript(1).booked(prospects=[108, 101]))
+    assert entry["outcome"] == "created"
+    expected = {(5, CONTACT_IDS[0])} | ({(5, address)} if address.startswith("o'brien") else set())
+    assert {party for party in product.parties() if party[0] == 5} == expected
+
+
 async def test_prospects_change(product: Installation) -> None:
     """A new list of prospects replaces ours, and an attendee whom somebody added in Dynamics stays."""
     script = MeetingScript(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from rich.console import Console
 from sandbox import stack as module
 from sandbox.appointments import CANCELED, Appointment, differences
 from sandbox.child import ChildFailed
-from sandbox.outreach.deliveries import MeetingScript
+from sandbox.outreach.deliveries import MeetingScript, delivery_of
 from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
 from sandbox.stack import Service, Stack
@@ -110,13 +111,13 @@ def test_a_crashed_app_comes_back_at_the_same_address(stack: Stack) -> None:
 async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:
     """The examples are deliveries that the app accepts, and the printed commands name the real addresses and keys."""
     examples = write_examples(datetime.now(UTC), tmp_path)
-    assert [path.name for path in examples] == sorted(path.name for path in tmp_path.iterdir())
+    bodies = [path.read_text() for path in examples]
     printed = "\n".join(instructions(stack, example=examples[0]))
     for needed in (stack.host_url, stack.dataverse.url, stack.outreach.url, str(examples[0]), stack.access.admin_key):
         assert needed in printed
     async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender:
-        sent = await sender.send(MeetingScript(9100).booked())
-    assert sent.status == 202
+        sent = [await sender.send(delivery_of(json.loads(body))) for body in bodies]
+    assert [one.status for one in sent] == [202] * 4
 
 
 def test_settings_of_a_real_organisation_stay_out(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> None:

@@ -292,6 +292,27 @@ async def test_a_long_run_keeps_its_message_invisible(azurite: str, queue: str) 
     assert count(azurite, queue) == 0
 
 
+async def test_a_message_that_somebody_else_took_over_is_left_alone(
+    azurite: str, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its receipt no longer holds, so it is not deleted, and nothing is wrong with that."""
+
+    async def work(message: func.QueueMessage) -> None:
+        with queue_client(azurite, queue) as client:
+            client.update_message(str(message.id), message.pop_receipt, visibility_timeout=3600)
+
+    send(azurite, queue, encode("taken"))
+
+    async with running(queue_app(work, queue), host_json=queues(), environ={"AzureWebJobsStorage": azurite}) as host:
+        await host.until(lambda report: report["functions"]["work"]["invocations"] == 1)
+
+    assert host.host.queues["work"].deleted == 0
+    assert count(azurite, queue) == 1
+    assert not [
+        record for record in caplog.records if record.name.startswith("Host") and record.levelno >= logging.WARNING
+    ]
+
+
 async def test_a_stop_lets_messages_in_work_finish(azurite: str, queue: str) -> None:
     """And fetches no new ones."""
     gate = Gate()

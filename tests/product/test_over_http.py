@@ -1,0 +1,203 @@
+"""The app on its host, over HTTP, as a caller meets it: answers, keys, traces, and what an enemy tries."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from sandbox.outreach.deliveries import MeetingScript
+from sandbox.outreach.sender import signature
+from sandbox.stack import EVENTS_ROUTE, Stack
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One running stack for this module."""
+    with Stack("tests") as running:
+        yield running
+
+
+@pytest.fixture
+def http(stack: Stack) -> Iterator[httpx.Client]:
+    """A client of the app that has no keys."""
+    with httpx.Client(base_url=stack.host_url, timeout=20) as client:
+        yield client
+
+
+def deliver(stack: Stack, http: httpx.Client, body: bytes, **headers: str) -> httpx.Response:
+    """Send `body`, signed, with the function key."""
+    signed = {"outreach-webhook-signature": signature(body, stack.access.webhook_secret)}
+    key = {"x-functions-key": stack.access.function_key}
+    return http.post(EVENTS_ROUTE, content=body, headers=key | signed | headers)
+
+
+def admin(stack: Stack) -> dict[str, str]:
+    """The admin's key."""
+    return {"x-functions-key": stack.access.admin_key}
+
+
+def journal(stack: Stack, http: httpx.Client, correlation_id: str) -> dict[str, Any]:
+    """The journal of one event, as soon as it is there."""
+    for _ in range(300):
+        answer = http.get(f"/api/correlations/{correlation_id}", headers=admin(stack))
+        if answer.status_code == 200:
+            found: dict[str, Any] = answer.json()
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no journal of {correlation_id}: {answer.text}")
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal, whose body has the one shape that refusals have."""
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    return answer.status_code, body["error"]["code"]
+
+
+def test_accepted_and_looked_up(stack: Stack, http: httpx.Client) -> None:
+    """202 with a correlation id, under which the journal and the meeting can be looked up."""
+    answer = deliver(stack, http, MeetingScript(1).booked(title="Over HTTP").body)
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "accepted"
+    entry = journal(stack, http, answer.json()["correlationId"])
+    assert (entry["outcome"], entry["meetingId"]) == ("created", "meeting:1")
+    meeting = http.get("/api/meetings/1", headers=admin(stack)).json()
+    assert meeting["fields"]["title"]["value"] == "Over HTTP"
+    assert meeting["recent"][0]["correlationId"] == answer.json()["correlationId"]
+
+
+def test_correlation_id_is_the_callers_trace(stack: Stack, http: httpx.Client) -> None:
+    """A caller's trace goes on: its id is the correlation id, and it reaches Dataverse."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = deliver(stack, http, MeetingScript(2).booked().body, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    assert answer.json()["correlationId"] == trace
+    journal(stack, http, trace)
+    asked = httpx.get(f"{stack.dataverse.url}/__sandbox/requests", params={"limit": 50}).json()["requests"]
+    traced = [request for request in asked if trace in request["headers"].get("traceparent", "")]
+    assert traced
+    assert traced[0]["headers"]["x-ms-correlation-id"].replace("-", "") == trace
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "not_json"),
+        (b"not json", 400, "not_json"),
+        (b'{"data": "\xff\xfe"}', 400, "not_json"),
+        (b'{"data": NaN}', 400, "not_json"),
+        (b'{"data": "\\ud800"}', 400, "not_json"),
+        (b"[" * 100_000, 400, "not_json"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400, "not_json"),
+        (b"[]", 400, "not_a_delivery"),
+        (b"null", 400, "not_a_delivery"),
+        (b'{"data": {"type": "meeting"}}', 400, "not_a_delivery"),
+        (b'{"data": {"type": "meeting", "id": true}}', 400, "not_a_delivery"),
+        (b'{"data": {"type": "meeting", "id": "a\\u0000b"}}', 400, "not_a_delivery"),
+        (json.dumps({"data": {"type": "meeting", "id": "9" * 1000}}).encode(), 400, "not_a_delivery"),
+        (b'{"data": {"type": "../meeting", "id": 1}}', 400, "not_a_delivery"),
+        (b'{"data": {"type": "meeting", "id": 1, "relationships": {"prospect": {"id": {}}}}}', 400, "not_a_delivery"),
+        (b" " * (MIB + 1), 413, "body_too_large"),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else str(value),
+)
+def test_bad_bodies(stack: Stack, http: httpx.Client, body: bytes, status: int, code: str) -> None:
+    """What is signed but no delivery gets a clear refusal."""
+    assert error_of(deliver(stack, http, body)) == (status, code)
+
+
+def test_bad_signatures(stack: Stack, http: httpx.Client) -> None:
+    """A wrong, missing, doubled or strange signature is 401, and the answer holds no secret."""
+    body = MeetingScript(666).booked().body
+    right = signature(body, stack.access.webhook_secret)
+    key = {"x-functions-key": stack.access.function_key}
+    for value in ("0" * 64, f"sha256={right}", f"{right}, {right}", right[:-1], " "):
+        # As bytes: the client itself would refuse to send what is not ASCII.
+        raw = [(b"x-functions-key", stack.access.function_key.encode())]
+        raw.append((b"outreach-webhook-signature", value.encode("latin-1")))
+        answer = http.post(EVENTS_ROUTE, content=body, headers=raw)
+        assert error_of(answer)[0] == 401
+        assert stack.access.webhook_secret not in answer.text
+    assert error_of(http.post(EVENTS_ROUTE, content=body, headers=key)) == (401, "signature_missing")
+    assert error_of(deliver(stack, http, body, **{"outreach-webhook-signature": right.upper()})) == (
+        401,
+        "signature_wrong",
+    )
+
+
+def test_keys(stack: Stack, http: httpx.Client) -> None:
+    """No route but health opens without its key, and the function key does not open the admin's."""
+    assert http.post(EVENTS_ROUTE, content=b"{}").status_code == 401
+    routes = [("GET", "correlations/a"), ("GET", "meetings/1"), ("GET", "deadletters"), ("POST", "deadletters/replay")]
+    for method, route in [*routes, ("POST", "preview")]:
+        for key in ({}, {"x-functions-key": stack.access.function_key}, {"x-functions-key": ""}):
+            assert http.request(method, f"/api/{route}", headers=key).status_code == 401
+
+
+@pytest.mark.parametrize("record", ["a/b\\c#d?e", "..", "%2e%2e%2f", "x" * 255, "~parked", "'; drop", "1 or 1 eq 1"])
+def test_strange_ids(stack: Stack, http: httpx.Client, record: str) -> None:
+    """An id that would break a table key is a meeting like any other, or is refused: never an error of ours."""
+    document = MeetingScript(3).booked().document
+    document["data"]["id"] = record
+    answer = deliver(stack, http, json.dumps(document).encode())
+    if " " in record:
+        assert error_of(answer) == (400, "not_a_delivery")
+        return
+    entry = journal(stack, http, answer.json()["correlationId"])
+    assert (entry["outcome"], entry["meetingId"]) == ("created", f"meeting:{record}")
+
+
+def test_looking_up_nonsense(stack: Stack, http: httpx.Client) -> None:
+    """Whatever an admin types, the answer is 404 in the shape of all refusals."""
+    for path in (
+        "correlations/nonsense",
+        "correlations/" + "a" * 32,
+        "meetings/999999",
+        "meetings/" + quote("' or 1 eq 1", safe=""),
+    ):
+        assert error_of(http.get(f"/api/{path}", headers=admin(stack))) == (404, "not_found")
+    for body in (
+        b"",
+        b"{}",
+        b'{"all": 1, "x": 2}',
+        b'{"correlationIds": []}',
+        b'{"all": true, "correlationIds": ["a"]}',
+    ):
+        answer = http.post("/api/deadletters/replay", content=body, headers=admin(stack))
+        assert error_of(answer) == (400, "bad_request")
+
+
+def test_event_names_cannot_write_log_lines(stack: Stack, http: httpx.Client) -> None:
+    """A line break in an event's name stays inside one line of the log."""
+    document = MeetingScript(4).booked().document
+    document["meta"]["eventName"] = "meeting.created\nERROR forged by the sender"
+    journal(stack, http, deliver(stack, http, json.dumps(document).encode()).json()["correlationId"])
+    lines = (stack.logs / "host.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    assert not [line for line in lines if line.startswith("ERROR forged")]
+
+
+def test_health_names_what_is_unreachable(stack: Stack, http: httpx.Client) -> None:
+    """Health is open to anybody, tells the part that does not answer, and holds nothing secret."""
+    well = http.get("/api/health")
+    assert (well.status_code, well.json()["status"]) == (200, "ok")
+    stack.dataverse.stop()
+    try:
+        for _ in range(100):
+            ill = http.get("/api/health")
+            if ill.status_code == 503:
+                break
+            time.sleep(0.1)
+    finally:
+        stack.dataverse.start()
+    assert ill.json()["parts"]["dataverse"]["status"] == "unreachable"
+    assert ill.json()["parts"]["queue"]["status"] == "ok"
+    for secret in (stack.access.webhook_secret, stack.access.admin_key, "AccountKey"):
+        assert secret not in ill.text
