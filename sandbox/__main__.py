@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import runpy
 import sys
 import time
@@ -23,6 +24,8 @@ from sandbox.soak import soak as run_soak
 from sandbox.story import demo as tell_demo
 from sandbox.up import read_addresses
 from sandbox.up import up as run_up
+from shared.core.errors import BadSettings
+from shared.settings import read_settings
 
 app = typer.Typer(
     help="The product on one laptop: real storage, stand-ins for Dataverse and Outreach.",
@@ -60,6 +63,11 @@ def soak(
 @app.command()
 def host(port: Port = 7071) -> None:
     """Run only the app, with the settings in the environment."""
+    try:
+        read_settings(os.environ)
+    except BadSettings as error:
+        # The app starts all the same, as in Azure: it keeps events until its settings are mended.
+        print("Settings to mend:", *error.problems, sep="\n  ", file=sys.stderr)
     _run_module("sandbox.host", port)
 
 

@@ -29,8 +29,9 @@ ORGANIZER = 7
 
 _LONGEST_PLAIN_FINGERPRINT = 200
 _MAX_ADDRESS = 320
-_ADDRESS = re.compile(r"[^\s@<>\"',;\x00-\x1f\x7f]+@[^\s@<>\"',;\x00-\x1f\x7f]+")
-_PER_CALENDAR = re.compile(r"(.+)@(.+)")
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
+_PER_CALENDAR = re.compile(r"([^@]+)@(.+)")
 
 People = Mapping[Reference, Person]
 
@@ -128,7 +129,7 @@ def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Po
     if value is None or row.transform == "boolean":
         return value
     if row.transform == "text":
-        return value[: row.max_length] if row.max_length else value
+        return _text(value, row.max_length)
     if row.transform == "instant" or _value_of("isalldayevent", values, mapping) is not True:
         return _utc_seconds(value, policy.zone)
     day = _day(value, policy.zone, round_up=row.transform == "end")
@@ -136,6 +137,17 @@ def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Po
         # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
         day = max(day, _day(start, policy.zone, round_up=False) + timedelta(days=1))
     return _text_utc(datetime.combine(day, time(), tzinfo=policy.zone))
+
+
+def _text(value: str, max_length: int | None) -> str:
+    """`value` as Dataverse takes it: without characters that XML has no place for, cut where a column ends.
+
+    Dataverse refuses control characters (0x80040278) and counts UTF-16 code units, of which an emoji has two.
+    """
+    clean = _NO_XML.sub("", value)
+    if max_length is None or len(clean) * 2 <= max_length:
+        return clean
+    return clean.encode("utf-16-le")[: max_length * 2].decode("utf-16-le", "ignore")
 
 
 def _value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> Any:

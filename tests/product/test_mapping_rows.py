@@ -51,6 +51,13 @@ async def test_title_becomes_subject(product: Installation) -> None:
     assert product.appointment.values["subject"] == "Short"
 
 
+async def test_text_is_made_fit_for_dynamics(product: Installation) -> None:
+    """Emojis count twice, as Dynamics counts, and characters that it refuses are left out."""
+    await product.sync(MeetingScript(1).booked(title="🙂" * 150, location="Room\x00\x0b 1\ufffe\tleft"))
+    assert product.appointment.values["subject"] == "🙂" * 100
+    assert product.appointment.values["location"] == "Room 1\tleft"
+
+
 async def test_description(product: Installation) -> None:
     """Description is carried whole, and null clears it."""
     script = MeetingScript(1)
