@@ -20,7 +20,7 @@ import httpx
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from sandbox.appointments import COMPLETED, OPEN, Appointment, all_appointments
@@ -105,7 +105,7 @@ def soak(plan: Plan, console: Console | None = None) -> int:
         )
         with _progress(console) as progress:
             sent = progress.add_task("sent", total=len(deliveries))
-            driver = _Driver(stack, plan, deliveries, count, lambda: progress.advance(sent))
+            driver = _Driver(stack, plan, deliveries, count, lambda: _advance(progress, sent, console))
             # Children die with the thread that started them, so the breaking is done here and the sending elsewhere.
             sending = threading.Thread(target=driver.run)
             sending.start()
@@ -307,6 +307,14 @@ async def _compare(stack: Stack, wanted: dict[int, Wanted], count: Count) -> Non
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, refresh_per_second=2, disable=not console.is_terminal)
+
+
+def _advance(progress: Progress, task: TaskID, console: Console) -> None:
+    """One more; where nobody sees a bar, a line for every tenth."""
+    progress.advance(task)
+    done, total = int(progress.tasks[task].completed), int(progress.tasks[task].total or 0)
+    if not console.is_terminal and total and done * 10 // total != (done - 1) * 10 // total:
+        console.print(f"  {done:,} of {total:,} sent", highlight=False)
 
 
 def _table(count: Count, meetings: int, seconds: float) -> Table:

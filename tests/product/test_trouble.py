@@ -82,13 +82,12 @@ async def test_a_day_of_failure_ends_as_dead_letter(product: Installation) -> No
 async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation, tmp_path: Path) -> None:
     """A column that Dynamics does not have: the reason in words, the code, the request id; replay after the mending."""
     content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
-    extra = {"row": "No show", "field": "no_show", "column": "new_noshow", "transform": "boolean"}
-    content["rows"].append(extra | {"sources": ["attributes.noShow"]})
-    content["signals"] = [signal for signal in content["signals"] if signal["field"] != "no_show"]
+    extra = {"row": "Meeting type", "field": "meeting_type", "column": "new_meetingtype", "transform": "text"}
+    content["rows"].append(extra | {"sources": ["attributes.meetingType"]})
     wrong = tmp_path / "mapping.json"
     wrong.write_text(json.dumps(content), encoding="utf-8")
     await product.restart(MAPPING_FILE=str(wrong))
-    entry = await product.sync(MeetingScript(1).booked(noShow=True))
+    entry = await product.sync(MeetingScript(1).booked(meetingType="Demo"))
     assert entry["outcome"] == "dead-lettered"
     (letter,) = await product.runtime.admin.list_dead_letters()
     assert letter["meetingId"] == "meeting:1"
