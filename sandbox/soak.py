@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
+from azure.core.exceptions import AzureError
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 from rich.console import Console
@@ -37,6 +38,8 @@ DISORDER: Final = 40
 SENDERS: Final = 16
 # After a kill the queue gives what was in flight back after this long; in Azure it is ten minutes.
 LEASE_SECONDS: Final = 5
+# Senders wait while more than this is unfinished: the emulator gets slow with a long queue, which is not the question.
+BACKLOG: Final = 400
 QUIET_SECONDS: Final = 900.0
 # The breaking ends when this part of all events still waits, so that the end can be waited for.
 NEARLY_DONE: Final = 0.02
@@ -199,11 +202,28 @@ class _Driver:
         if self._plan.trouble:
             await _set_faults(self._stack, rate=FAULT_RATE, kinds=list(FAULTS), retry_after=1, seed=self._plan.seed)
         waiting = iter(self._deliveries)
-        async with Sender(self._stack.webhook_url, secret=self._stack.access.webhook_secret) as sender:
-            await asyncio.gather(*(self._send_some(sender, waiting) for _ in range(SENDERS)))
+        welcome = asyncio.Event()
+        watching = asyncio.create_task(self._watch_backlog(welcome))
+        try:
+            async with Sender(self._stack.webhook_url, secret=self._stack.access.webhook_secret) as sender:
+                await asyncio.gather(*(self._send_some(sender, waiting, welcome) for _ in range(SENDERS)))
+        finally:
+            watching.cancel()
 
-    async def _send_some(self, sender: Sender, waiting: Iterator[Delivery]) -> None:
+    async def _watch_backlog(self, welcome: asyncio.Event) -> None:
+        """Let senders go on only while little is unfinished. Storage that is away for a while tells nothing."""
+        while True:
+            try:
+                async with asyncio.timeout(5):
+                    backlog = await _waiting(self._stack)
+            except (AzureError, TimeoutError):
+                backlog = 0
+            (welcome.set if backlog < BACKLOG else welcome.clear)()
+            await asyncio.sleep(0.5)
+
+    async def _send_some(self, sender: Sender, waiting: Iterator[Delivery], welcome: asyncio.Event) -> None:
         for delivery in waiting:
+            await welcome.wait()
             # Outreach would stop after four attempts and leave the rest to the sweep; here the same event comes again.
             while (sent := await sender.send(delivery)).status != 202:
                 self._count.unanswered += 1
