@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import time
 
 import azure.functions as func
 
@@ -20,32 +20,37 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
     from shared.core.envelope import Trace
     from shared.core.errors import BadDelivery, BadSettings, Transient
     from shared.runtime import new_trace, runtime
+    from shared.telemetry import DELIVERIES, line
 
+    started = time.monotonic()
     trace = Trace.read(context.trace_context.trace_parent) or new_trace()
     try:
         receipt = await runtime().ingest.receive(req.get_body(), headers=dict(req.headers), trace=trace)
     except BadDelivery as error:
-        log.warning(json.dumps({"what": "refused", "correlation_id": trace.correlation_id, "code": error.code}))
+        DELIVERIES.record(1, status="refused", way="none")
+        log.warning(line("refused", correlation_id=trace.correlation_id, code=error.code))
         return refusal(error.status, error.code, error.message)
     except BadSettings as error:
-        log.error(json.dumps({"what": "settings", "problems": error.problems}))  # noqa: TRY400 - the sentences say it all
+        DELIVERIES.record(1, status="not_configured", way="none")
+        log.error(line("settings", problems=error.problems))  # noqa: TRY400 - the sentences say it all
         return refusal(
             503, "not_configured", "The app's settings are incomplete; GET /api/health lists what is missing."
         )
     except Transient:
         # No stack: it would repeat for every event of an outage and says nothing that the code does not.
-        log.error(json.dumps({"what": "not_stored", "correlation_id": trace.correlation_id}))  # noqa: TRY400
+        DELIVERIES.record(1, status="not_stored", way="none")
+        log.error(line("not_stored", correlation_id=trace.correlation_id))  # noqa: TRY400
         return refusal(503, "storage_unavailable", "The event could not be stored. Send it again.")
+    DELIVERIES.record(1, status=receipt.status, way=receipt.way)
     log.info(
-        json.dumps(
-            {
-                "what": "ingest",
-                "status": receipt.status,
-                "correlation_id": receipt.correlation_id,
-                "event": receipt.event,
-                "record": receipt.record,
-                "way": receipt.way,
-            }
+        line(
+            "ingest",
+            status=receipt.status,
+            correlation_id=receipt.correlation_id,
+            event=receipt.event,
+            record=receipt.record,
+            way=receipt.way,
+            seconds=round(time.monotonic() - started, 3),
         )
     )
     return answer({"status": receipt.status, "correlationId": receipt.correlation_id}, status=202)

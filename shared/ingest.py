@@ -21,6 +21,7 @@ from shared.core.envelope import Envelope, Trace, fits_queue
 from shared.core.errors import RemoteError, RowConflict, Transient
 from shared.core.merge import sortable
 from shared.core.signature import SIGNATURE_HEADER, verify
+from shared.telemetry import joined
 
 # Two ways of storing, each with this long: the answer comes within 4 seconds, before Outreach gives up at 5.
 SECONDS_PER_WAY = 1.8
@@ -77,7 +78,8 @@ class Ingest:
             received_at=sortable(self._now()),
             body=content,
         )
-        way = await self._store(envelope)
+        with joined(trace.traceparent):
+            way = await self._store(envelope)
         return Receipt("accepted", trace.correlation_id, event, delivery.record_id, way)
 
     async def _store(self, envelope: Envelope) -> Literal["queue", "spill"]:

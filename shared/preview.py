@@ -23,7 +23,7 @@ from shared.core.identity import MeetingKey, appointment_id
 from shared.core.linking import link
 from shared.core.mapping import MappingFile
 from shared.core.meeting import MeetingState, Person
-from shared.core.patch import Patch, read_patch
+from shared.core.patch import Patch, accepts, read_patch
 from shared.core.ports import Meetings
 from shared.core.rehearsal import (
     NotedDirectory,
@@ -52,7 +52,7 @@ class Preview:
     """What would become of one delivery.
 
     outcome    as in the journal (`created`, `updated`, `merged`, `duplicate`, `superseded`, `parked`, `left`), or
-               `ignored`: not one of our resources, or `dead-lettered`: `reason` and `code` say why
+               `ignored`: it does not count, or `dead-lettered`: `reason` and `code` say why
     requests   what Dataverse would get, in order
     unread     members of the delivery that no source of the mapping names
     """
@@ -110,10 +110,8 @@ class Previewer:
         """
         delivery = parse_delivery(body)
         start = Preview("", "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
-        if delivery.resource not in self._mapping.resources:
-            known = ", ".join(self._mapping.resources)
-            sentence = f"The app would answer 202 and forget it: the mapping has no resource {delivery.resource}."
-            return replace(start, outcome="ignored", sentence=sentence, reason=f"The mapping's resources: {known}.")
+        if not accepts(delivery, self._mapping):
+            return _ignored(start, _why_not(delivery, self._mapping))
         now = self._now()
         start = replace(start, unread=unread(delivery, self._mapping))
         try:
@@ -130,6 +128,8 @@ class Previewer:
         rules = Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org))
         if patch.copy_of is not None:
             await link(patch.copy_of, patch.key, meetings=meetings, new_appointment_id=rules.new_appointment_id)
+        if patch.unnamed and await meetings.load(patch.key) == (None, None):
+            return _ignored(start, "It names no meeting, and no earlier event of the same record did.")
         key, before = await _standing(patch.key, meetings, rules)
         outcome: Outcome | None = None
         try:
@@ -198,6 +198,20 @@ def _told(start: Preview, outcome: Outcome) -> Preview:
         reason=outcome.reason,
         notes=outcome.notes,
     )
+
+
+def _ignored(start: Preview, reason: str) -> Preview:
+    return replace(start, outcome="ignored", sentence="The app would take it and forget it.", reason=reason)
+
+
+def _why_not(delivery: Delivery, mapping: MappingFile) -> str:
+    if delivery.resource in mapping.resources:
+        return (
+            f"The mapping's resource {delivery.resource} does not count such an event: see its actions, when and key."
+        )
+    if delivery.resource in mapping.declared:
+        return f"The mapping's resource {delivery.resource} is not enabled."
+    return f"The mapping has no resource {delivery.resource}; it has {', '.join(mapping.declared)}."
 
 
 def _dead(start: Preview, reason: str, code: str) -> Preview:

@@ -14,30 +14,36 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared.adapters import deadletters, journal, meetings, spill
-from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, s2s_token
-from shared.adapters.dataverse import AppointmentApi, Dataverse, Token
+from shared.adapters import deadletters, journal, marks, meetings, people_cache, spill, tokens
+from shared.adapters.authorization import FixedToken, Token
+from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, oauth_buyer, s2s_buyer
+from shared.adapters.dataverse import AppointmentApi, Dataverse
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.http import Caller, http_client
 from shared.adapters.outreach import Outreach
 from shared.adapters.readonly import GetOnlyDataverse, NotedOutreach, UnmadeTable
 from shared.adapters.storage import Queue, Table, queue_service, table_service
 from shared.admin import Admin
+from shared.core.budget import Budget
 from shared.core.delivery import Delivery
 from shared.core.envelope import Trace
 from shared.core.errors import BadSettings, Transient
+from shared.core.patch import accepts
 from shared.health import Check, Health
 from shared.ingest import Ingest
+from shared.missed import Missed
 from shared.preview import Previewer
-from shared.settings import IngestSettings, OutreachCredentials, Settings, read_ingest_settings, read_settings
-from shared.sweep import Sweep
+from shared.retention import Kept, Retention
+from shared.settings import IngestSettings, Settings, read_ingest_settings, read_settings
+from shared.subscription import Subscription
+from shared.sweep import Feeding, Part, Sweep
 from shared.sync import Stores, Sync
 
 log = logging.getLogger("outreach_dynamics")
@@ -109,9 +115,9 @@ class Runtime:
     def sync(self) -> Sync:
         """Carries out what is queued."""
         return Sync(
-            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.spill),
+            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.spill, self._look_again),
             appointments=AppointmentApi(self.dataverse),
-            directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic),
+            directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic, shared=self._people),
             mapping=self.settings.mapping,
             policy=self.settings.policy,
             org=self.settings.org,
@@ -121,8 +127,55 @@ class Runtime:
 
     @cached_property
     def sweep(self) -> Sweep:
-        """Sends on what no event will."""
-        return Sweep(queue=self.queue, spill=self.spill, meetings=self.meetings, now=self._now)
+        """Does what no event will, minute by minute."""
+        feeding = Feeding(
+            queue=self.queue, spill=self.spill, meetings=self.meetings, look_again=self._look_again, now=self._now
+        )
+        parts = (
+            Part("spilled", feeding.send_spilled),
+            Part("parked", feeding.send_parked),
+            Part("unresolved", feeding.send_unresolved),
+            Part("missed", self._missed.run, rest=timedelta(minutes=5)),
+            Part("subscription", self._subscription.run, rest=timedelta(minutes=10)),
+            Part("token", self._keep_token, rest=timedelta(hours=1)),
+            Part("retention", self._retention.run),
+        )
+        lease = marks.Lease(self._table(marks.TABLE), name="sweep", now=self._now)
+        return Sweep(parts, lease=lease, marks=self._marks, now=self._now)
+
+    @cached_property
+    def _missed(self) -> Missed:
+        return Missed(
+            outreach=self.outreach.for_spare_capacity(),
+            queue=self.queue,
+            spill=self.spill,
+            marks=self._marks,
+            mapping=self.settings.mapping,
+            now=self._now,
+        )
+
+    @cached_property
+    def _subscription(self) -> Subscription:
+        return Subscription(
+            outreach=self.outreach.for_spare_capacity(),
+            marks=self._marks,
+            url=self.settings.public_url,
+            guard=self.settings.subscription_guard,
+            now=self._now,
+        )
+
+    @cached_property
+    def _retention(self) -> Retention:
+        kept = (
+            Kept(
+                journal.TABLE, self._table(journal.TABLE), "finished_at", timedelta(days=self.settings.retention_days)
+            ),
+            Kept(people_cache.TABLE, self._table(people_cache.TABLE), "until", timedelta(days=7)),
+        )
+        return Retention(kept, marks=self._marks, now=self._now)
+
+    async def _keep_token(self) -> Mapping[str, int]:
+        return {"renewed": int(self.outreach_token is not None and await self.outreach_token.keep_alive())}
 
     @cached_property
     def admin(self) -> Admin:
@@ -195,7 +248,40 @@ class Runtime:
     @cached_property
     def outreach(self) -> Outreach:
         """The Outreach organisation."""
-        return Outreach(self._outreach_caller, token=self._outreach_token(self.settings.outreach))
+        shared, fixed = self.outreach_token, FixedToken(self.settings.outreach.token or None)
+        return Outreach(
+            self._outreach_caller,
+            token=fixed if shared is None else CachedToken(shared),
+            url=self.settings.outreach_url,
+            budget=Budget(now=time.time),
+        )
+
+    @cached_property
+    def outreach_token(self) -> tokens.SharedToken | None:
+        """The access token that all instances share; None where the settings hold one, or none is needed."""
+        credentials = self.settings.outreach
+        table, caller = self._table(tokens.TABLE), self._outreach_caller
+        match credentials.kind:
+            case "s2s":
+                name, buy, seed = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials), ""
+            case "oauth":
+                name, buy = f"oauth:{credentials.client_id}", oauth_buyer(caller, credentials)
+                seed = credentials.refresh_token
+            case _:
+                return None
+        return tokens.SharedToken(table, name=name, buy=buy, now=self._now, seed=seed)
+
+    @cached_property
+    def _marks(self) -> marks.Marks:
+        return marks.Marks(self._table(marks.TABLE))
+
+    @cached_property
+    def _look_again(self) -> marks.LookAgain:
+        return marks.LookAgain(self._table(marks.TABLE), now=self._now)
+
+    @cached_property
+    def _people(self) -> people_cache.PeopleCache:
+        return people_cache.PeopleCache(self._table(people_cache.TABLE), now=self._now)
 
     @cached_property
     def _outreach_caller(self) -> Caller:
@@ -229,23 +315,14 @@ class Runtime:
 
     def _dataverse_token(self) -> Token:
         if not self.settings.dataverse_needs_token:
-            return _no_token
+            return FixedToken(None)
         credential = azure_credential(self.settings.client_id, self._environment)
         return CachedToken(dataverse_token(credential, self.settings.dataverse_url))
 
-    def _outreach_token(self, credentials: OutreachCredentials) -> Token:
-        match credentials.kind:
-            case "s2s":
-                return CachedToken(s2s_token(self._outreach_caller, credentials))
-            case "token":
-                return _static(credentials.token)
-            case _:
-                return _no_token
-
     def _accepts(self, delivery: Delivery) -> bool:
-        """Whether the mapping knows the resource; with broken settings everything is kept until they are mended."""
+        """Whether the event counts; with broken settings everything is kept until they are mended."""
         try:
-            return delivery.resource in self.settings.mapping.resources
+            return accepts(delivery, self.settings.mapping)
         except BadSettings:
             return True
 
@@ -290,14 +367,3 @@ def rules_fingerprint(settings: Settings) -> str:
     """A short text that changes when settings or mapping do, so that parked meetings are looked at again."""
     text = f"{settings.policy!r}\n{settings.mapping!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-async def _no_token() -> None:
-    return None
-
-
-def _static(token: str) -> Token:
-    async def give() -> str:
-        return token
-
-    return give

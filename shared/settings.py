@@ -59,6 +59,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SYNC_ON_COMPLETE", "complete", "Held meetings: `complete` the appointment, or `ignore`"),
     Setting("SYNC_ALL_DAY_TIME_ZONE", "UTC", "IANA zone in which all-day meetings begin at midnight"),
     Setting("MAPPING_FILE", "", "Your own mapping file; empty for the built-in mapping"),
+    Setting("SYNC_RETENTION_DAYS", "90", "For how many days the journal keeps what became of each event"),
+    Setting(
+        "SYNC_SUBSCRIPTION_GUARD",
+        "repair",
+        "A disabled Outreach webhook of this app: `repair` it and alert, or `watch`, which only alerts",
+    ),
+    Setting("PUBLIC_URL", "", "Address of this app as Outreach calls it; empty in Azure without a domain of your own"),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -68,6 +75,7 @@ _DATAVERSE_HOST = re.compile(
 )
 _UNRESOLVED = "@Microsoft.KeyVault("
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
+_MOST_DAYS = 3650
 _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -118,6 +126,9 @@ class Settings:
     client_id: str
     policy: Policy
     mapping: MappingFile
+    retention_days: int
+    subscription_guard: Literal["repair", "watch"]
+    public_url: str
 
 
 class _Reader:
@@ -155,6 +166,14 @@ class _Reader:
         if value not in choices:
             self.problems.append(f"{name} must be one of: {', '.join(choices)}.")
         return value
+
+    def days(self, name: str) -> int:
+        """A whole number of days, 1 to 3650."""
+        value = self.text(name)
+        if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= _MOST_DAYS):
+            self.problems.append(f"{name} must be a whole number of days, 1 to {_MOST_DAYS}.")
+            return 1
+        return int(value)
 
     def url(self, name: str) -> str:
         """An https URL without path; plain http only to a loopback address."""
@@ -253,6 +272,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         on_complete="ignore" if reader.choice("SYNC_ON_COMPLETE", "complete", "ignore") == "ignore" else "complete",
         zone=_zone(reader),
     )
+    guard = reader.choice("SYNC_SUBSCRIPTION_GUARD", "repair", "watch")
+    retention_days = reader.days("SYNC_RETENTION_DAYS")
+    public_url = reader.url("PUBLIC_URL")
+    if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
+        public_url = f"https://{host}"
     credentials = reader.credentials(needed=not is_loopback(_host(outreach_url)))
     mapping: MappingFile | None = None
     try:
@@ -271,6 +295,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         client_id=reader.text("AZURE_CLIENT_ID"),
         policy=policy,
         mapping=mapping,
+        retention_days=retention_days,
+        subscription_guard="watch" if guard == "watch" else "repair",
+        public_url=public_url,
     )
 
 

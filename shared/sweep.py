@@ -1,22 +1,42 @@
-"""What the timer does: send on what no event will send on by itself.
+"""What the timer does, every minute: what no event will do by itself, in parts that know nothing of each other.
 
-Spilled events without a pointer in the queue, and meetings parked under settings or a mapping that have changed since.
+    spilled       events that lie in the spill table without a pointer in the queue
+    parked        meetings parked under settings or a mapping that have changed since
+    unresolved    meetings written while somebody in them was nobody in Dynamics: 15 minutes, an hour, a day later
+    missed        what webhooks missed, from Outreach's events API (`missed.py`)
+    subscription  are our webhooks alive (`subscription.py`)
+    token         an OAuth refresh token must not grow old in an idle app (`adapters/tokens.py`)
+    retention     rows that have been kept long enough (`retention.py`)
+
+There is no part for meetings that got stuck between the claim and the confirmed write. The event whose worker died
+there comes back from the queue and goes on where it stopped; if it never can, it is a dead letter. Either way somebody
+has it.
+
+The host runs a timer on one instance only (a blob lease of its own), but an instance that it takes for dead may still
+be at work. So a run holds a lease in the table too; and if even that is lost, every part may run twice without harm,
+because what it sends is merged and what it deletes or repairs stays so.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from shared.adapters.marks import Lease, LookAgain, Marks
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
 from shared.core.envelope import Envelope, Trace
+from shared.core.errors import RemoteError, SyncError
 from shared.core.identity import MeetingKey
 from shared.core.merge import sortable
+from shared.work import Work, begin
 
 log = logging.getLogger("outreach_dynamics.sweep")
 
@@ -26,33 +46,122 @@ BATCH = 200
 SPILL_AGE = timedelta(seconds=10)
 # A pointer that was sent but never came back is sent again after the time in which every retry ends.
 POINTER_AGE = timedelta(hours=26)
+# No part may keep the others waiting for long, and all of them end before the function is stopped (5 minutes).
+PART_SECONDS = 60.0
+RUN_SECONDS = 240.0
+LEASE_SECONDS = 300.0
+MARK = "schedule"
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: its name, what it does, and how long it rests after a run. No rest: every minute."""
+
+    name: str
+    run: Callable[[], Awaitable[Counts]]
+    rest: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many were sent on."""
+    """What a run did: counts by part, and a sentence for each part that failed. `busy`: another instance is at it."""
 
-    spilled: int
-    parked: int
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    busy: bool = False
+
+    def sent(self, part: str) -> int:
+        """How many events or meetings `part` sent on."""
+        return self.counts.get(part, {}).get("sent", 0)
 
 
 class Sweep:
     """`now` is the time of day, aware."""
 
-    def __init__(self, *, queue: Queue, spill: Spill, meetings: MeetingTable, now: Callable[[], datetime]) -> None:
-        self._queue = queue
-        self._spill = spill
-        self._meetings = meetings
+    def __init__(self, parts: Collection[Part], *, lease: Lease, marks: Marks, now: Callable[[], datetime]) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._marks = marks
         self._now = now
 
     async def run(self) -> Swept:
-        """One run of every part. Raises `Transient` where storage is down; the next run goes on."""
-        swept = Swept(await self._send_spilled(), await self._send_parked())
-        if swept.spilled or swept.parked:
-            log.info('{"what": "sweep", "spilled": %d, "parked": %d}', swept.spilled, swept.parked)
+        """Run every part that is due. A part that fails is told and does not stop the others.
+
+        Raises `Transient` where storage is down; the next run goes on.
+        """
+        if not await self._lease.take(seconds=LEASE_SECONDS):
+            return Swept(busy=True)
+        try:
+            swept = await self._run_due()
+        finally:
+            with suppress(RemoteError):  # it ends by itself
+                await self._lease.release()
+        told = {name: counts for name, counts in swept.counts.items() if any(counts.values())}
+        if told or swept.failed:
+            log.info(json.dumps({"what": "sweep", "parts": told, "failed": sorted(swept.failed)}))
         return swept
 
-    async def _send_spilled(self) -> int:
+    async def _run_due(self) -> Swept:
+        schedule = await self._marks.get(MARK)
+        counts: dict[str, Counts] = {}
+        failed: dict[str, str] = {}
+        rests: dict[str, str] = {}
+        end = asyncio.get_running_loop().time() + RUN_SECONDS
+        for part in self._parts:
+            left = min(PART_SECONDS, end - asyncio.get_running_loop().time())
+            if schedule.get(part.name, "") > sortable(self._now()) or left <= 0:
+                continue
+            begin(Work())  # what a part costs is not the cost of an event
+            try:
+                async with asyncio.timeout(left):
+                    counts[part.name] = await part.run()
+            except Exception as error:  # noqa: BLE001 - told, whatever it is; the other parts go on
+                failed[part.name] = _tell(part, error)
+            if part.rest:
+                rests[part.name] = sortable(self._now() + part.rest)
+        if rests:
+            await self._marks.put(MARK, schedule | rests)
+        return Swept(counts, failed)
+
+
+def _tell(part: Part, error: Exception) -> str:
+    """Log a part's failure, and return it as a sentence."""
+    match error:
+        case RemoteError():
+            code, reason = error.code or str(error.status or ""), error.reason
+        case TimeoutError():
+            code, reason = "timeout", "It took too long; the next run goes on."
+        case SyncError():
+            code, reason = type(error).__name__, str(error) or type(error).__name__
+        case _:
+            code, reason = "unforeseen", f"An error in the app itself ({type(error).__name__}); its log has the trace."
+            log.error("unforeseen error in part %s of the sweep", part.name, exc_info=error)
+    log.error(json.dumps({"what": "sweep_failed", "part": part.name, "code": code, "reason": reason}))
+    return reason
+
+
+class Feeding:
+    """The parts that put into the queue what lies elsewhere. Sent first and noted after: a crash sends it twice."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        spill: Spill,
+        meetings: MeetingTable,
+        look_again: LookAgain,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._spill = spill
+        self._meetings = meetings
+        self._look_again = look_again
+        self._now = now
+
+    async def send_spilled(self) -> Counts:
+        """Pointers to spilled events."""
         now = self._now()
         pointers = await self._spill.without_pointer(
             fresh_before=sortable(now - SPILL_AGE), pointed_before=sortable(now - POINTER_AGE), limit=BATCH
@@ -60,14 +169,23 @@ class Sweep:
         for pointer in pointers:
             await self._queue.send(pointer.to_message())
             await self._spill.mark_pointed(pointer.spill_key, at=sortable(now))
-        return len(pointers)
+        return {"sent": len(pointers)}
 
-    async def _send_parked(self) -> int:
+    async def send_parked(self) -> Counts:
+        """Parked meetings, when what they were parked for may have changed."""
         keys = await self._meetings.parked_under_other_rules(limit=BATCH)
         for key in keys:
             await self._queue.send(reconcile(key, now=self._now()).to_message())
             await self._meetings.note_sent_on(key)
-        return len(keys)
+        return {"sent": len(keys)}
+
+    async def send_unresolved(self) -> Counts:
+        """Meetings whose people are to be looked up again."""
+        rows = await self._look_again.due(limit=BATCH)
+        for row in rows:
+            await self._queue.send(reconcile(MeetingKey.parse(row["meeting"]), now=self._now()).to_message())
+            await self._look_again.done(row)
+        return {"sent": len(rows)}
 
 
 def reconcile(key: MeetingKey, *, now: datetime) -> Envelope:

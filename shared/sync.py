@@ -8,7 +8,6 @@ queue itself brings the message back.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -16,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from shared.adapters.deadletters import DeadLetter, DeadLetters
 from shared.adapters.journal import Entry, Journal
+from shared.adapters.marks import LookAgain
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
@@ -32,9 +31,11 @@ from shared.core.identity import MeetingKey, appointment_id
 from shared.core.mapping import MappingFile
 from shared.core.meeting import MeetingState, Recent
 from shared.core.merge import sortable
-from shared.core.patch import read_patch
+from shared.core.patch import Patch, read_patch
 from shared.core.ports import Appointments, Directory
 from shared.core.retry import delay_seconds, is_exhausted
+from shared.eventline import tell
+from shared.telemetry import carrying_out, line, where
 from shared.work import Work, begin, current
 
 log = logging.getLogger("outreach_dynamics.sync")
@@ -63,6 +64,7 @@ class Stores:
     journal: Journal
     dead_letters: DeadLetters
     spill: Spill
+    look_again: LookAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,21 @@ class Sync:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         started = time.monotonic()
+        name, attempt = envelope.event_name or envelope.kind, envelope.attempt + 1
+        with carrying_out(envelope.traceparent, name=name, attempt=attempt) as span:
+            entry = await self._unspilled(envelope)
+            if entry is None:
+                return
+            span.set_attribute("sync.outcome", entry.outcome)
+            tell(entry, envelope, work=current(), now=self._now(), seconds=time.monotonic() - started)
+
+    async def _unspilled(self, envelope: Envelope) -> Entry | None:
+        """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
         spill_key = envelope.spill_key
         if envelope.kind == "spilled":
             loaded = await self._stores.spill.load(spill_key)
             if loaded is None:
-                return  # done already; this was a second pointer
+                return None  # this was a second pointer
             envelope = loaded.model_copy(
                 update={
                     "attempt": envelope.attempt,
@@ -129,7 +141,7 @@ class Sync:
         entry = await self._carry_out(envelope)
         if spill_key and entry.outcome != "retrying":
             await self._stores.spill.forget(spill_key)
-        self._log(entry, envelope, seconds=time.monotonic() - started)
+        return entry
 
     async def poisoned(self, message: bytes) -> None:
         """Record a message that the trigger gave up on."""
@@ -143,19 +155,24 @@ class Sync:
         entry = await self._give_up(envelope, envelope.meeting, failure)
         if envelope.spill_key:
             await self._stores.spill.forget(envelope.spill_key)
-        self._log(entry, envelope, seconds=0.0)
+        tell(entry, envelope, work=current(), now=self._now(), seconds=0.0)
 
     async def _carry_out(self, envelope: Envelope) -> Entry:
         meeting = envelope.meeting
         try:
             await self._wait_for_dynamics()
-            key, patch, copy = self._read(envelope)
+            patch = self._read(envelope)
+            key = patch.key
             meeting = str(key)
-            outcome = await self._apply(key, patch, copy, envelope)
-        except Exception as error:
+            _note_stamp(patch)
+            if patch.unnamed and not await self._is_known(key):
+                return await self._ignore(envelope, meeting)
+            outcome = await self._apply(patch, envelope)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
             failure = _failure(error)
             if failure.unforeseen:
-                log.exception("unforeseen error in event %s", envelope.correlation_id)
+                told = line("unforeseen", correlation_id=envelope.correlation_id, error=_name(error), at=where(error))
+                log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
             return await self._failed(envelope, meeting, failure)
         entry = self._entry(envelope, meeting, outcome)
         try:
@@ -163,6 +180,7 @@ class Sync:
                 await self._clear_dead_letters(key)
             if envelope.kind == "reconcile" and outcome.kind != "parked":
                 await self._stores.meetings.forget_parked(key)
+            await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
             return await self._failed(envelope, meeting, _failure(error))
@@ -178,27 +196,45 @@ class Sync:
             reason = "Dynamics asked for a pause or is not answering; waiting before the next call."
             raise Transient(reason, service="dataverse", code="paused", retry_after=seconds)
 
-    def _read(self, envelope: Envelope) -> tuple[MeetingKey, Any, MeetingKey | None]:
+    def _read(self, envelope: Envelope) -> Patch:
         if envelope.kind == "reconcile":
-            return MeetingKey.parse(envelope.meeting), {}, None
+            return Patch(MeetingKey.parse(envelope.meeting), None, {})
         delivery = parse_delivery(envelope.body)
         if delivery.resource not in self._mapping.resources:
             raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
-        patch = read_patch(delivery, mapping=self._mapping, received_at=datetime.fromisoformat(envelope.received_at))
-        return patch.key, patch.fields, patch.copy_of
+        return read_patch(delivery, mapping=self._mapping, received_at=datetime.fromisoformat(envelope.received_at))
 
-    async def _apply(self, key: MeetingKey, patch: Any, copy: MeetingKey | None, envelope: Envelope) -> Outcome:
+    async def _is_known(self, key: MeetingKey) -> bool:
+        state, _ = await self._stores.meetings.load(key)
+        return state is not None
+
+    async def _ignore(self, envelope: Envelope, meeting: str) -> Entry:
+        reason = "The event names no meeting, and no earlier one of the same record did."
+        entry = self._failure_entry(envelope, meeting, _Failure(reason, "unnamed"), "ignored")
+        await self._journal_if_possible(entry)
+        return entry
+
+    async def _look_again(self, key: MeetingKey, envelope: Envelope, outcome: Outcome) -> None:
+        """Who was nobody in Dynamics when the meeting was written may be somebody soon; no event will say so."""
+        if envelope.kind == "reconcile":
+            if not current().unresolved:
+                await self._stores.look_again.forget(key)
+        elif current().unresolved and outcome.kind in {"created", "updated"}:
+            await self._stores.look_again.note(key)
+
+    async def _apply(self, patch: Patch, envelope: Envelope) -> Outcome:
         event = Recent(envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, "")
         outcome = await apply(
-            key,
-            patch,
-            rules=Rules(self._mapping, self._policy, appointment_id(key, org=self._org)),
+            patch.key,
+            patch.fields,
+            rules=Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org)),
             meetings=self._stores.meetings,
             appointments=self._appointments,
             directory=self._directory,
-            copy_of=copy,
+            copy_of=patch.copy_of,
             event=event,
         )
+        current().rounds = outcome.rounds
         return _as_first_told(outcome, envelope)
 
     async def _failed(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
@@ -279,7 +315,7 @@ class Sync:
         try:
             await self._stores.journal.write(entry)
         except RemoteError as error:
-            log.warning("journal of %s not written: %s", entry.correlation_id, error.code)
+            log.warning(line("journal_not_written", correlation_id=entry.correlation_id, code=error.code))
 
     async def _unreadable(self, message: bytes, error: Unmappable) -> None:
         """A message that is none of ours is kept as it is: somebody may want to know what it was."""
@@ -290,7 +326,7 @@ class Sync:
             correlation_id, "unknown", "unknown", error.reason, error.code, "", 1, now, now, merged=False
         )
         await self._stores.dead_letters.add(letter, envelope)
-        log.error("a queue message that is not an envelope was dead-lettered as %s", correlation_id)
+        log.error(line("unreadable", correlation_id=correlation_id, code=error.code))
 
     def _entry(self, envelope: Envelope, meeting: str, outcome: Outcome) -> Entry:
         return Entry(
@@ -326,26 +362,12 @@ class Sync:
             dataverse_calls=current().calls.get("dataverse", 0),
         )
 
-    def _log(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
-        """The one line about this event: ids, outcome, cost; nothing personal."""
-        work = current()
-        age = self._now() - datetime.fromisoformat(envelope.received_at)
-        line = {
-            "what": "event",
-            "correlation_id": entry.correlation_id,
-            "event": entry.event,
-            "meeting": entry.meeting,
-            "outcome": entry.outcome,
-            "attempts": entry.attempts,
-            "appointment": entry.appointment_id,
-            "columns": len(entry.columns),
-            "code": entry.error_code,
-            "seconds": round(seconds, 3),
-            "age_seconds": round(age.total_seconds(), 3),
-            "calls": work.calls,
-            "cache_hits": work.cache_hits,
-        }
-        log.info(json.dumps(line))
+
+def _note_stamp(patch: Patch) -> None:
+    """All that one delivery says has one stamp."""
+    for stamped in patch.fields.values():
+        current().changed_at, current().delivered_at = stamped.stamp
+        return
 
 
 def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
@@ -382,5 +404,9 @@ def _failure(error: Exception) -> _Failure:
         case SyncError():
             return _Failure(str(error) or type(error).__name__, type(error).__name__, merged=error.merged)
         case _:
-            reason = f"An error in the app itself ({type(error).__name__}); its log has the trace."
+            reason = f"An error in the app itself ({_name(error)}); its log says where."
             return _Failure(reason, "unforeseen", may_pass=True, unforeseen=True)
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Work:
-    """`calls` counts requests by service; `seconds` their time; `cache_hits` what the directory knew already."""
+    """`calls` counts requests by service; `seconds` their time; `cache_hits` what the directory knew already.
+
+    `unresolved` names the Outreach records that are nobody in Dynamics. `changed_at` and `delivered_at`: the stamp of
+    what the event says. `rounds`: how often the merge had to begin, because others wrote the same meeting.
+    """
 
     correlation_id: str = ""
     traceparent: str = ""
     calls: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     cache_hits: int = 0
+    unresolved: set[str] = field(default_factory=set)
+    changed_at: str = ""
+    delivered_at: str = ""
+    rounds: int = 0
 
     def count(self, service: str, seconds: float) -> None:
         """One call to `service` that took `seconds`."""

@@ -1,26 +1,30 @@
-"""Tokens: of the app's identity for Azure and Dataverse, and of Outreach."""
+"""Where tokens come from: the app's identity for Azure and Dataverse, and Outreach's two ways of selling one."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
+import httpx
 import jwt
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared.adapters.http import Caller
-from shared.core.errors import Permanent, Transient
+from shared.adapters.http import Caller, retry_after
+from shared.adapters.tokens import Bought, Buy, RefreshTokenRefused
+from shared.core.errors import Transient
 from shared.settings import OutreachCredentials
 
 # A token is renewed this long before it ends, so that none ends on its way.
 EARLY_SECONDS = 300.0
 _APP_TOKEN_SECONDS = 3600
+_OAUTH_SECONDS = 7200
 
-# Gives a token and for how many seconds it is good.
-Fetch = Callable[[], Awaitable[tuple[str, float]]]
+# Gives a token and for how many seconds it is good; it is told the one that was refused, if any.
+Fetch = Callable[[str | None], Awaitable[tuple[str, float]]]
 
 
 def azure_credential(client_id: str, environment: Mapping[str, str]) -> AsyncTokenCredential:
@@ -40,21 +44,24 @@ class CachedToken:
         self._token = ""
         self._renew_at = float("-inf")
 
-    async def __call__(self) -> str:
-        """The token."""
-        if self._clock() < self._renew_at:
+    async def __call__(self, *, rejected: str | None = None) -> str:
+        """The token; a fresh one where it is `rejected` that is remembered."""
+        if self._is_good(rejected):
             return self._token
         async with self._lock:
-            if self._clock() >= self._renew_at:
-                self._token, seconds = await self._fetch()
+            if not self._is_good(rejected):
+                self._token, seconds = await self._fetch(rejected)
                 self._renew_at = self._clock() + max(seconds - EARLY_SECONDS, seconds / 2)
         return self._token
+
+    def _is_good(self, rejected: str | None) -> bool:
+        return self._clock() < self._renew_at and self._token != rejected
 
 
 def dataverse_token(credential: AsyncTokenCredential, dataverse_url: str) -> Fetch:
     """Fetches tokens for the application user of `dataverse_url`."""
 
-    async def fetch() -> tuple[str, float]:
+    async def fetch(_: str | None) -> tuple[str, float]:
         try:
             token = await credential.get_token(f"{dataverse_url}/.default")
         except ClientAuthenticationError as error:
@@ -65,29 +72,88 @@ def dataverse_token(credential: AsyncTokenCredential, dataverse_url: str) -> Fet
     return fetch
 
 
-def s2s_token(caller: Caller, credentials: OutreachCredentials) -> Fetch:
-    """Fetches access tokens by Outreach's S2S flow: an RS256 app token, good for an hour, buys an access token."""
+def s2s_buyer(caller: Caller, credentials: OutreachCredentials, *, clock: Callable[[], float] = time.time) -> Buy:
+    """Buys by Outreach's S2S flow: an RS256 app token, good for an hour, pays for an access token.
 
-    async def fetch() -> tuple[str, float]:
-        now = int(time.time())
+    https://developers.outreach.io/api/app-token. `clock` gives seconds since 1970.
+    """
+
+    async def buy(_: str) -> Bought:
+        now = int(clock())
         claims = {"iat": now, "exp": now + _APP_TOKEN_SECONDS, "iss": credentials.guid}
         try:
             app_token = jwt.encode(claims, credentials.private_key, algorithm="RS256")
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise Permanent("OUTREACH_S2S_PRIVATE_KEY is not an RSA private key in PEM.", service="outreach") from error
+            reason = "OUTREACH_S2S_PRIVATE_KEY is not an RSA private key in PEM."
+            raise Transient(reason, service="outreach", code="no_token") from error
         response = await caller.send(
             "POST",
             f"/api/app/installs/{credentials.install_id}/actions/accessToken",
             headers={"Authorization": f"Bearer {app_token}", "Content-Type": "application/vnd.api+json"},
         )
-        try:
-            token = response.json()["data"]["meta"]["accessToken"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise Transient(
-                "Outreach gave no access token. Check the S2S app, its installation and its key.",
-                service="outreach",
-                status=response.status_code,
-            ) from error
-        return str(token), float(_APP_TOKEN_SECONDS)
+        advice = "Check the S2S app, its installation and its key."
+        return Bought(_member(response, "data", "meta", "accessToken", advice=advice), float(_APP_TOKEN_SECONDS))
 
-    return fetch
+    return buy
+
+
+def oauth_buyer(caller: Caller, credentials: OutreachCredentials) -> Buy:
+    """Buys with a refresh token, which is spent by it; the next one comes with the answer.
+
+    https://developers.outreach.io/api/oauth
+    """
+
+    async def buy(refresh_token: str) -> Bought:
+        response = await caller.send(
+            "POST",
+            "/oauth/token",
+            headers={"Accept": "application/json"},
+            form={
+                "client_id": credentials.client_id,
+                "client_secret": credentials.client_secret,
+                "redirect_uri": credentials.redirect_uri,
+                "grant_type": "refresh_token",
+                "refresh_token": refresh_token,
+            },
+        )
+        if response.status_code == 400 and _error_name(response) == "invalid_grant":
+            raise RefreshTokenRefused
+        advice = "Check OUTREACH_CLIENT_ID, OUTREACH_CLIENT_SECRET and OUTREACH_REDIRECT_URI."
+        access = _member(response, "access_token", advice=advice)
+        answer = response.json()
+        try:
+            seconds = float(answer.get("expires_in") or _OAUTH_SECONDS)
+        except (TypeError, ValueError):
+            seconds = float(_OAUTH_SECONDS)
+        # Without a new one the old one stays good; that is what OAuth 2.0 says of servers that do not rotate.
+        return Bought(access, seconds, str(answer.get("refresh_token") or refresh_token))
+
+    return buy
+
+
+def _member(response: httpx.Response, *path: str, advice: str) -> str:
+    """The token in the answer. Its absence is the admin's to mend, and events wait for that: they are not to blame."""
+    found: Any = None
+    if response.is_success:
+        try:
+            found = response.json()
+            for name in path:
+                found = found[name]
+        except (ValueError, KeyError, TypeError):
+            found = None
+    if isinstance(found, str) and found:
+        return found
+    raise Transient(
+        f"Outreach gave no access token (HTTP {response.status_code}). {advice}",
+        service="outreach",
+        status=response.status_code,
+        code="no_token",
+        retry_after=retry_after(response),
+    )
+
+
+def _error_name(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""

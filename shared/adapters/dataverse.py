@@ -7,12 +7,13 @@ https://learn.microsoft.com/power-apps/developer/data-platform/api-limits.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 
+from shared.adapters.authorization import Token, send_authorized
 from shared.adapters.http import Caller, retry_after
 from shared.core.errors import Permanent, RemoteError, Transient
 from shared.core.meeting import Actual, Written
@@ -30,11 +31,9 @@ _OTHER_412 = frozenset({"0x80060892", "0x80040333"})  # alternate key, duplicate
 _PASSING = frozenset({"0x80044150", "0x80072322", "0x80072321", "0x80072326"})  # deadlock, service protection
 _NO_CONCURRENCY = "0x8006088d"
 
-Token = Callable[[], Awaitable[str | None]]
-
 
 class Dataverse:
-    """One Dataverse organisation. `token` gives the bearer token, or None for a stand-in on this machine."""
+    """One Dataverse organisation."""
 
     def __init__(self, caller: Caller, *, token: Token) -> None:
         self._caller = caller
@@ -50,8 +49,14 @@ class Dataverse:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request; any 2xx answer, else an error: `Transient`, `Permanent`, or one that steers the merge."""
-        response = await self._caller.send(
-            method, API + path, params=params, json=body, headers={**await self._headers(), **(headers or {})}
+        response = await send_authorized(
+            self._caller,
+            method,
+            API + path,
+            token=self._token,
+            params=params,
+            json=body,
+            headers={**self._headers(), **(headers or {})},
         )
         if response.is_success:
             return response
@@ -76,7 +81,7 @@ class Dataverse:
         found: dict[str, Any] = (await self.request("GET", "/WhoAmI")).json()
         return found
 
-    async def _headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         work = current()
         headers = {
             "Accept": "application/json",
@@ -89,9 +94,6 @@ class Dataverse:
             headers["x-ms-correlation-id"] = str(UUID(hex=work.correlation_id))
         if work.traceparent:
             headers["traceparent"] = work.traceparent
-        token = await self._token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
         return headers
 
 

@@ -65,6 +65,10 @@ class DeadLetters:
             for row in rows
         ]
 
+    async def count(self, *, limit: int) -> int:
+        """How many there are, counted up to `limit`."""
+        return await self._table.count("PartitionKey ne @none", {"none": ""}, limit=limit)
+
     async def of_meeting(self, meeting: str) -> list[dict[str, Any]]:
         """The raw rows of one meeting."""
         return await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)

@@ -1,8 +1,15 @@
 """Who Outreach's people and opportunities are in Dynamics, remembered for a while.
 
-In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail address in Dynamics.
-An answer is kept for an hour, "nobody" for a minute only, because somebody who books for the first time gets a CRM
-record soon after.
+In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail addresses in Dynamics,
+the main one first. Answers are kept in two levels, in memory and beneath it in a table that all instances share:
+
+                     in memory   in the table   because
+    contact, user …  1 hour      1 day          they hardly ever change, and Dynamics says so when one is gone
+    only a lead      15 min      15 min         a lead becomes a contact just when its meetings are held
+    nobody           1 min       1 min          who books for the first time gets a CRM record soon after
+
+A look-up in memory costs nothing. One that memory does not know costs a table read; one that nobody knows a table read
+and a table write, one Outreach call, and Dataverse calls only for leads, custom ids and people without a connection.
 """
 
 from __future__ import annotations
@@ -10,20 +17,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.adapters.dataverse import Dataverse
 from shared.adapters.outreach import Outreach
+from shared.adapters.people_cache import PeopleCache
 from shared.core.appointment import is_address
-from shared.core.connections import addresses, custom_id, data_connections
+from shared.core.connections import addresses, custom_id, data_connections, guid
 from shared.core.delivery import Reference
 from shared.core.errors import Transient
 from shared.core.meeting import CrmRecord, Person
 from shared.core.odata import ENTITY_SETS, quoted
+from shared.core.ports import TargetMissing
 from shared.work import current
 
-FOUND_SECONDS = 3600.0
+MEMORY_SECONDS = 3600.0
+FOUND_SECONDS = 24 * 3600.0
+LEAD_SECONDS = 900.0
 NOBODY_SECONDS = 60.0
 MAX_REMEMBERED = 20_000
+# More addresses than this of one prospect are not asked for: the filter has a column of each table for every one.
+MAX_ADDRESSES = 5
 
 # Which tables an Outreach record can be in, with the key and the e-mail columns of each.
 _TABLES: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +55,7 @@ _ACTIVE: Mapping[str, str] = {
     "lead": "statecode eq 0",
     "systemuser": "isdisabled eq false",
 }
+_QUALIFIED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +64,33 @@ class _Remembered:
     until: float
 
 
-class CrmDirectory:
-    """Implements `shared.core.ports.Directory`. `clock` is a monotonic clock in seconds."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What Outreach says of a record: the person so far, a custom id that is a GUID, all addresses that can be one."""
 
-    def __init__(self, outreach: Outreach, dataverse: Dataverse, *, clock: Callable[[], float]) -> None:
+    person: Person
+    custom: str | None = None
+    addresses: tuple[str, ...] = ()
+
+
+class CrmDirectory:
+    """Implements `shared.core.ports.Directory`. `clock` is a monotonic clock in seconds.
+
+    Without `shared` it remembers in memory only.
+    """
+
+    def __init__(
+        self,
+        outreach: Outreach,
+        dataverse: Dataverse,
+        *,
+        clock: Callable[[], float],
+        shared: PeopleCache | None = None,
+    ) -> None:
         self._outreach = outreach
         self._dataverse = dataverse
         self._clock = clock
+        self._shared = shared
         self._known: dict[Reference, _Remembered] = {}
         self._asking: dict[Reference, asyncio.Future[Person]] = {}
 
@@ -70,7 +105,10 @@ class CrmDirectory:
         current().cache_hits += len(people)
         missing = sorted(set(wanted) - people.keys())
         found = await asyncio.gather(*(self._ask(reference, distrust=distrust) for reference in missing))
-        return people | dict(zip(missing, found, strict=True))
+        people |= dict(zip(missing, found, strict=True))
+        nobody = {f"{reference.type}:{reference.id}" for reference, person in people.items() if not person.records}
+        current().unresolved = nobody
+        return people
 
     async def _ask(self, reference: Reference, *, distrust: bool) -> Person:
         """Ask once however many events wait for the same person."""
@@ -79,7 +117,7 @@ class CrmDirectory:
         future: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
         self._asking[reference] = future
         try:
-            person = await (self._find_existing(reference) if distrust else self._find(reference))
+            person, seconds = await (self._learn(reference, check=True) if distrust else self._recall(reference))
         except BaseException as error:
             dropped = Transient("The look-up was interrupted; it will be made again.", service="directory")
             future.set_exception(error if isinstance(error, Exception) else dropped)
@@ -89,60 +127,108 @@ class CrmDirectory:
             if self._asking.get(reference) is future:
                 del self._asking[reference]
         future.set_result(person)
-        self._remember(reference, person)
+        self._remember(reference, person, seconds)
         return person
 
-    def _remember(self, reference: Reference, person: Person) -> None:
+    def _remember(self, reference: Reference, person: Person, seconds: float) -> None:
         if len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)))
-        seconds = FOUND_SECONDS if person.records else NOBODY_SECONDS
-        self._known[reference] = _Remembered(person, self._clock() + seconds)
+        self._known[reference] = _Remembered(person, self._clock() + min(seconds, MEMORY_SECONDS))
 
-    async def _find(self, reference: Reference) -> Person:
-        person, custom = await self._from_outreach(reference)
-        if person.records:
-            return person
-        if custom:
-            for table in _TABLES[reference.type]:
-                if await self._dataverse.exists(ENTITY_SETS[table], custom, key=f"{table}id"):
-                    return replace(person, records=(CrmRecord(table, custom),))
-        return await self._by_address(reference, person)
+    async def _recall(self, reference: Reference) -> tuple[Person, float]:
+        """From the table if any instance knows, else by asking."""
+        if self._shared is not None and (found := await self._shared.get(reference)) is not None:
+            current().cache_hits += 1
+            return found
+        return await self._learn(reference, check=False)
 
-    async def _find_existing(self, reference: Reference) -> Person:
-        """As `_find`, but a record counts only if Dynamics still has it: contacts are merged, leads qualified."""
-        person, custom = await self._from_outreach(reference)
-        claimed = [*person.records, *(CrmRecord(table, custom) for table in _TABLES[reference.type] if custom)]
-        records = [
-            record
-            for record in dict.fromkeys(claimed)
-            if await self._dataverse.exists(ENTITY_SETS[record.table], record.id, key=f"{record.table}id")
-        ]
-        if records:
-            return replace(person, records=tuple(records))
-        return await self._by_address(reference, replace(person, records=()))
+    async def _learn(self, reference: Reference, *, check: bool) -> tuple[Person, float]:
+        """Ask Outreach and Dynamics. `check`: whatever Outreach claims counts only if Dynamics still has it."""
+        person = await self._find(reference, check=check)
+        seconds = _seconds(person)
+        if self._shared is not None:
+            await self._shared.put(reference, person, seconds=seconds)
+        return person, seconds
 
-    async def _from_outreach(self, reference: Reference) -> tuple[Person, str | None]:
-        """What Outreach knows of them: connections that make sense for the kind, address, custom id."""
+    async def _find(self, reference: Reference, *, check: bool) -> Person:
+        told = await self._from_outreach(reference)
+        claimed = told.person.records
+        if check or not claimed:
+            # A custom id does not say in which table it is, nor whether it is of this CRM at all.
+            customs = (CrmRecord(table, told.custom) for table in _TABLES[reference.type] if told.custom)
+            claimed = await self._standing((*claimed, *customs))
+        elif all(record.table == "lead" for record in claimed):
+            claimed = await self._standing(claimed)
+        if claimed:
+            return replace(told.person, records=claimed)
+        return await self._by_address(reference, replace(told.person, records=()), told.addresses)
+
+    async def _standing(self, records: Collection[CrmRecord]) -> tuple[CrmRecord, ...]:
+        """What became of `records`: those that exist, and what a merged contact or a qualified lead was turned into."""
+        found: dict[CrmRecord, None] = {}
+        for record in dict.fromkeys(records):
+            found |= dict.fromkeys(await self._heirs(record))
+        return tuple(found)
+
+    async def _heirs(self, record: CrmRecord) -> tuple[CrmRecord, ...]:
+        columns = {"contact": f"{record.table}id,_masterid_value", "lead": f"{record.table}id,statecode"}
+        select = columns.get(record.table, f"{record.table}id")
+        path = f"/{ENTITY_SETS[record.table]}({record.id})"
+        try:
+            row: dict[str, Any] = (await self._dataverse.request("GET", path, params={"$select": select})).json()
+        except TargetMissing:
+            return ()
+        if record.table == "contact" and (master := guid(row.get("_masterid_value"))):
+            return (CrmRecord("contact", master),)
+        if record.table == "lead" and row.get("statecode") == _QUALIFIED:
+            made = await self._dataverse.find(
+                "contacts",
+                filter_=f"_originatingleadid_value eq {record.id} and {_ACTIVE['contact']}",
+                select="contactid",
+                top=1,
+            )
+            return (*(CrmRecord("contact", str(contact["contactid"]).lower()) for contact in made), record)
+        return (record,)
+
+    async def _from_outreach(self, reference: Reference) -> _Told:
+        """Connections that make sense for the kind, addresses, custom id."""
         record = await self._outreach.get(reference.type, reference.id)
         if record is None:
-            return Person(note="Outreach does not know this record (any more)."), None
+            return _Told(Person(note="Outreach does not know this record (any more)."))
         attributes = record["attributes"]
         fitting = tuple(found for found in data_connections(record["meta"]) if found.table in _TABLES[reference.type])
-        emails = [text for text in addresses(reference.type, attributes) if is_address(text)]
-        return Person(fitting, emails[0] if emails else None), custom_id(reference.type, attributes)
+        emails = tuple(text for text in addresses(reference.type, attributes) if is_address(text))
+        person = Person(fitting, emails[0] if emails else None)
+        return _Told(person, custom_id(reference.type, attributes), emails[:MAX_ADDRESSES])
 
-    async def _by_address(self, reference: Reference, person: Person) -> Person:
-        if not person.email:
-            return person
-        for table in _TABLES[reference.type]:
+    async def _by_address(self, reference: Reference, person: Person, emails: tuple[str, ...]) -> Person:
+        """The oldest active row with the main address, else with the next one, and so on."""
+        for table in _TABLES[reference.type] if emails else ():
             columns = _EMAIL_COLUMNS.get(table, ())
             if not columns:
                 continue
-            same = " or ".join(f"{column} eq {quoted(person.email)}" for column in columns)
+            same = " or ".join(f"{column} eq {quoted(email)}" for email in emails for column in columns)
             rows = await self._dataverse.find(
-                ENTITY_SETS[table], filter_=f"({same}) and {_ACTIVE[table]}", select=f"{table}id", top=2
+                ENTITY_SETS[table],
+                filter_=f"({same}) and {_ACTIVE[table]}",
+                select=",".join([f"{table}id", *columns]),
+                top=20,
             )
-            if rows:
-                note = f"Several {table}s share the address; the oldest was taken." if len(rows) > 1 else ""
-                return replace(person, records=(CrmRecord(table, str(rows[0][f"{table}id"]).lower()),), note=note)
+            ranked = [[row for row in rows if email in _addresses_of(row, columns)] for email in emails]
+            best = next((found for found in ranked if found), rows)
+            if best:
+                note = f"Several {table}s share the address; the oldest was taken." if len(best) > 1 else ""
+                return replace(person, records=(CrmRecord(table, str(best[0][f"{table}id"]).lower()),), note=note)
         return person
+
+
+def _addresses_of(row: Mapping[str, Any], columns: Collection[str]) -> set[str]:
+    return {str(row.get(column) or "").strip().lower() for column in columns}
+
+
+def _seconds(person: Person) -> float:
+    if not person.records:
+        return NOBODY_SECONDS
+    if all(record.table == "lead" for record in person.records):
+        return LEAD_SECONDS
+    return FOUND_SECONDS

@@ -16,6 +16,7 @@ import httpx
 
 from shared.core.breaker import Breaker
 from shared.core.errors import Transient
+from shared.telemetry import THROTTLED, calling, resource_of
 from shared.work import current
 
 MAX_CONNECTIONS = 32
@@ -51,13 +52,18 @@ class Caller:
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """The answer, whatever its status. Raises `Transient` where none came or the service asks to be left alone."""
         self.breaker.before_call()
         started = time.monotonic()
         answered = False
         try:
-            response = await self._client.request(method, path, headers=headers, params=params, json=json)
+            with calling(self.service, method, resource_of(path)) as call:
+                response = await self._client.request(
+                    method, path, headers=call.headers(headers), params=params, json=json, data=form
+                )
+                call.answered(response.status_code)
             answered = True
         except httpx.TransportError as error:
             self.breaker.failed()
@@ -79,6 +85,7 @@ class Caller:
         wait = retry_after(response)
         if response.status_code in {429, 503} and wait is not None:
             self.breaker.throttled(wait)
+            THROTTLED.record(wait, service=self.service)
         elif response.status_code in _UNWELL:
             self.breaker.failed()
         else:

@@ -65,7 +65,15 @@ class MeetingTable:
 
     async def parked(self, *, limit: int) -> int:
         """How many meetings are parked, counted up to `limit`; some may have gone out since they were."""
-        return len(await self._table.query("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit))
+        return await self._table.count("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit)
+
+    async def of_appointment(self, appointment_id: str) -> MeetingKey | None:
+        """The meeting that this appointment belongs to.
+
+        There is no index for this rare question: every row is looked at, so the caller must limit the time.
+        """
+        rows = await self._table.query("appointment eq @id", {"id": appointment_id}, limit=1)
+        return MeetingKey.parse(rows[0]["meeting"]) if rows else None
 
     async def _index(self, key: MeetingKey) -> None:
         row = {"PartitionKey": _PARKED, "RowKey": table_key(str(key)), "meeting": str(key), "rules": self._rules}

@@ -1,65 +1,145 @@
-"""The Outreach API, as far as the sync needs it: who somebody is.
+"""The Outreach API, as far as the sync needs it: who somebody is, what happened, our webhooks.
 
 JSON:API under `/api/v2`, `Content-Type: application/vnd.api+json` also on reads. Errors may be JSON:API, another JSON
-form, or plain text; none of it is repeated in ours.
+form, or plain text; none of it is read and none of it repeated in ours.
+
+Nothing is sent a second time from here but after a 401 (`authorization.py`). What fails while an event is carried out
+goes back to the queue with a growing delay, and the sweep comes again every minute; a retry in between would only hold
+the worker and press on a service that is in trouble already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 
+from shared.adapters.authorization import Token, send_authorized
 from shared.adapters.http import Caller, retry_after
+from shared.core.budget import Budget
 from shared.core.errors import Permanent, Transient
 
+API = "/api/v2/"
 _PATHS = {"prospect": "prospects", "user": "users", "opportunity": "opportunities"}
+_MEDIA_TYPE = "application/vnd.api+json"
+
+Purpose = Literal["sync", "spare"]
 
 
 class Outreach:
-    """Reads from one Outreach organisation. `token` gives the access token, or None for a stand-in on this machine."""
+    """One Outreach organisation. `url` is its base address, which no link may lead away from.
 
-    def __init__(self, caller: Caller, *, token: Callable[[], Awaitable[str | None]]) -> None:
+    `purpose`: `sync` may use the whole allowance, `spare` only what is above the reserve.
+    """
+
+    def __init__(self, caller: Caller, *, token: Token, url: str, budget: Budget, purpose: Purpose = "sync") -> None:
         self._caller = caller
         self._token = token
+        self._url = url
+        self._budget = budget
+        self._purpose: Purpose = purpose
+
+    def for_spare_capacity(self) -> Outreach:
+        """The same organisation for work that can wait."""
+        return Outreach(self._caller, token=self._token, url=self._url, budget=self._budget, purpose="spare")
 
     async def get(self, resource: str, record_id: str) -> dict[str, Any] | None:
         """The record with its data connections, or None where Outreach knows none (any more)."""
-        if not record_id.isdigit():
+        if not record_id.isdecimal() or not record_id.isascii():
             return None  # every Outreach id is a number; anything else must not get into a path
         response = await self.request(
-            "GET", f"/api/v2/{_PATHS[resource]}/{record_id}", params={"provideDataConnections": "true"}
+            "GET", f"{API}{_PATHS[resource]}/{record_id}", params={"provideDataConnections": "true"}
         )
         if response is None:
             return None
-        data = response.json().get("data")
+        document = _document(response)
+        data = document.get("data")
         if not isinstance(data, dict):
-            raise Transient("Outreach answered without data.", service="outreach", status=response.status_code)
+            raise _unreadable(response)
         # The data connections stand beside the record or beside the document.
-        meta = data.get("meta") or response.json().get("meta")
-        return {"attributes": data.get("attributes") or {}, "meta": meta}
+        return {"attributes": data.get("attributes") or {}, "meta": data.get("meta") or document.get("meta")}
+
+    async def pages(
+        self, collection: str, *, params: Mapping[str, str], limit: int
+    ) -> AsyncIterator[list[Mapping[str, Any]]]:
+        """Up to `limit` pages of a collection (`events`, `webhooks`), each a list of resource objects."""
+        path, query = f"{API}{collection}", dict(params)
+        for _ in range(limit):
+            response = await self.request("GET", path, params=query or None)
+            if response is None:
+                return
+            document = _document(response)
+            data, links = document.get("data"), document.get("links")
+            if not isinstance(data, list):
+                raise _unreadable(response)
+            yield [record for record in data if isinstance(record, dict)]
+            following = links.get("next") if isinstance(links, dict) else None
+            if not following:
+                return
+            # The link has the whole query in it already.
+            path, query = self._same_host(str(following)), {}
 
     async def request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None
     ) -> httpx.Response | None:
         """One request. None for 404; raises `Transient` or `Permanent` for any other refusal."""
-        headers = {"Content-Type": "application/vnd.api+json", "Accept": "application/vnd.api+json"}
-        token = await self._token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        response = await self._caller.send(method, path, headers=headers, params=params, json=body)
-        status = response.status_code
-        if response.is_success:
-            return response
-        if status == 404:
+        if self._purpose == "spare" and (wait := self._budget.seconds_until_spare()) > 0:
+            reason = "Outreach's hourly allowance is down to what events under way need."
+            raise Transient(reason, service="outreach", code="allowance", retry_after=wait)
+        self._budget.spend()
+        response = await send_authorized(
+            self._caller,
+            method,
+            path,
+            token=self._token,
+            headers={"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE},
+            params=params,
+            json=body,
+        )
+        self._budget.learn(response.headers)
+        if response.status_code == 404:
             return None
-        details: dict[str, Any] = {"service": "outreach", "status": status}
-        if status == 401:
-            raise Transient("Outreach did not accept the app's credentials.", code="unauthorized", **details)
-        if status == 403:
-            needed = path.split("/")[3] if path.count("/") > 2 else path
-            raise Permanent(f"Outreach refused access; give the app the scope {needed}.read.", **details)
-        if status == 429 or status >= 500:
-            raise Transient("Outreach is busy or unwell.", retry_after=retry_after(response), **details)
-        raise Permanent("Outreach refused the request.", **details)
+        if not response.is_success:
+            raise _refusal(response, path)
+        return response
+
+    def _same_host(self, link: str) -> str:
+        """The path and query of a link to another page; raises `Permanent` for a link that leads anywhere else."""
+        try:
+            target, base = urlsplit(link), urlsplit(self._url)
+            same = (target.scheme, target.netloc) in {(base.scheme, base.netloc), ("", "")}
+        except ValueError:
+            same = False
+        if not same or not target.path.startswith(API):
+            # Our token would go there.
+            raise Permanent("Outreach's next page is on another host; it was not asked for.", service="outreach")
+        return f"{target.path}?{target.query}" if target.query else target.path
+
+
+def _document(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError as error:
+        raise _unreadable(response) from error
+    if not isinstance(document, dict):
+        raise _unreadable(response)
+    return document
+
+
+def _unreadable(response: httpx.Response) -> Transient:
+    return Transient("Outreach answered without data.", service="outreach", status=response.status_code)
+
+
+def _refusal(response: httpx.Response, path: str) -> Permanent | Transient:
+    status = response.status_code
+    details: dict[str, Any] = {"service": "outreach", "status": status}
+    if status == 401:
+        return Transient("Outreach did not accept the app's credentials.", code="unauthorized", **details)
+    if status == 403:
+        scope = path.removeprefix(API).partition("/")[0]
+        return Permanent(f"Outreach refused access; give the app the scope {scope}.read (or .all).", **details)
+    if status == 429 or status >= 500:
+        return Transient("Outreach is busy or unwell.", retry_after=retry_after(response), **details)
+    return Permanent(f"Outreach refused the request (HTTP {status}).", **details)

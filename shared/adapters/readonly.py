@@ -37,7 +37,7 @@ class NotedOutreach(Outreach):
 
     def __init__(self, outreach: Outreach) -> None:
         """Share the connections, the token and the pauses of `outreach`."""
-        self._outreach = outreach
+        vars(self).update(vars(outreach))
         self.records: dict[Reference, Mapping[str, Any] | None] = {}
 
     async def get(self, resource: str, record_id: str) -> dict[str, Any] | None:
@@ -52,7 +52,7 @@ class NotedOutreach(Outreach):
         """As `Outreach.request`; raises `Permanent` for any other method."""
         if method != "GET":
             raise _refused("outreach")
-        return await self._outreach.request(method, path, params=params, body=body)
+        return await super().request(method, path, params=params, body=body)
 
 
 class UnmadeTable(Table):

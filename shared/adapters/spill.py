@@ -47,7 +47,7 @@ class Spill:
 
     async def depth(self, *, limit: int) -> int:
         """How many lie there, counted up to `limit`."""
-        return len(await self._table.query("PartitionKey eq @spill", {"spill": _PARTITION}, limit=limit))
+        return await self._table.count("PartitionKey eq @spill", {"spill": _PARTITION}, limit=limit)
 
     async def forget(self, key: str) -> None:
         """The event is done."""

@@ -5,7 +5,10 @@ Both doors make what is not there yet: the queue trigger does not create its que
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
@@ -17,13 +20,18 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.core.errors import Permanent, RemoteError, RowConflict, Transient
 from shared.settings import StorageSettings
+from shared.telemetry import calling
+from shared.work import current
 
 # Short, because what fails goes back to the queue with a delay of its own; and ingest must answer within 4 seconds.
-_PATIENCE: Mapping[str, Any] = {
-    "retry_total": 1,
-    "retry_backoff_factor": 0.2,
-    "connection_timeout": 2,
-    "read_timeout": 5,
+_PATIENCE: Mapping[str, Any] = {"retry_total": 1, "connection_timeout": 2, "read_timeout": 5}
+_TABLE_PATIENCE: Mapping[str, Any] = {**_PATIENCE, "retry_backoff_factor": 0.2}
+# The queue's SDK has a retry policy of its own, which would wait 15 seconds first.
+_QUEUE_PATIENCE: Mapping[str, Any] = {
+    **_PATIENCE,
+    "initial_backoff": 1,
+    "increment_base": 1,
+    "random_jitter_range": 1,
 }
 
 Entity = dict[str, Any]
@@ -33,15 +41,15 @@ T = TypeVar("T")
 def table_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> TableServiceClient:
     """A client of the account's tables: by connection string where there is one, else by identity."""
     if settings.connection_string:
-        return TableServiceClient.from_connection_string(settings.connection_string, **_PATIENCE)
-    return TableServiceClient(settings.table_url, credential=credential, **_PATIENCE)
+        return TableServiceClient.from_connection_string(settings.connection_string, **_TABLE_PATIENCE)
+    return TableServiceClient(settings.table_url, credential=credential, **_TABLE_PATIENCE)
 
 
 def queue_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> QueueServiceClient:
     """A client of the account's queues: by connection string where there is one, else by identity."""
     if settings.connection_string:
-        return QueueServiceClient.from_connection_string(settings.connection_string, **_PATIENCE)
-    return QueueServiceClient(settings.queue_url, credential=credential, **_PATIENCE)
+        return QueueServiceClient.from_connection_string(settings.connection_string, **_QUEUE_PATIENCE)
+    return QueueServiceClient(settings.queue_url, credential=credential, **_QUEUE_PATIENCE)
 
 
 class Table:
@@ -62,7 +70,7 @@ class Table:
                 raise
             return dict(entity), str(entity.metadata["etag"])
 
-        return await self._sure(call)
+        return await self._sure(call, "GET")
 
     async def save(self, entity: Entity, *, etag: str | None) -> str:
         """Insert (`etag` None) or replace only what still has `etag`. Returns the new etag; raises `RowConflict`."""
@@ -75,7 +83,7 @@ class Table:
             )
             return str(done["etag"])
 
-        return await self._sure(call)
+        return await self._sure(call, "PUT")
 
     async def put(self, entity: Entity) -> None:
         """Insert or replace, whatever is there."""
@@ -83,7 +91,7 @@ class Table:
         async def call() -> None:
             await self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
-        await self._sure(call)
+        await self._sure(call, "PUT")
 
     async def delete(self, partition: str, row: str) -> None:
         """Remove the entity; nothing happens where there is none."""
@@ -91,7 +99,7 @@ class Table:
         async def call() -> None:
             await self._client.delete_entity(partition, row)
 
-        await self._sure(call)
+        await self._sure(call, "DELETE")
 
     async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
         """Up to `limit` entities that fit. Values go into `parameters`, never into the text of `filter_`."""
@@ -107,14 +115,50 @@ class Table:
                     break
             return found
 
-        return await self._sure(call)
+        return await self._sure(call, "GET")
+
+    async def page(
+        self, filter_: str, parameters: Mapping[str, Any], *, after: Mapping[str, str] | None, size: int
+    ) -> tuple[list[Entity], dict[str, str] | None]:
+        """The keys of up to `size` entities that fit, found by one request, and where the next page begins.
+
+        `after`: what the call before returned as that. A page may be empty although more follow: the service looks
+        through at most 1,000 entities, or for 5 seconds, per request.
+        """
+
+        async def call() -> tuple[list[Entity], dict[str, str] | None]:
+            start: Any = dict(after) if after else None  # typed as text by the SDK, but it is a dictionary
+            pages: Any = self._client.query_entities(
+                filter_, parameters=dict(parameters), select=["PartitionKey", "RowKey"], results_per_page=size
+            ).by_page(continuation_token=start)
+            found = [dict(entity) async for entity in await anext(pages)]
+            return found, dict(pages.continuation_token) if pages.continuation_token else None
+
+        return await self._sure(call, "GET")
+
+    async def count(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> int:
+        """How many entities fit, counted up to `limit`. Only keys travel."""
+
+        async def call() -> int:
+            found = 0
+            entities: AsyncIterator[Any] = self._client.query_entities(
+                filter_, parameters=dict(parameters), select=["RowKey"], results_per_page=min(limit, 1000)
+            )
+            async for _ in entities:
+                found += 1
+                if found >= limit:
+                    break
+            return found
+
+        return await self._sure(call, "GET")
 
     async def reachable(self) -> None:
         """Raises where the table cannot be read; an empty table is fine."""
         await self.get("~health", "~health")
 
-    async def _sure(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await _sure(call, create=self._make, missing="TableNotFound")
+    async def _sure(self, call: Callable[[], Awaitable[T]], method: str) -> T:
+        with _counted(method, self._client.table_name):
+            return await _sure(call, create=self._make, missing="TableNotFound")
 
     async def _make(self) -> None:
         await self._client.create_table()
@@ -132,7 +176,8 @@ class Queue:
         async def call() -> None:
             await self._client.send_message(message, visibility_timeout=round(delay), time_to_live=-1)
 
-        await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+        with _counted("POST", self._client.queue_name):
+            await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
 
     async def depth(self) -> int:
         """About how many messages wait."""
@@ -140,7 +185,28 @@ class Queue:
         async def call() -> int:
             return int((await self._client.get_queue_properties()).approximate_message_count or 0)
 
-        return await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+        with _counted("GET", self._client.queue_name):
+            return await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+
+    async def oldest(self) -> datetime | None:
+        """Since when the first message waits that may be taken now; None where there is none."""
+
+        async def call() -> datetime | None:
+            messages = await self._client.peek_messages(max_messages=1)
+            return messages[0].inserted_on if messages else None
+
+        with _counted("GET", self._client.queue_name):
+            return await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+
+
+@contextmanager
+def _counted(method: str, name: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        with calling("storage", method, name):
+            yield
+    finally:
+        current().count("storage", time.monotonic() - started)
 
 
 async def _sure(call: Callable[[], Awaitable[T]], *, create: Callable[[], Awaitable[Any]], missing: str) -> T:

@@ -20,7 +20,7 @@ from shared.core.meeting import MeetingState, Person
 from shared.core.merge import Fields, Stamped
 from shared.core.patch import per_calendar_name, read_patch
 
-Origin = Literal["this delivery", "an earlier event", "a later event", "nowhere"]
+Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
 
 # Columns that Dynamics takes with the create only.
 _ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
@@ -81,14 +81,11 @@ def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetim
 
 def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
     """Members of `delivery` that no source of the mapping names: perhaps an alias is missing."""
-    sources = {
-        (source.place, source.name)
-        for sources in (
-            *(item.sources for item in mapping.inputs),
-            *(resource.key for resource in mapping.resources.values()),
-        )
-        for source in sources
-    } | {("attributes", "updatedAt")}
+    sources = {(source.place, source.name) for item in mapping.inputs for source in item.sources}
+    for resource in mapping.resources.values():
+        sources |= {(source.place, source.name) for source in resource.key}
+        sources |= {(source.place, source.name) for source in resource.when}
+    sources.add(("attributes", "updatedAt"))
     members = [("attributes", name) for name in delivery.attributes]
     members += [("relationships", name) for name in delivery.relationships]
     return tuple(sorted(f"{place}.{name}" for place, name in members if (place, name) not in sources))
@@ -174,7 +171,7 @@ def columns(
                 field=name,
                 transform=row.transform,
                 source=sources.get(name, ""),
-                origin=_origin(name, stamped, patch),
+                origin=_origin(name, stamped, patch, results.get(row.column)),
                 value=stamped.value if stamped else None,
                 changed_at=stamped.stamp.changed if stamped else "",
                 delivered_at=stamped.stamp.delivered if stamped else "",
@@ -231,9 +228,10 @@ def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) 
     return row.field, None
 
 
-def _origin(name: str, stamped: Stamped | None, patch: Fields) -> Origin:
+def _origin(name: str, stamped: Stamped | None, patch: Fields, result: Any) -> Origin:
     if stamped is None:
-        return "nowhere"
+        # Without an opportunity the attendee is what the appointment is about.
+        return "nowhere" if result is None else "other fields"
     if name not in patch:
         return "an earlier event"
     return "this delivery" if patch[name] == stamped else "a later event"

@@ -13,6 +13,14 @@ A *source* says where a value stands in a delivery:
     action=completed            true when the event is `<resource>.completed`; says nothing otherwise
 
 The first source that is present wins. Attendees are the exception: all their sources together.
+
+A *resource* is a kind of Outreach record whose events count. Either its records are meetings, or it is a *witness*: it
+tells something of a meeting that it names (a recording, a task, an entry of the events API). `Resource` says what can
+be set for one. Its `key` says where the meeting is named, in one of these forms:
+
+    relationships.meeting                        the record is a meeting
+    relationships.subject=meeting|calendarEvent  only a record of one of these types counts, and that is what it is
+    attributes.sourceId as calendarEvent         the value is the id of a calendar event
 """
 
 from __future__ import annotations
@@ -73,6 +81,7 @@ RESERVED_COLUMNS = frozenset(
 )
 
 _SOURCE = re.compile(r"(attributes|relationships)\.(\w+)(\?|=([^=]+))?|action=(\w+)")
+_KEY_SOURCE = re.compile(r"(?:(attributes)\.(\w+)|(relationships)\.(\w+)(?:=(\w+(?:\|\w+)*))?)(?: as (\w+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,33 @@ class Source:
             raise ValueError(f"{text!r}: a relationship takes neither ? nor =")
         equals = tuple(value.strip().lower() for value in values.split("|")) if values else ()
         return cls(place, name, equals, presence=suffix == "?")
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """One place where an event may name its meeting.
+
+    `types`: the record's type must be one of these (none: any will do); `names`: what the record is (empty: its type).
+    """
+
+    place: str
+    name: str
+    types: tuple[str, ...] = ()
+    names: str = "meeting"
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """The key source in `text`; raises `ValueError` that shows the forms there are."""
+        found = _KEY_SOURCE.fullmatch(text) if isinstance(text, str) else None
+        if found is None:
+            raise ValueError(
+                f"{text!r} does not say where the meeting is named; write relationships.NAME, "
+                "relationships.NAME=TYPE|TYPE or attributes.NAME, each with or without ' as RESOURCE'"
+            )
+        attributes, attribute, relationships, relationship, types, names = found.groups()
+        allowed = tuple(types.split("|")) if types else ()
+        default = "" if allowed else "meeting"
+        return cls(attributes or relationships, attribute or relationship, allowed, names or default)
 
 
 Sources = Annotated[
@@ -149,9 +185,36 @@ class Signal(_Strict):
 
 
 class Resource(_Strict):
-    """An Outreach resource whose deliveries are meetings. `key`: where the meeting is named; else its own id."""
+    """What the app does with the events of one Outreach resource.
 
-    key: tuple[Annotated[Source, BeforeValidator(Source.parse)], ...] = ()
+    about      a sentence for the reader of the file
+    enabled    whether its events count at all
+    witness    its records are no meetings, but tell of one that `key` names
+    remembers  which meeting a record named is remembered, for its events that do not name it again
+    key        where the meeting is named; without, or where it is not named, the record is the meeting
+    when       conditions that must all hold; a value that the event does not carry does not hold
+    actions    the actions that count (`created` of `task.created`), each with flags that it sets; without: all
+    fields     the fields that may be read from its events; without: all
+    lenient    a value of the wrong type is left out, instead of making the event a dead letter
+    """
+
+    about: str = ""
+    enabled: bool = True
+    witness: bool = False
+    remembers: bool = False
+    key: tuple[Annotated[KeySource, BeforeValidator(KeySource.parse)], ...] = ()
+    when: tuple[Annotated[Source, BeforeValidator(Source.parse)], ...] = ()
+    actions: dict[str, dict[str, bool]] | None = None
+    fields: tuple[str, ...] | None = None
+    lenient: bool = False
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.witness and not self.key:
+            raise ValueError("a witness needs a key: where does it name its meeting?")
+        if self.remembers and not self.witness:
+            raise ValueError("only a witness can remember which meeting it named")
+        return self
 
 
 class Condition(_Strict):
@@ -177,15 +240,20 @@ LIFECYCLE_FIELDS = ("completed", "canceled", "declined", "destroyed")
 
 
 class MappingFile(_Strict):
-    """The whole file, checked."""
+    """The whole file, checked. `declared` has every resource of the file, `resources` those that are enabled."""
 
     version: Literal[1]
-    resources: Annotated[dict[str, Resource], Field(min_length=1)]
+    declared: Annotated[dict[str, Resource], Field(min_length=1, alias="resources")]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     signals: tuple[Signal, ...] = ()
     create_conditions: tuple[Condition, ...] = ()
     attendees: Attendees = Attendees()
     deleted_in_dynamics: Literal["recreate", "leave"] = "recreate"
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """The resources whose events count."""
+        return {name: resource for name, resource in self.declared.items() if resource.enabled}
 
     @property
     def inputs(self) -> tuple[Row | Signal, ...]:
@@ -209,6 +277,20 @@ class MappingFile(_Strict):
         missing = sorted({"scheduledstart", "scheduledend"} - set(columns))
         if missing:
             raise ValueError(f"no row writes {', '.join(missing)}, which every appointment needs")
+        if all(resource.witness for resource in self.resources.values()):
+            raise ValueError("no enabled resource is a meeting; enable meeting or calendarEvent")
+        return self
+
+    @model_validator(mode="after")
+    def _resources_fit(self) -> Self:
+        names = {item.field for item in self.inputs}
+        flags = {signal.field for signal in self.signals if signal.kind == "flag"}
+        for name, resource in self.resources.items():
+            set_by_actions = {field for constants in (resource.actions or {}).values() for field in constants}
+            if wrong := sorted(set_by_actions - flags):
+                raise ValueError(f"resource {name}: an action sets {', '.join(wrong)}, which no signal of kind flag is")
+            if wrong := sorted(set(resource.fields or ()) - names):
+                raise ValueError(f"resource {name}: no row or signal has field {', '.join(wrong)}")
         return self
 
 

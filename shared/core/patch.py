@@ -1,4 +1,4 @@
-"""From a delivery to a patch: which meeting it is about, and what it says of it, typed.
+"""From a delivery to a patch: does it count, which meeting is it about, and what does it say of it, typed.
 
 Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the
 reason: answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
@@ -14,7 +14,7 @@ from typing import Any, Final
 from shared.core.delivery import Delivery, Reference
 from shared.core.errors import Unmappable
 from shared.core.identity import MeetingKey
-from shared.core.mapping import Kind, MappingFile, Row, Signal, Source
+from shared.core.mapping import KeySource, Kind, MappingFile, Resource, Row, Signal, Source
 from shared.core.merge import Stamp, Stamped, sortable
 
 # A stamp from the far future would win for ever, so none is believed beyond this.
@@ -29,12 +29,14 @@ class Patch:
     """What one event says of one meeting.
 
     `copy_of` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has
-    one calendar event per synced calendar.
+    one calendar event per synced calendar. It may also be a witness that is to be remembered.
+    `unnamed`: a witness that names no meeting here; it counts only if it named one before.
     """
 
     key: MeetingKey
     copy_of: MeetingKey | None
     fields: Mapping[str, Stamped]
+    unnamed: bool = False
 
 
 def per_calendar_name(field: str, calendar_event: str) -> str:
@@ -42,33 +44,66 @@ def per_calendar_name(field: str, calendar_event: str) -> str:
     return f"{field}@{calendar_event}"
 
 
+def accepts(delivery: Delivery, mapping: MappingFile) -> bool:
+    """Whether the event counts: its resource is enabled, its action listed, its conditions met, a meeting named."""
+    rule = mapping.resources.get(delivery.resource)
+    if rule is None or (rule.actions is not None and delivery.action not in rule.actions):
+        return False
+    if not all(_read(source, delivery) is True for source in rule.when):
+        return False
+    if not rule.witness or _named(delivery, rule):
+        return True
+    return rule.remembers and bool(_constants(delivery, rule))
+
+
 def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetime) -> Patch:
     """The patch in `delivery`, whose resource must be one of `mapping.resources`. Raises `Unmappable`."""
+    rule = mapping.resources[delivery.resource]
     own = MeetingKey(delivery.resource, delivery.record_id)
-    key = _meeting_named(delivery, mapping.resources[delivery.resource].key) or own
+    named = _named(delivery, rule)
+    key = next((found for found in named if found.resource == "meeting"), named[0] if named else own)
+    calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
+    copy = own if not rule.witness or (rule.remembers and named) else calendar
     stamp = _stamp(delivery, received_at)
     fields = {}
     for item in mapping.inputs:
-        value = _value(item, delivery)
+        if rule.fields is not None and item.field not in rule.fields:
+            continue
+        try:
+            value = _value(item, delivery)
+        except Unmappable:
+            if not rule.lenient:
+                raise
+            continue
         if value is _ABSENT:
             continue
         name = item.field
-        if item.per_calendar and mapping.resources[delivery.resource].key:
-            name = per_calendar_name(name, own.record_id)
+        if item.per_calendar and rule.key and calendar is not None:
+            name = per_calendar_name(name, calendar.record_id)
         fields[name] = Stamped(value, stamp)
-    return Patch(key, own if key != own else None, fields)
+    fields |= {name: Stamped(value, stamp) for name, value in _constants(delivery, rule).items()}
+    return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
 
 
-def _meeting_named(delivery: Delivery, sources: tuple[Source, ...]) -> MeetingKey | None:
-    for source in sources:
-        if source.place == "relationships":
-            references = delivery.relationships.get(source.name, ())
-            if references:
-                return MeetingKey("meeting", references[0].id)
-        else:
-            found = delivery.attributes.get(source.name)
-            if isinstance(found, str | int) and not isinstance(found, bool) and str(found).strip():
-                return MeetingKey("meeting", str(found).strip())
+def _constants(delivery: Delivery, rule: Resource) -> Mapping[str, bool]:
+    return (rule.actions or {}).get(delivery.action, {})
+
+
+def _named(delivery: Delivery, rule: Resource) -> tuple[MeetingKey, ...]:
+    """The meeting, the calendar event, or both, as the delivery names them."""
+    found = (_key_in(delivery, source) for source in rule.key)
+    return tuple(dict.fromkeys(key for key in found if key is not None))
+
+
+def _key_in(delivery: Delivery, source: KeySource) -> MeetingKey | None:
+    if source.place == "relationships":
+        for reference in delivery.relationships.get(source.name, ()):
+            if not source.types or reference.type in source.types:
+                return MeetingKey(source.names or reference.type, reference.id)
+        return None
+    found = delivery.attributes.get(source.name)
+    if isinstance(found, str | int) and not isinstance(found, bool) and str(found).strip():
+        return MeetingKey(source.names, str(found).strip())
     return None
 
 

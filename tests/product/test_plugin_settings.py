@@ -97,7 +97,7 @@ async def test_own_conditions(product: Installation, tmp_path: Path) -> None:
 async def test_the_sweep_leaves_alone_what_still_waits(product: Installation) -> None:
     """A meeting parked under the rules that still hold is not sent round again by every sweep."""
     await product.sync(MeetingScript(1).booked(prospects=[]))
-    assert (await product.runtime.sweep.run()).parked == 0
+    assert (await product.runtime.sweep.run()).sent("parked") == 0
 
 
 async def test_contact_before_lead_is_a_choice(product: Installation, tmp_path: Path) -> None:

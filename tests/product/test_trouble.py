@@ -193,8 +193,8 @@ async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeyp
     assert receipt.way == "spill"
     assert await product.work() == 0
     product.runtime.later = timedelta(minutes=1)
-    assert (await product.runtime.sweep.run()).spilled == 1
-    assert (await product.runtime.sweep.run()).spilled == 0
+    assert (await product.runtime.sweep.run()).sent("spilled") == 1
+    assert (await product.runtime.sweep.run()).sent("spilled") == 0
     await product.work()
     assert len(product.crm.appointments) == 1
 

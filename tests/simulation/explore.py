@@ -16,12 +16,12 @@ FAULT_WEIGHT = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """How much was seen. `schedules`: different orders of moves from the start to a quiet end; each one was judged."""
+    """How much was seen: different worlds, the moves between them, and the worlds among them in which all was quiet."""
 
-    schedules: int
     worlds: int
     moves: int
-    longest: int
+    quiet: int
+    places: int
 
 
 class Broken(AssertionError):
@@ -41,52 +41,17 @@ def written(scenario: Scenario, schedule: list[str], variant: Variant) -> str:
 
 
 def explore(scenario: Scenario, *, variant: Variant = as_it_is) -> Explored:
-    """Every schedule of `scenario`. Raises `Broken` with a shortest schedule that breaks a promise."""
-    simulation = Simulation(scenario, variant)
-    seen: dict[World, tuple[int, int]] = {}
-    moves = 0
-
-    def visit(world: World) -> tuple[int, int]:
-        """The number of schedules from here on, and the length of the longest."""
-        nonlocal moves
-        found = seen.get(world)
-        if found is not None:
-            return found
-        check(simulation, world)
-        schedules, longest = int(simulation.is_quiet(world)), 0
-        for move in simulation.moves(world):
-            moves += 1
-            more, length = visit(simulation.after(world, move))
-            schedules += more
-            longest = max(longest, length + 1)
-        seen[world] = schedules, longest
-        return schedules, longest
-
-    try:
-        schedules, longest = visit(simulation.start())
-    except Violation as violation:
-        raise shortest(scenario, variant=variant) or violation from None
-    return Explored(schedules, len(seen), moves, longest)
-
-
-def shortest(scenario: Scenario, *, variant: Variant = as_it_is) -> Broken | None:
-    """A shortest schedule that breaks a promise, or None where none does."""
+    """Every schedule of `scenario`, of any length. Raises `Broken` with a shortest schedule that breaks a promise."""
     simulation = Simulation(scenario, variant)
     start = simulation.start()
     came: dict[World, tuple[World, str] | None] = {start: None}
     waiting = deque([start])
-
-    def path(world: World) -> list[str]:
-        moves: list[str] = []
-        step = came[world]
-        while step is not None:
-            moves.append(step[1])
-            step = came[step[0]]
-        return moves[::-1]
-
+    moves = quiet = 0
     while waiting:
         world = waiting.popleft()
+        quiet += simulation.is_quiet(world)
         for move in simulation.moves(world):
+            moves += 1
             try:
                 following = simulation.after(world, move)
                 if following in came:
@@ -94,9 +59,18 @@ def shortest(scenario: Scenario, *, variant: Variant = as_it_is) -> Broken | Non
                 came[following] = world, move
                 check(simulation, following)
             except Violation as violation:
-                return Broken(scenario, [*path(world), move], variant, violation)
+                raise Broken(scenario, [*_path(came, world), move], variant, violation) from None
             waiting.append(following)
-    return None
+    return Explored(len(came), moves, quiet, len(simulation.places))
+
+
+def _path(came: dict[World, tuple[World, str] | None], world: World) -> list[str]:
+    moves: list[str] = []
+    step = came[world]
+    while step is not None:
+        moves.append(step[1])
+        step = came[step[0]]
+    return moves[::-1]
 
 
 @dataclass(slots=True)

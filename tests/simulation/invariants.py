@@ -84,7 +84,9 @@ def _applied(state: MeetingState, now: Appointment) -> Iterator[str]:
     """The row says of no column that Dynamics has a value which Outreach's side did not write last, or which is not there."""
     for name, remembered in state.applied.items():
         if name == STATE:
-            known: set[Any] = {code for code, pair in STATES.items() if pair in {now.state, now.ours.get(STATE, (0, 1))}}
+            known: set[Any] = {
+                code for code, pair in STATES.items() if pair in {now.state, now.ours.get(STATE, (0, 1))}
+            }
             known |= {code for code in STATES if STATE in now.theirs}
         elif name == PARTIES:
             known_parties = sorted(set(now.ours.get(PARTIES) or ()) - now.guests)

@@ -9,8 +9,9 @@ from typing import Any
 from shared.core.apply import OPEN, Rules
 from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
 from shared.core.merge import Fields, merge
+from simulation.interned import Version
 from simulation.scenario import MEETING, Connections, Edit, Event
-from simulation.stores import Crm, Table, Theirs, by_person, without
+from simulation.stores import Crm, Table, Theirs, with_appointment, without
 
 
 def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset()) -> Mapping[str, Any]:
@@ -25,7 +26,7 @@ def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset(
 
 
 def do_edit(
-    edit: Edit, crm: Crm, table: Table, *, pending: Iterable[Event], rules: Rules, missing: frozenset[str]
+    edit: Edit, crm: Crm, table: Table, *, fresh: Version, pending: Iterable[Event], rules: Rules, missing: frozenset[str]
 ) -> Crm:
     """Dynamics after `edit` of the one appointment there is."""
     (appointment_id, now), *_ = crm.appointments.items()
@@ -43,13 +44,14 @@ def do_edit(
         shown[PARTIES] = sorted({*parties, edit.guest})
     changed = replace(
         now,
+        version=fresh,
         state=state,
         columns={**now.columns, **shown},
         theirs={**now.theirs, **theirs},
         kept={**now.kept, **{name: value for name, value in saved.items() if name not in touched}},
         guests=now.guests | ({edit.guest} if edit.guest else set()),
     )
-    return by_person(crm, appointment_id, changed)
+    return with_appointment(crm, appointment_id, changed)
 
 
 def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: frozenset[str]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from shared.core.apply import Rules
 from shared.core.appointment import People, Policy
 from shared.core.delivery import Reference
 from shared.core.identity import MeetingKey
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
+from shared.core.mapping import MappingFile, parse_mapping
 from shared.core.meeting import CrmRecord, Person
 from shared.core.merge import Fields, Stamp, Stamped
 from shared.core.ports import Appointments, Directory, Meetings
@@ -100,19 +100,26 @@ class Scenario:
 
 
 def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate") -> MappingFile:
-    """Some rows of the built-in mapping, each kind of column once; fewer columns make no difference but time."""
-    whole = load_mapping(DEFAULT_MAPPING_FILE)
-    fields = {"title", "location", "starts_at", "ends_at", "prospects", "owner"}
-    rows = tuple(row for row in whole.rows if row.field in fields)
-    signals = tuple(signal for signal in whole.signals if signal.field in {"completed", "is_organizer"})
-    return whole.model_copy(
-        update={
-            "rows": rows,
-            "signals": signals,
-            "create_conditions": (),
-            "deleted_in_dynamics": deleted_in_dynamics,
-        }
-    )
+    """A small mapping with one row for each kind of column: more rows would make no difference but time."""
+    content: dict[str, Any] = {
+        "version": 1,
+        "resources": {"meeting": {}, "calendarEvent": {"key": ["relationships.meeting"]}},
+        "rows": [
+            _row("title", "subject", "text", "attributes.title"),
+            _row("location", "location", "text", "attributes.location"),
+            _row("starts_at", "scheduledstart", "start", "attributes.startTime"),
+            _row("ends_at", "scheduledend", "end", "attributes.endTime"),
+            _row("prospects", "appointment_activity_parties", "attendees", "relationships.prospects"),
+            _row("owner", "ownerid", "owner", "relationships.owner"),
+        ],
+        "signals": [{"field": "completed", "kind": "flag", "sources": ["action=completed"]}],
+        "deleted_in_dynamics": deleted_in_dynamics,
+    }
+    return parse_mapping(content, origin="the simulation")
+
+
+def _row(field_name: str, column: str, transform: str, source: str) -> dict[str, Any]:
+    return {"row": field_name, "field": field_name, "column": column, "transform": transform, "sources": [source]}
 
 
 def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = None) -> Rules:

@@ -1,7 +1,7 @@
 """The two stores as values: what an operation makes of the table of meetings, or of Dynamics.
 
-Strict where the real ones are: every write raises the version, equal values or not; a version never comes again, not
-even after a deletion; completed and canceled appointments refuse changes where the organisation says so.
+Strict where the real ones are: every write makes a new version, equal values or not, and never one that anybody
+remembers, not even after a deletion; completed and canceled appointments refuse changes where the organisation says so.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from shared.core.apply import OPEN
 from shared.core.appointment import PARTIES, STATE
 from shared.core.errors import RowConflict
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.ports import AppointmentClosed, FenceRefused, TargetMissing
+from simulation.interned import Version
 from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Read, Save, SetState, Update
 
 CLOSED_STATES = (1, 2)
@@ -24,7 +26,7 @@ class Row:
     """A row of the table. `rules`: under which settings it was parked, as the index of parked meetings knows it."""
 
     state: MeetingState
-    version: int
+    version: Version
     rules: int | None
 
 
@@ -50,7 +52,7 @@ class Appointment:
     guests    activity parties that a person added
     """
 
-    version: int
+    version: Version
     state: tuple[int, int]
     columns: Mapping[str, Any]
     ours: Mapping[str, Any] = field(default_factory=dict)
@@ -61,10 +63,9 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Crm:
-    """One Dynamics organisation. `last_version`: counts every write; `deleted`: what a deletion left to be done."""
+    """One Dynamics organisation. `deleted`: whether Outreach had changes under way when a person deleted the appointment."""
 
     appointments: Mapping[str, Appointment] = field(default_factory=dict)
-    last_version: int = 0
     deleted: Literal["", "settled", "unsettled"] = ""
 
 
@@ -82,53 +83,53 @@ class Organisation:
     missing: frozenset[str] = frozenset()
 
 
-def on_table(operation: Load | Save | Acknowledge, table: Table) -> tuple[Table, Answer]:
-    """The table after `operation`, and its answer."""
+def on_table(operation: Load | Save | Acknowledge, table: Table, *, fresh: Version) -> tuple[Table, Answer]:
+    """The table after `operation`, and its answer. `fresh`: the version that a write makes."""
     if isinstance(operation, Acknowledge):
         return table, Answer()
     row = table.get(operation.key)
     if isinstance(operation, Load):
-        return table, Answer((row.state, str(row.version)) if row else (None, None))
-    if operation.version != (str(row.version) if row else None):
+        return table, Answer((row.state, row.version) if row else (None, None))
+    if operation.version != (row.version if row else None):
         return table, Answer(error=RowConflict)
-    version = row.version + 1 if row else 1
-    saved = Row(operation.state, version, operation.rules if operation.state.parked else None)
-    return {**table, operation.key: saved}, Answer(str(version))
+    saved = Row(operation.state, fresh, operation.rules if operation.state.parked else None)
+    return {**table, operation.key: saved}, Answer(fresh)
 
 
-def on_crm(operation: Operation, crm: Crm, organisation: Organisation) -> tuple[Crm, Answer]:
-    """Dynamics after `operation`, and its answer."""
+def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh: Version) -> tuple[Crm, Answer]:
+    """Dynamics after `operation`, and its answer. `fresh`: the version that a write makes."""
     match operation:
         case Read(appointment_id, columns):
             found = crm.appointments.get(appointment_id)
             if found is None:
                 return crm, Answer(None)
             shown = {name: found.columns.get(name) for name in sorted(columns)}
-            return crm, Answer(Actual(str(found.version), shown, found.state))
+            return crm, Answer(Actual(found.version, shown, found.state))
         case Create(appointment_id, columns, overwrite):
             if appointment_id not in crm.appointments:
-                return _write(crm, appointment_id, Appointment(0, (0, 1), {}), columns, organisation)
+                return _write(crm, appointment_id, Appointment(fresh, OPEN, {}), columns, organisation)
             if not overwrite:
                 return crm, Answer(error=FenceRefused)
-            return on_crm(Update(appointment_id, columns, None), crm, organisation)
+            return on_crm(Update(appointment_id, columns, None), crm, organisation, fresh=fresh)
         case Update(appointment_id, columns, version):
             refusal = _refusal(crm, appointment_id, version, organisation)
             if refusal is not None:
                 return crm, Answer(error=refusal)
-            return _write(crm, appointment_id, crm.appointments[appointment_id], columns, organisation)
+            now = replace(crm.appointments[appointment_id], version=fresh)
+            return _write(crm, appointment_id, now, columns, organisation)
         case SetState(appointment_id, state, version):
             refusal = _refusal(crm, appointment_id, version, replace(organisation, strict=False))
             if refusal is not None:
                 return crm, Answer(error=refusal)
             now = crm.appointments[appointment_id]
-            written = _stored(crm, appointment_id, replace(now, state=state, ours={**now.ours, STATE: state}))
-            return written, Answer(Written(str(written.last_version)))
+            changed = replace(now, version=fresh, state=state, ours={**now.ours, STATE: state})
+            return with_appointment(crm, appointment_id, changed), Answer(Written(fresh))
     raise TypeError(operation)
 
 
-def by_person(crm: Crm, appointment_id: str, changed: Appointment) -> Crm:
-    """Dynamics after a person saved `changed`."""
-    return _stored(crm, appointment_id, changed)
+def with_appointment(crm: Crm, appointment_id: str, appointment: Appointment) -> Crm:
+    """Dynamics with the appointment as it is now."""
+    return replace(crm, appointments={**crm.appointments, appointment_id: appointment})
 
 
 def without(crm: Crm, appointment_id: str, *, deleted: Literal["settled", "unsettled"]) -> Crm:
@@ -143,7 +144,7 @@ def _refusal(
     now = crm.appointments.get(appointment_id)
     if now is None:
         return TargetMissing
-    stale = version is not None and version != str(now.version)
+    stale = version is not None and version != now.version
     closed = organisation.strict and now.state[0] in CLOSED_STATES
     if stale and closed:
         return FenceRefused if organisation.checks_first == "fence" else AppointmentClosed
@@ -158,19 +159,6 @@ def _write(
     mentioned = {party.partition(":")[2] for party in columns.get(PARTIES) or ()}
     if mentioned & organisation.missing:
         return crm, Answer(error=TargetMissing)
-    theirs = {
-        name: edit for name, edit in now.theirs.items() if name not in columns or columns[name] == edit.value
-    }
+    theirs = {name: edit for name, edit in now.theirs.items() if name not in columns or columns[name] == edit.value}
     changed = replace(now, columns={**now.columns, **columns}, ours={**now.ours, **columns}, theirs=theirs)
-    written = _stored(crm, appointment_id, changed)
-    return written, Answer(Written(str(written.last_version)))
-
-
-def _stored(crm: Crm, appointment_id: str, appointment: Appointment) -> Crm:
-    version = crm.last_version + 1
-    return replace(
-        crm,
-        appointments={**crm.appointments, appointment_id: replace(appointment, version=version)},
-        last_version=version,
-    )
-
+    return with_appointment(crm, appointment_id, changed), Answer(Written(now.version))

@@ -10,48 +10,48 @@
     s      the admin changes the settings
     r      the sweep sends on what is parked under other settings
 
-Whoever dies has its event delivered again. Two pieces of the state space are left out because they hold nothing new:
-asking the directory has no place in the schedule (it changes nothing), and of two equal events that wait the first is
-taken first.
+Whoever dies has its event delivered again. Two things are left out because they add nothing: asking the directory has no
+place in the schedule (it changes nothing), and of two equal events that wait the first is taken first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypeVar
 
 from shared.core.apply import Rules, apply
-from shared.core.errors import Transient
 from shared.core.merge import Fields
-from simulation.histories import Histories, Run
-from simulation.interned import Interned
+from simulation.interned import Names, Shaped, Shapes, Version, pattern
 from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
 from simulation.people import do_edit
 from simulation.scenario import MEETING, Event, Scenario, Variant, ports
 from simulation.scenario import rules as everything_on
 from simulation.stores import Crm, Table, on_crm, on_table
+from simulation.workers import Places, Run
 
-WAITING, DONE, ABSENT = -1, -2, -3
-STEP_KINDS: tuple[Literal["", "-", "+", "~", "="], ...] = ("", "-", "+", "~", "=")
-StepKind = Literal["", "-", "+", "~", "="]
+# Where an event stands that no worker carries.
+WAITING, DONE, ABSENT = Shaped(-1), Shaped(-2), Shaped(-3)
+
+
+T = TypeVar("T")
 
 
 class World(NamedTuple):
-    """Everything at one moment, in numbers.
+    """Everything at one moment.
 
     table, crm   the stores
-    events       per event: WAITING, DONE, ABSENT, or the history of the worker that carries it
-    late         requests on their way: (event, operation)
+    events       per event: WAITING, DONE, ABSENT (not there yet), or the worker that carries it
+    late         requests on their way: (number of the event, operation)
     edits        how many edits people have made
     faults       how many faults there may still be
     rules        the settings that a worker starts with
     """
 
-    table: int
-    crm: int
-    events: tuple[int, ...]
-    late: tuple[tuple[int, int], ...] = ()
+    table: Shaped
+    crm: Shaped
+    events: tuple[Shaped, ...]
+    late: tuple[tuple[int, Shaped], ...] = ()
     edits: int = 0
     faults: int = 0
     rules: int = 0
@@ -63,7 +63,7 @@ class Violation(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The two stores, spelled out."""
+    """The two stores."""
 
     table: Table
     crm: Crm
@@ -76,69 +76,53 @@ class Simulation:
         self.scenario = scenario
         self.rules: tuple[Rules, ...] = scenario.rules or (everything_on(),)
         self._variant = variant
-        self._tables: Interned[Table] = Interned()
-        self._crms: Interned[Crm] = Interned()
-        self._operations: Interned[Operation] = Interned()
-        self._answers: Interned[Answer] = Interned()
-        self.histories = Histories(self._operations.number, self._answers.__getitem__)
-        self._performed: dict[tuple[int, int], tuple[int, int]] = {}
-        self._edited: dict[tuple[int, int, int, tuple[bool, ...]], int] = {}
+        self._tables: Shapes[Table] = Shapes()
+        self._crms: Shapes[Crm] = Shapes()
+        self._operations: Shapes[Operation] = Shapes()
+        self._answers: Shapes[Answer] = Shapes()
+        self.places = Places(self._operations, self._answers)
+        self._performed: dict[tuple[int, int, Names], tuple[Shaped, Shaped]] = {}
+        self._edited: dict[tuple[int, int, int, tuple[bool, ...]], Shaped] = {}
         # After the events of the scenario comes one that only the sweep sends.
-        sweeps = len(self.rules) > 1
-        self.events = (*scenario.events, Event(0, {})) if sweeps else scenario.events
-        self._waits_for_an_equal = tuple(
+        self.events = (*scenario.events, Event(0, {})) if len(self.rules) > 1 else scenario.events
+        self._equal_before = tuple(
             next((i for i in range(n) if self.events[i] == self.events[n]), None) for n in range(len(self.events))
         )
 
     def start(self) -> World:
         """The world in which the case begins: `before` is done, everything else waits."""
-        table, crm = self._tables.number({}), self._crms.number(Crm())
+        world = World(self._shaped(self._tables, {}), self._shaped(self._crms, Crm()), (DONE,))
         for told in self.scenario.before:
-            at = self._begin(told, 0)
-            while not self.histories[at].ended:
-                asks = self.histories[at].asks
-                table, crm, answer = self._perform(asks, table, crm)
-                at = self.histories.after(at, answer)
+            world = world._replace(events=(self._begin(told, 0),))
+            while world.events[0] != DONE:
+                world = _tidy(self._step(world, 0))
         events = [WAITING] * len(self.scenario.events) + [ABSENT] * (len(self.events) - len(self.scenario.events))
-        return World(table, crm, tuple(events), faults=self.scenario.faults)
+        return _tidy(world._replace(events=tuple(events), faults=self.scenario.faults))
 
     def stores(self, world: World) -> Stores:
-        """The stores, spelled out."""
-        return Stores(self._tables[world.table], self._crms[world.crm])
+        """The stores, with versions of any names."""
+        return Stores(self._tables.example(world.table.shape), self._crms.example(world.crm.shape))
 
     def is_quiet(self, world: World) -> bool:
         """Whether everything that was accepted is done and nothing is on its way."""
         return not world.late and all(at in {DONE, ABSENT} for at in world.events)
 
-    def operation(self, world: World, move: str) -> Operation | None:
-        """The operation that `move` is about, for people to read."""
-        if move in {"p", "s", "r"}:
-            return None
-        number = int(move.strip("-+~=")) - 1
-        if move.startswith("~"):
-            return self._operations[next(asks for who, asks in world.late if who == number)]
-        at = world.events[number]
-        at = self._begin(self.events[number], world.rules) if at == WAITING else at
-        return self._operations[self.histories[at].asks]
-
-    def answer(self, world: World, move: str) -> Answer:
-        """What the stores answer to the operation of `move`."""
-        operation = self.operation(world, move)
-        assert operation is not None
-        _, _, answer = self._perform(self._operations.number(operation), world.table, world.crm)
-        return self._answers[answer]
-
     def moves(self, world: World) -> Iterator[str]:
         """Everything that can happen now."""
-        under_way = sum(at >= 0 for at in world.events)
+        under_way = sum(at.shape >= 0 for at in world.events)
         for number, at in enumerate(world.events):
-            if at < 0 and (at != WAITING or under_way >= self.scenario.workers or self._is_second(world, number)):
+            if at.shape < 0 and (at != WAITING or under_way >= self.scenario.workers or self._is_second(world, number)):
                 continue
-            yield str(number + 1)
-            if world.faults:
-                asks = self.histories[self._begin(self.events[number], world.rules) if at == WAITING else at].asks
-                kinds = STEP_KINDS[1:] if self._operations[asks].writes else STEP_KINDS[1:3]
-                yield from (f"{number + 1}{kind}" for kind in kinds if at != WAITING or kind != "-")
+            name = str(number + 1)
+            yield name
+            if not world.faults:
+                continue
+            if at != WAITING:
+                yield f"{name}-"
+            yield f"{name}+"
+            if self._operations.example(self._asks(world, number).shape).writes:
+                yield f"{name}~"
+                yield f"{name}="
         yield from dict.fromkeys(f"~{number + 1}" for number, _ in world.late)
         if world.edits < len(self.scenario.edits) and self._can_edit(world):
             yield "p"
@@ -149,82 +133,113 @@ class Simulation:
 
     def after(self, world: World, move: str) -> World:
         """The world after `move`. Raises `Violation` where a worker ends in a way that it must not."""
-        match move:
-            case "p":
-                return world._replace(crm=self._edit(world), edits=world.edits + 1)
-            case "s":
-                return world._replace(rules=world.rules + 1)
-            case "r":
-                return _with_event(world, len(world.events) - 1, WAITING)
-        if move.startswith("~"):
+        world = self._after(world, move)
+        if world.late:
+            world = world._replace(late=tuple(one for one in world.late if self._may_succeed(one[1], world)))
+        return _tidy(world)
+
+    def operation(self, world: World, move: str) -> Operation:
+        """The operation that `move` is about."""
+        number = int(move.strip("-+~=")) - 1
+        asks = next(asks for who, asks in world.late if who == number) if move[0] == "~" else self._asks(world, number)
+        return _spelled(self._operations, asks)
+
+    def answer(self, world: World, move: str) -> Answer:
+        """What the stores answer to the operation of `move`."""
+        asks = self._shaped(self._operations, self.operation(world, move))
+        _, answer = self._perform(asks, world)
+        return _spelled(self._answers, answer)
+
+    def _after(self, world: World, move: str) -> World:
+        if move == "p":
+            return world._replace(crm=self._edit(world), edits=world.edits + 1)
+        if move == "s":
+            return world._replace(rules=world.rules + 1)
+        if move == "r":
+            return _with_event(world, len(world.events) - 1, WAITING)
+        if move[0] == "~":
             return self._arrive(world, int(move[1:]) - 1)
         if move[-1] in "-+~=":
-            return self._step(world, int(move[:-1]) - 1, move[-1])  # type: ignore[arg-type] # one of the four
-        return self._step(world, int(move) - 1, "")
+            return self._fault(world, int(move[:-1]) - 1, move[-1])
+        return self._step(world, int(move) - 1)
 
-    def _step(self, world: World, number: int, kind: StepKind) -> World:
-        at = world.events[number]
-        if at == WAITING:
-            at = self._begin(self.events[number], world.rules)
-        node = self.histories[at]
-        left = DONE if node.acknowledged else WAITING
-        if kind:
-            world = world._replace(faults=world.faults - 1)
-        match kind:
-            case "-":
-                return _with_event(world, number, left)
-            case "~":
-                late = tuple(sorted((*world.late, (number, node.asks)), key=lambda one: one[0]))
-                return _with_event(world._replace(late=late), number, left)
-            case "+":
-                world, _ = self._performed_in(world, node.asks)
-                return _with_event(world, number, left)
-            case "=":
-                world, _ = self._performed_in(world, node.asks)
-            case "":
-                pass
-            case _:
-                assert_never(kind)
-        world, answer = self._performed_in(world, node.asks)
-        return _with_event(world, number, self._settled(self.histories.after(at, answer)))
+    def _step(self, world: World, number: int) -> World:
+        worker = self._worker(world, number)
+        world, answer = self._perform(self.places.asks(worker), world)
+        worker = self.places.after(worker, answer)
+        place = self.places[worker]
+        if place.error is not None:
+            raise Violation(f"the worker gave up: {type(place.error).__name__}: {place.error}")
+        return _with_event(world, number, DONE if place.asks is None else worker)
 
-    def _settled(self, at: int) -> int:
-        """Where an event stands whose worker is at `at`: ended well is done."""
-        node = self.histories[at]
-        if not node.ended:
-            return at
-        if isinstance(node.error, Transient) and self.scenario.workers > 2:
-            return WAITING  # many at once may wear a worker out; its event comes again
-        if node.error is not None:
-            raise Violation(f"the worker gave up: {type(node.error).__name__}: {node.error}") from node.error
-        return DONE
+    def _fault(self, world: World, number: int, kind: str) -> World:
+        world = world._replace(faults=world.faults - 1)
+        worker = self._worker(world, number)
+        asks = self.places.asks(worker)
+        if kind == "=":
+            return self._step(self._perform(asks, world)[0], number)
+        if kind == "+":
+            world = self._perform(asks, world)[0]
+        elif kind == "~":
+            late = sorted((*world.late, (number, asks)), key=lambda one: one[0])
+            world = world._replace(late=tuple(late))
+        return _with_event(world, number, DONE if self.places[worker].acknowledged else WAITING)
 
     def _arrive(self, world: World, number: int) -> World:
         index = next(index for index, (who, _) in enumerate(world.late) if who == number)
-        _, asks = world.late[index]
-        world, _ = self._performed_in(world, asks)
+        world, _ = self._perform(world.late[index][1], world)
         return world._replace(late=world.late[:index] + world.late[index + 1 :])
 
-    def _performed_in(self, world: World, asks: int) -> tuple[World, int]:
-        table, crm, answer = self._perform(asks, world.table, world.crm)
-        return world._replace(table=table, crm=crm), answer
+    def _may_succeed(self, asks: Shaped, world: World) -> bool:
+        """Whether a late request can still change anything: what is refused now is refused for ever.
 
-    def _perform(self, asks: int, table: int, crm: int) -> tuple[int, int, int]:
-        """The stores after the operation, and the number of its answer."""
-        operation = self._operations[asks]
-        if isinstance(operation, Load | Save | Acknowledge):
-            found = self._performed.get((asks, table))
-            if found is None:
-                new_table, said = on_table(operation, self._tables[table])
-                found = self._performed[asks, table] = self._tables.number(new_table), self._answers.number(said)
-            return found[0], crm, found[1]
-        found = self._performed.get((asks, -crm - 1))
-        if found is None:
-            new_crm, said = on_crm(operation, self._crms[crm], self.scenario.organisation)
-            found = self._performed[asks, -crm - 1] = self._crms.number(new_crm), self._answers.number(said)
-        return table, found[0], found[1]
+        Its fence does not fit, and versions never come back; or what it creates is there, and what is deleted is deleted
+        only when no create is on its way (see `_can_edit`).
+        """
+        after, _ = self._perform(asks, world)
+        return after.table != world.table or after.crm != world.crm
 
-    def _begin(self, told: Event, settings: int) -> int:
+    def _perform(self, asks: Shaped, world: World) -> tuple[World, Shaped]:
+        """The world after the operation, and the answer."""
+        in_table = isinstance(self._operations.example(asks.shape), Load | Save | Acknowledge)
+        store = world.table if in_table else world.crm
+        both, counts = pattern(asks.versions + store.versions)
+        name = asks.shape, store.shape if in_table else -1 - store.shape, both
+        if name not in self._performed:
+            self._performed[name] = self._first_time(asks, store, both, len(counts), in_table=in_table)
+        changed, answer = self._performed[name]
+        actual = (*counts, _fresh(world))
+        changed = Shaped(changed.shape, tuple(actual[count] for count in changed.versions))
+        answer = Shaped(answer.shape, tuple(actual[count] for count in answer.versions))
+        return (world._replace(table=changed) if in_table else world._replace(crm=changed)), answer
+
+    def _first_time(
+        self, asks: Shaped, store: Shaped, both: Names, fresh: int, *, in_table: bool
+    ) -> tuple[Shaped, Shaped]:
+        split = len(asks.versions)
+        operation = self._operations.value(asks.shape, [_name(count) for count in both[:split]])
+        names = [_name(count) for count in both[split:]]
+        if in_table:
+            assert isinstance(operation, Load | Save | Acknowledge)
+            table, answer = on_table(operation, self._tables.value(store.shape, names), fresh=_name(fresh))
+            return self._shaped(self._tables, table), self._shaped(self._answers, answer)
+        crm, answer = on_crm(
+            operation, self._crms.value(store.shape, names), self.scenario.organisation, fresh=_name(fresh)
+        )
+        return self._shaped(self._crms, crm), self._shaped(self._answers, answer)
+
+    def _shaped(self, shapes: Shapes[Any], value: Any) -> Shaped:
+        shape, versions = shapes.number(value)
+        return Shaped(shape, tuple(_count(version) for version in versions))
+
+    def _worker(self, world: World, number: int) -> Shaped:
+        at = world.events[number]
+        return self._begin(self.events[number], world.rules) if at == WAITING else at
+
+    def _asks(self, world: World, number: int) -> Shaped:
+        return self.places.asks(self._worker(world, number))
+
+    def _begin(self, told: Event, settings: int) -> Shaped:
         def start() -> Run:
             given = ports(self.scenario, settings=settings, variant=self._variant)
             fields: Fields = told.fields
@@ -238,42 +253,89 @@ class Simulation:
                 copy_of=told.copy_of,
             )
 
-        return self.histories.begin((id(self.events), told.at, repr(told), settings), start)
+        return self.places.begin((repr(told), settings), start)
 
     def _is_second(self, world: World, number: int) -> bool:
-        first = self._waits_for_an_equal[number]
+        first = self._equal_before[number]
         return first is not None and world.events[first] == WAITING
 
     def _can_edit(self, world: World) -> bool:
-        if not self._crms[world.crm].appointments:
+        if not self._crms.example(world.crm.shape).appointments:
             return False
+        if not self.scenario.edits[world.edits].deletes:
+            return True
         # A create that is still on its way brings back what a person deletes meanwhile: nothing in the row could tell.
-        creating = [asks for _, asks in world.late] + [self.histories[at].asks for at in world.events if at >= 0]
-        deletes = self.scenario.edits[world.edits].deletes
-        return not deletes or not any(isinstance(self._operations[asks], Create) for asks in creating)
+        asked = [asks for _, asks in world.late] + [self.places.asks(at) for at in world.events if at.shape >= 0]
+        return not any(isinstance(self._operations.example(asks.shape), Create) for asks in asked)
 
-    def _edit(self, world: World) -> int:
+    def _edit(self, world: World) -> Shaped:
         pending = tuple(at != DONE for at in world.events)
-        name = world.table, world.crm, world.edits, pending
+        both, counts = pattern(world.crm.versions)
+        name = world.table.shape, world.crm.shape, world.edits, pending
         if name not in self._edited:
-            told = [one for one, is_pending in zip(self.events, pending, strict=True) if is_pending]
             crm = do_edit(
                 self.scenario.edits[world.edits],
-                self.stores(world).crm,
-                self._tables[world.table],
-                pending=told,
+                self._crms.value(world.crm.shape, [_name(count) for count in both]),
+                self._tables.example(world.table.shape),
+                fresh=_name(len(counts)),
+                pending=[told for told, waits in zip(self.events, pending, strict=True) if waits],
                 rules=self.rules[-1],
                 missing=self.scenario.organisation.missing,
             )
-            self._edited[name] = self._crms.number(crm)
-        return self._edited[name]
+            self._edited[name] = self._shaped(self._crms, crm)
+        edited = self._edited[name]
+        actual = (*counts, _fresh(world))
+        return Shaped(edited.shape, tuple(actual[count] for count in edited.versions))
 
     def _can_sweep(self, world: World) -> bool:
-        if len(self.rules) == 1 or world.events[-1] >= 0 or world.events[-1] == WAITING:
+        if len(self.rules) == 1 or world.events[-1].shape >= 0 or world.events[-1] == WAITING:
             return False
-        row = self._tables[world.table].get(str(MEETING))
+        row = self._tables.example(world.table.shape).get(str(MEETING))
         return row is not None and row.rules is not None and row.rules != world.rules
 
 
-def _with_event(world: World, number: int, at: int) -> World:
+def _name(count: int) -> Version:
+    return Version(f"#{count}")
+
+
+def _count(version: Version) -> int:
+    return int(version[1:])
+
+
+def _spelled(shapes: Shapes[T], shaped: Shaped) -> T:
+    return shapes.value(shaped.shape, [_name(count) for count in shaped.versions])
+
+
+def _fresh(world: World) -> int:
+    """A version that nobody remembers: in a tidy world they are counted without gaps."""
+    return max(_versions(world), default=-1) + 1
+
+
+def _versions(world: World) -> Iterator[int]:
+    yield from world.table.versions
+    yield from world.crm.versions
+    for at in world.events:
+        yield from at.versions
+    for _, asks in world.late:
+        yield from asks.versions
+
+
+def _tidy(world: World) -> World:
+    """The same world with its versions counted in the order in which they appear."""
+    counts: dict[int, int] = {}
+    for version in _versions(world):
+        counts.setdefault(version, len(counts))
+
+    def tidy(shaped: Shaped) -> Shaped:
+        return Shaped(shaped.shape, tuple(counts[version] for version in shaped.versions)) if shaped.versions else shaped
+
+    return world._replace(
+        table=tidy(world.table),
+        crm=tidy(world.crm),
+        events=tuple(tidy(at) for at in world.events),
+        late=tuple((number, tidy(asks)) for number, asks in world.late),
+    )
+
+
+def _with_event(world: World, number: int, at: Shaped) -> World:
     return world._replace(events=world.events[:number] + (at,) + world.events[number + 1 :])

@@ -1,0 +1,48 @@
+"""Settings and mapping file: every problem, and what is allowed but probably not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ops.findings import Finding
+from shared.core.errors import BadSettings
+from shared.settings import Settings, read_settings
+
+AREA = "Settings"
+_SHORT_SECRET = 24
+
+
+def check_settings(environment: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """The settings, or None where they cannot be used, and what was found."""
+    try:
+        settings = read_settings(environment)
+    except BadSettings as error:
+        return None, [Finding(AREA, "problem", problem) for problem in error.problems]
+    rows, resources = len(settings.mapping.rows), ", ".join(settings.mapping.resources)
+    found = [
+        Finding(AREA, "ok", "All settings are there and can be read."),
+        Finding(AREA, "ok", f"The mapping file has {rows} rows, and reads deliveries of: {resources}."),
+    ]
+    return settings, [*found, *_doubtful(settings, environment)]
+
+
+def _doubtful(settings: Settings, environment: Mapping[str, str]) -> Iterable[Finding]:
+    policy = settings.policy
+    switches = {
+        "SYNC_PUSHING": policy.pushing,
+        "SYNC_OUTBOUND_CREATE": policy.create,
+        "SYNC_OUTBOUND_UPDATE": policy.update,
+    }
+    for name, on in switches.items():
+        if not on:
+            fix = f"Events are kept meanwhile and go out when it is on: {name}=true."
+            yield Finding(AREA, "warning", f"{name} is off.", fix)
+    if environment.get("OUTREACH_WEBHOOK_SECRET_PREVIOUS", "").strip():
+        fix = "Empty it when a day has passed since the rotation: webhooks rotate-secret."
+        yield Finding(AREA, "warning", "OUTREACH_WEBHOOK_SECRET_PREVIOUS is set: the old secret counts too.", fix)
+    if len(settings.ingest.secrets[0]) < _SHORT_SECRET:
+        fix = "Make a long random one and rotate to it: webhooks rotate-secret."
+        yield Finding(AREA, "warning", f"OUTREACH_WEBHOOK_SECRET has fewer than {_SHORT_SECRET} characters.", fix)
+    if settings.outreach.kind == "token" and settings.outreach_url.startswith("https:"):
+        fix = "It ends within hours. Set OUTREACH_S2S_GUID, OUTREACH_S2S_INSTALL_ID and OUTREACH_S2S_PRIVATE_KEY."
+        yield Finding(AREA, "warning", "OUTREACH_API_TOKEN is for development.", fix)

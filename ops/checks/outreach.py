@@ -1,0 +1,69 @@
+"""Outreach: credentials, what they may read, and whether a webhook leads here and works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ops.findings import Finding
+from ops.subscriptions import Webhook, read_webhooks, webhook_resources
+from shared.adapters.outreach import Outreach
+from shared.core.errors import SyncError, Transient
+from shared.settings import Settings
+
+AREA = "Outreach"
+SCOPES: Mapping[str, str] = {
+    "users": "users.read",
+    "prospects": "prospects.read",
+    "opportunities": "opportunities.read",
+    "events": "events.read",
+    "webhooks": "webhooks.all",
+}
+
+
+async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) -> list[Finding]:
+    """One small read per scope, then the webhooks. `app`: this app's address, empty where it was not given."""
+    found: list[Finding] = []
+    for collection, scope in SCOPES.items():
+        try:
+            await outreach.request("GET", f"/api/v2/{collection}", params={"page[size]": "1"})
+        except Transient as error:
+            fix = "Check OUTREACH_API_URL and the Outreach credentials in the settings."
+            return [*found, Finding(AREA, "problem", error.reason, fix)]
+        except SyncError:
+            fix = f"Give the app the scope {scope} in Outreach's developer portal, then let it be authorised again."
+            found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
+    if not found:
+        found.append(
+            Finding(AREA, "ok", f"{settings.outreach_url} answers, with the scopes {', '.join(SCOPES.values())}.")
+        )
+    if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
+        return found
+    return found + _subscription(await read_webhooks(outreach, secrets=settings.ingest.secrets), settings, app)
+
+
+def _subscription(webhooks: Sequence[Webhook], settings: Settings, app: str) -> list[Finding]:
+    ours = [one for one in webhooks if (one.leads_to(app) if app else one.is_to_this_app)]
+    if not ours:
+        where = app or "an app of this kind"
+        return [Finding(AREA, "problem", f"No webhook leads to {where}.", "webhooks register.")]
+    found = [finding for one in ours for finding in _health(one)]
+    wanted = webhook_resources(settings.mapping)
+    if not any(one.resource == "*" or one.resource in wanted for one in ours):
+        fix = f"webhooks register --resource {wanted[0]}, or --resource '*'."
+        found.append(Finding(AREA, "problem", "No webhook is for a resource of the mapping.", fix))
+    return found
+
+
+def _health(one: Webhook) -> list[Finding]:
+    name = f"Webhook {one.id} ({one.resource} {one.action})"
+    found = []
+    if not one.active:
+        found.append(Finding(AREA, "problem", f"{name} is switched off.", "webhooks register switches it on again."))
+    if one.disabled_reason:
+        since = f" since {one.disabled_since}" if one.disabled_since else ""
+        fix = "Mend the cause; then webhooks register clears it (the app's sweep does too)."
+        found.append(Finding(AREA, "problem", f"{name} is disabled{since}: {one.disabled_reason}", fix))
+    if one.has_our_secret is False:
+        fix = "Set OUTREACH_WEBHOOK_SECRET to the webhook's, or webhooks rotate-secret."
+        found.append(Finding(AREA, "problem", f"{name} has another secret than the app: deliveries are refused.", fix))
+    return found or [Finding(AREA, "ok", f"{name} leads here and is active.")]

@@ -1,0 +1,85 @@
+"""The storage account: queue and tables reachable, writing allowed, nothing piled up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+from azure.storage.queue.aio import QueueClient
+
+from ops.findings import Finding
+from shared.adapters import deadletters, journal, meetings, people_cache, spill, tokens
+from shared.adapters.credentials import azure_credential
+from shared.adapters.deadletters import DeadLetters
+from shared.adapters.spill import Spill
+from shared.adapters.storage import Queue, Table, queue_service, table_service
+from shared.core.errors import SyncError
+from shared.settings import IngestSettings
+
+AREA = "Storage"
+TABLES = (meetings.TABLE, journal.TABLE, deadletters.TABLE, spill.TABLE, people_cache.TABLE, tokens.TABLE)
+_MANY = 1000
+_PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
+_ROLES = "Give the identity Storage Queue Data Contributor and Storage Table Data Contributor on the account."
+
+
+async def check_storage(settings: IngestSettings, environment: Mapping[str, str]) -> list[Finding]:
+    """Read and write what the sync reads and writes; a probe that is written is taken away again."""
+    async with AsyncExitStack() as open_:
+        credential: AsyncTokenCredential | None = None
+        if not settings.storage.connection_string:
+            credential = await open_.enter_async_context(azure_credential(settings.storage.client_id, environment))
+        queues = await open_.enter_async_context(queue_service(settings.storage, credential))
+        tables = await open_.enter_async_context(table_service(settings.storage, credential))
+        queue = Queue(queues, settings.queue_name)
+        found = [await _ask(f"Queue {settings.queue_name} can be read", queue.depth)]
+        if found[0].state == "problem":
+            return found
+        found.append(await _ask("It takes messages", _probe_queue(queues.get_queue_client(settings.queue_name))))
+        for name in TABLES:
+            table = Table(tables, name)
+            found.append(await _ask(f"Table {name} can be read and written", _probe_table(table)))
+        if all(finding.state == "ok" for finding in found):
+            found += await _piled_up(
+                queue, DeadLetters(Table(tables, deadletters.TABLE)), Spill(Table(tables, spill.TABLE))
+            )
+        return found
+
+
+def _probe_table(table: Table) -> Callable[[], Awaitable[object]]:
+    async def probe() -> None:
+        await table.put(dict(_PROBE))
+        await table.delete(_PROBE["PartitionKey"], _PROBE["RowKey"])
+
+    return probe
+
+
+def _probe_queue(client: QueueClient) -> Callable[[], Awaitable[object]]:
+    async def probe() -> None:
+        # Nobody sees it, and it ends by itself should we die before it is deleted.
+        sent = await client.send_message("probe", visibility_timeout=30, time_to_live=31)
+        await client.delete_message(sent)
+
+    return probe
+
+
+async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> list[Finding]:
+    waiting, aside = await queue.depth(), await spilled.depth(limit=_MANY)
+    found = [Finding(AREA, "ok", f"{waiting} messages wait in the queue, {aside} in the spill table.")]
+    dead = len(await dead_letters.newest(limit=_MANY))
+    if dead:
+        many = str(dead) if dead < _MANY else f"{_MANY} or more"
+        found.append(Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay."))
+    return found
+
+
+async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:
+    try:
+        await call()
+    except SyncError as error:
+        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES)
+    except AzureError as error:
+        return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _ROLES)
+    return Finding(AREA, "ok", f"{what}.")

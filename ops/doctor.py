@@ -1,0 +1,82 @@
+"""`doctor`: is everything as the sync needs it? Green or red, with the fix beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from ops.checks.configuration import check_settings
+from ops.checks.dynamics import check_dynamics
+from ops.checks.outreach import check_outreach
+from ops.checks.storage import check_storage
+from ops.columns import Columns, read_file
+from ops.findings import Finding, has_problems, say, to_json
+from ops.report import FOUND, AsJson, reporting
+from ops.settings import AppUrl, SettingsFile, app_url, environment, running
+
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        help="Hold the mapping against this saved metadata ($metadata or EntityDefinitions) and not the live one.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
+
+def doctor(
+    *,
+    settings: SettingsFile = None,
+    url: AppUrl = "",
+    metadata: Metadata = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that all is as the sync needs it.
+
+    Settings, storage, Dynamics, Outreach, the mapping and, with --url, the running app. What it finds is what your
+    own sign-in sees; with --url the app's health tells what its identity sees. It writes a probe into the queue and
+    each table and takes it away again, and changes nothing else.
+    """
+    with reporting(as_json=as_json) as report:
+        app = app_url(url) if url else ""
+        saved = read_file(metadata) if metadata else None
+        with report.progress.status("Looking …"):
+            findings = asyncio.run(_examine(environment(settings), app, saved))
+        report.show(to_json(findings), lambda console: say(findings, console))
+        if has_problems(findings):
+            raise typer.Exit(FOUND)
+
+
+async def _examine(values: Mapping[str, str], app: str, saved: Columns | None) -> list[Finding]:
+    settings, findings = check_settings(values)
+    if settings is None:
+        what = "Not looked at before the settings are right."
+        return [*findings, *(Finding(area, "skipped", what) for area in ("Storage", "Dynamics", "Outreach"))]
+    async with running(values) as runtime:
+        findings += await check_storage(settings.ingest, values)
+        findings += await check_dynamics(runtime.dataverse, settings, saved=saved)
+        findings += await check_outreach(runtime.outreach, settings, app=app)
+    return findings + (await _health(app) if app else [])
+
+
+async def _health(app: str) -> list[Finding]:
+    """What the running app says of itself: the only word on what its own identity may do."""
+    area = "The app"
+    try:
+        async with httpx.AsyncClient(base_url=app, timeout=30) as client:
+            report = (await client.get("/api/health")).json()
+        parts = dict(report["parts"])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        fix = "Check --url. An app that has just been deployed needs a minute."
+        return [Finding(area, "problem", f"{app}/api/health does not answer as this app does.", fix)]
+    found = []
+    for name, part in parts.items():
+        well = part.get("status") == "ok"
+        reason = str(part.get("reason") or "")
+        found.append(Finding(area, "ok" if well else "problem", f"{name}: {'reachable.' if well else reason}"))
+    return found

@@ -1,0 +1,91 @@
+"""How a command speaks: words and tables for people, one JSON document with `--json`, and exit codes.
+
+0: all is well. 1: something was found or went wrong. 2: the command was called wrongly (Typer's own).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.core.errors import BadConfiguration, BadDelivery, RemoteError, SyncError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+FOUND = 1
+USAGE = 2
+
+
+class Refused(Exception):
+    """The command cannot do what was asked. The message is a sentence that says what to do."""
+
+    def __init__(self, message: str, *, code: str, exit_code: int = FOUND) -> None:
+        super().__init__(message)
+        self.code = code
+        self.exit_code = exit_code
+
+
+class Report:
+    """Where results go. `console` is for people; progress goes to `progress`, on standard error."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console = Console(highlight=False)
+        self.progress = Console(stderr=True, highlight=False, quiet=as_json)
+
+    def show(self, document: Any, say: Callable[[Console], None]) -> None:
+        """Print `document`, or let `say` tell it."""
+        if self._as_json:
+            print(json.dumps(document, indent=2, ensure_ascii=False))
+        else:
+            say(self._console)
+
+    def refuse(self, code: str, problems: list[str]) -> None:
+        """Say why nothing could be done."""
+        if self._as_json:
+            print(json.dumps({"error": {"code": code, "message": " ".join(problems)}}, indent=2, ensure_ascii=False))
+            return
+        table = Table.grid(padding=(0, 2))
+        for problem in problems:
+            table.add_row(Text("error", style="red"), Text(problem))
+        Console(stderr=True, highlight=False).print(table)
+
+
+@contextmanager
+def reporting(*, as_json: bool) -> Iterator[Report]:
+    """Run a command; an error of ours becomes a sentence and an exit code."""
+    report = Report(as_json=as_json)
+    try:
+        yield report
+    except Refused as error:
+        report.refuse(error.code, [str(error)])
+        raise typer.Exit(error.exit_code) from error
+    except BadConfiguration as error:
+        report.refuse("not_configured", list(error.problems))
+        raise typer.Exit(FOUND) from error
+    except BadDelivery as error:
+        report.refuse(error.code, [error.message])
+        raise typer.Exit(FOUND) from error
+    except RemoteError as error:
+        report.refuse(f"{error.service}_{error.code or 'refused'}", [error.reason])
+        raise typer.Exit(FOUND) from error
+    except SyncError as error:
+        report.refuse(type(error).__name__, [str(error) or type(error).__name__])
+        raise typer.Exit(FOUND) from error
+
+
+def camel(document: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with its own names written as the app's routes write theirs."""
+    return {_camel(name): value for name, value in document.items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,103 @@
+"""`send-test`: one signed delivery to the app, as Outreach would send it, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ops.probe import deliver, trial_delivery
+from ops.remote import RemoteApp
+from ops.report import FOUND, USAGE, AsJson, Refused, reporting
+from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, secret_in
+from ops.status import say_event
+from shared.core.mapping import DEFAULT_MAPPING_FILE, load_mapping
+
+_UNDER_WAY = frozenset({"retrying"})
+_BAD = frozenset({"dead-lettered", "retrying"})
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def send_test(
+    file: Annotated[
+        Path | None, typer.Argument(help="A delivery as JSON. [default: a test meeting that never reaches Dynamics]")
+    ] = None,
+    *,
+    url: AppUrl = "",
+    key_env: KeyEnv = DEFAULT_KEY_ENV,
+    wait: Annotated[float, typer.Option(help="How many seconds to wait for the outcome.", min=0)] = 60,
+    settings: SettingsFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a signed delivery and follow it.
+
+    The secret is OUTREACH_WEBHOOK_SECRET of the settings. Without FILE the delivery is a meeting without times and
+    people: it goes through signature, queue, sync and table, and is parked there. With FILE the app does with it
+    what it does with any delivery. Exit code 1: it was refused, or failed.
+    """
+    with reporting(as_json=as_json) as report:
+        base = app_url(url)
+        key = secret_in(key_env, what="the app's admin (master) key")
+        values = environment(settings)
+        secret = values.get("OUTREACH_WEBHOOK_SECRET", "").strip()
+        if not secret:
+            raise Refused("OUTREACH_WEBHOOK_SECRET is not set.", code="no_secret", exit_code=USAGE)
+        mapping = load_mapping(Path(values.get("MAPPING_FILE") or DEFAULT_MAPPING_FILE))
+        body = read_delivery(file) if file else trial_delivery(next(iter(mapping.resources)), now=datetime.now(UTC))
+        answer = _send(base, body, secret=secret, key=key)
+        entry: dict[str, Any] | None = None
+        if answer["status"] == "accepted":
+            with report.progress.status("Waiting for the outcome …"), RemoteApp(url, key_env=key_env) as app:
+                entry = asyncio.run(_follow(app, answer["correlationId"], seconds=wait))
+        report.show({"answer": answer, "journal": entry}, lambda console: _say(answer, entry, console))
+        if answer["status"] == "accepted" and (entry is None or entry["outcome"] in _BAD):
+            raise typer.Exit(FOUND)
+
+
+def read_delivery(file: Path) -> Any:
+    """The JSON in `file`. Raises `Refused`."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused(f"{file} cannot be read as JSON.", code="bad_file", exit_code=USAGE) from error
+
+
+def _send(base: str, body: Any, *, secret: str, key: str) -> dict[str, Any]:
+    response = deliver(base, json.dumps(body).encode(), secret=secret, key=key)
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if response.is_success and isinstance(answer, dict):
+        return answer
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        raise Refused(str(answer["error"].get("message")), code=str(answer["error"].get("code")))
+    if response.status_code == 401:
+        raise Refused("The app does not accept the key.", code="key_refused")
+    raise Refused(f"The app answered {response.status_code}. Is this its address?", code="unexpected")
+
+
+async def _follow(app: RemoteApp, correlation_id: str, *, seconds: float) -> dict[str, Any] | None:
+    """The journal of the event as soon as it has an end; after `seconds` as it stands."""
+    deadline = time.monotonic() + seconds
+    while True:
+        entry = await asyncio.to_thread(app.get, f"/api/correlations/{correlation_id}")
+        if (entry is not None and entry["outcome"] not in _UNDER_WAY) or time.monotonic() >= deadline:
+            return entry
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _say(answer: dict[str, Any], entry: dict[str, Any] | None, console: Console) -> None:
+    console.print(f"The app answered: {answer['status']}, correlation id {answer['correlationId']}.")
+    if answer["status"] == "ignored":
+        console.print("The mapping has no such resource, so the app forgets it.")
+    elif entry is None:
+        console.print("Nothing is known of it yet. Is the queue being worked on? Look again with status.")
+    else:
+        say_event(entry, console)

@@ -1,0 +1,90 @@
+"""`status`: what became of an event, or how a meeting stands."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.remote import RemoteApp
+from ops.report import FOUND, AsJson, Refused, reporting
+from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv
+
+_CORRELATION_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_IN_ORDER = ("event", "outcome", "meetingId", "appointmentId", "receivedAt", "finishedAt", "attempts", "nextAttemptAt")
+_TROUBLE = frozenset({"dead-lettered"})
+
+
+def status(
+    what: Annotated[str, typer.Argument(help="A meeting's id (5, meeting:5, calendarEvent:17) or a correlation id.")],
+    *,
+    url: AppUrl = "",
+    key_env: KeyEnv = DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a meeting or an event stands.
+
+    Exit code 1: it is unknown, or needs a person.
+    """
+    with reporting(as_json=as_json) as report:
+        kind = "correlations" if _CORRELATION_ID.fullmatch(what) else "meetings"
+        with RemoteApp(url, key_env=key_env) as app:
+            found = app.get(f"/api/{kind}/{quote(what, safe='')}")
+        if found is None:
+            sentence = {
+                "meetings": f"No event of meeting {what} was ever accepted.",
+                "correlations": "No event with this correlation id was carried out (yet).",
+            }[kind]
+            raise Refused(sentence, code="not_found")
+        say = say_event if kind == "correlations" else _say_meeting
+        report.show(found, lambda console: say(found, console))
+        if found.get("outcome") in _TROUBLE or found.get("state") == "needs attention":
+            raise typer.Exit(FOUND)
+
+
+def say_event(entry: dict[str, Any], console: Console) -> None:
+    """The journal of one event."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("correlationId", str(entry["correlationId"]))
+    for name in _IN_ORDER:
+        if entry.get(name) is not None:
+            table.add_row(name, str(entry[name]))
+    if entry.get("columns"):
+        table.add_row("written", ", ".join(entry["columns"]))
+    for note in entry.get("notes") or ():
+        table.add_row("note", Text(note))
+    if entry.get("lastError"):
+        table.add_row("why", Text(str(entry["lastError"]["reason"])))
+    console.print(table)
+
+
+def _say_meeting(meeting: dict[str, Any], console: Console) -> None:
+    head = Table(box=None, show_header=False, pad_edge=False)
+    for name in ("meetingId", "state", "parked", "appointmentId", "appointmentUrl"):
+        if meeting.get(name):
+            head.add_row(name, Text(str(meeting[name]), overflow="fold"))
+    if meeting.get("lastError"):
+        head.add_row("lastError", Text(str(meeting["lastError"]["reason"])))
+    console.print(head)
+    console.print()
+    fields = Table("field", "value", "changed", box=None, pad_edge=False)
+    for name, field in meeting["fields"].items():
+        fields.add_row(name, Text(_short(field["value"])), field["changedAt"][:19])
+    console.print(fields)
+    console.print()
+    events = Table("received", "event", "outcome", "correlation id", box=None, pad_edge=False)
+    for event in meeting["recent"]:
+        events.add_row(event["receivedAt"][:19], event["event"], event["outcome"], event["correlationId"])
+    console.print(events)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{one['type']} {one['id']}" for one in value) or "nobody"
+    text = "" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,107 @@
+"""The lag of the last day as a picture: geometry only, the template draws it. Logarithmic, because an outage is hours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.adapters.tallies import SLOT, Tally, slot_of
+from shared.console.words import lasting
+
+DAY = timedelta(days=1)
+WIDTH, HEIGHT = 720, 220
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 12, 28
+_LINES = (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400)
+_HOURS_BETWEEN_LABELS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One slot: from `y` down to the axis the slowest event, `mean_y` the average."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    mean_y: float
+    slot: datetime
+    mean: float
+    slowest: float
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line or a label on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What the template needs. `summary` says the same in a sentence."""
+
+    bars: tuple[Bar, ...]
+    levels: tuple[Mark, ...]
+    hours: tuple[Mark, ...]
+    summary: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    floor: int = HEIGHT - BOTTOM
+
+
+def lag_chart(slots: Mapping[datetime, Tally], now: datetime) -> Chart:
+    """The chart of the 24 hours that end with the slot of `now`."""
+    first = slot_of(now) + SLOT - DAY
+    shown = {slot: tally for slot, tally in sorted(slots.items()) if slot >= first and tally.lags}
+    slowest = max((tally.lag_max for tally in shown.values()), default=0.0)
+    top = next((line for line in _LINES[2:] if line >= slowest), _LINES[-1])
+    width = (WIDTH - LEFT - RIGHT) / (DAY / SLOT)
+
+    def y(seconds: float) -> float:
+        share = math.log10(min(max(seconds, 1.0), top)) / math.log10(top)
+        return round(HEIGHT - BOTTOM - 2 - share * (HEIGHT - BOTTOM - TOP - 2), 1)
+
+    def x(moment: datetime) -> float:
+        return round(LEFT + (moment - first) / SLOT * width, 1)
+
+    bars = tuple(
+        Bar(
+            x=x(slot) + 0.5,
+            y=y(tally.lag_max),
+            width=round(width - 1, 1),
+            height=round(HEIGHT - BOTTOM - y(tally.lag_max), 1),
+            mean_y=y(tally.lag_sum / tally.lags),
+            slot=slot,
+            mean=tally.lag_sum / tally.lags,
+            slowest=tally.lag_max,
+            events=tally.lags,
+        )
+        for slot, tally in shown.items()
+    )
+    full_hours = (first + SLOT * number for number in range(int(DAY / SLOT)))
+    hours = tuple(
+        Mark(x(moment), f"{moment:%H:%M}")
+        for moment in full_hours
+        if moment.minute == 0 and moment.hour % _HOURS_BETWEEN_LABELS == 0
+    )
+    levels = tuple(Mark(y(line), lasting(line).replace(".0", "")) for line in _LINES if line <= top)
+    return Chart(bars, levels, hours, _summary(bars))
+
+
+def _summary(bars: tuple[Bar, ...]) -> str:
+    if not bars:
+        return "In the last 24 hours no event changed Dynamics."
+    events = sum(bar.events for bar in bars)
+    mean = sum(bar.mean * bar.events for bar in bars) / events
+    worst = max(bars, key=lambda bar: bar.slowest)
+    return (
+        f"In the last 24 hours {events} {'event' if events == 1 else 'events'} changed Dynamics, on average "
+        f"{lasting(mean)} after the change in Outreach; the slowest took {lasting(worst.slowest)}, at about "
+        f"{worst.slot:%H:%M} UTC."
+    )

@@ -1,0 +1,135 @@
+"""What a page is given and what it returns, without a web framework; `functions/console.py` adapts it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from shared.console import words
+from shared.core.errors import BadDelivery
+
+ROOT = "/api/console"
+TEMPLATES = Path(__file__).parent / "templates"
+# A delivery of the largest size, each byte of it written as three.
+MAX_FORM_BYTES = 4 * 1024 * 1024
+_MAX_FORM_FIELDS = 1100
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `headers` with lower-case names; `page` is what follows the console's address."""
+
+    method: str
+    page: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    https: bool = True
+
+    def form(self) -> dict[str, list[str]]:
+        """The form's fields. Raises `BadDelivery` for what is none."""
+        if len(self.body) > MAX_FORM_BYTES:
+            raise BadDelivery("body_too_large", "The form is too large.", status=413)
+        try:
+            return parse_qs(self.body.decode(), max_num_fields=_MAX_FORM_FIELDS, errors="strict")
+        except ValueError as error:
+            raise BadDelivery("bad_form", "This is not a form of the console.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back; the headers that every page has are there."""
+
+    status: int
+    html: str
+    headers: Mapping[str, str]
+
+
+def page(template: str, *, status: int = 200, cookie: str = "", **context: Any) -> Answer:
+    """A page from its template; `script` in the context is the one script that it may run."""
+    script = str(context.get("script", ""))
+    html = _environment().get_template(template).render(root=ROOT, now=datetime.now(UTC), **{"script": ""} | context)
+    return Answer(status, html, _headers(script=script, cookie=cookie))
+
+
+def redirect(to: str, *, cookie: str = "", **query: str) -> Answer:
+    """Go on to another page of the console, with GET."""
+    location = f"{ROOT}/{to}" + (f"?{urlencode(query)}" if query else "")
+    return Answer(303, "", {**_headers(script="", cookie=cookie), "Location": location})
+
+
+def nothing(*, cookie: str = "") -> Answer:
+    """Done, and nothing to show."""
+    return Answer(204, "", _headers(script="", cookie=cookie))
+
+
+def style() -> str:
+    """The style sheet, which every page carries."""
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def _headers(*, script: str, cookie: str) -> dict[str, str]:
+    """Nothing from elsewhere, nothing stored, nothing framed; style and script only as we wrote them."""
+    policy = {
+        "default-src": "'none'",
+        "style-src": _digest(style()),
+        "img-src": "data:",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    if script:
+        policy |= {"script-src": _digest(script), "connect-src": "'self'"}
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    return headers | ({"Set-Cookie": cookie} if cookie else {})
+
+
+@cache
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment() -> Environment:
+    """Everything that a template prints is escaped, whatever it is; a name that is not there is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"moment": _moment, "value": words.value, "lasting": words.lasting, "outcome": words.outcome}
+    # Written by us and pinned by the policy; as text it would be escaped and no longer fit its digest.
+    made.globals |= {"style": Markup(style()), "tone": words.tone}  # noqa: S704
+    return made
+
+
+def _moment(text: str | datetime | None) -> Markup:
+    """A time as people read it, in UTC; what is none is shown as it is."""
+    if not text:
+        return Markup("–")
+    try:
+        moment = (text if isinstance(text, datetime) else datetime.fromisoformat(str(text))).astimezone(UTC)
+    except ValueError:
+        return Markup("{}").format(text)
+    return Markup('<time datetime="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), f"{moment:%d %b %Y, %H:%M:%S} UTC"
+    )

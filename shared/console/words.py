@@ -1,0 +1,71 @@
+"""Outcomes, values and times in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
+    "created": ("New appointment made", "good"),
+    "updated": ("Appointment changed", "good"),
+    "merged": ("Remembered; no column changed", "calm"),
+    "duplicate": ("Known already", "calm"),
+    "superseded": ("Older than what is known", "calm"),
+    "parked": ("Remembered, waiting", "wait"),
+    "left": ("Remembered; the appointment was deleted in Dynamics and stays so", "calm"),
+    "ignored": ("Not one of ours", "calm"),
+    "retrying": ("Failed for now, will be tried again", "wait"),
+    "dead-lettered": ("Given up; needs a person", "bad"),
+    "writing": ("Being written", "wait"),
+    "failed": ("Could not be carried out", "bad"),
+    "in Dynamics": ("In Dynamics", "good"),
+    "remembered": ("Remembered; no appointment yet", "calm"),
+    "being written": ("Being written, or in doubt", "wait"),
+    "needs attention": ("Needs a person", "bad"),
+    "deleted in Dynamics": ("Deleted in Dynamics", "calm"),
+}
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def outcome(name: str) -> str:
+    """What became of an event, or how a meeting stands, in a few words."""
+    return OUTCOMES.get(name, (name, ""))[0]
+
+
+def tone(name: str) -> str:
+    """`good`, `calm`, `wait` or `bad`: how to colour it."""
+    return OUTCOMES.get(name, ("", "calm"))[1]
+
+
+def value(found: Any) -> str:
+    """A field's value for people: text as it is, records as `prospect 3`, nothing as a dash."""
+    match found:
+        case None | "" | []:
+            return "–"
+        case bool():
+            return "yes" if found else "no"
+        case str() | int() | float():
+            return str(found)
+        case {"type": kind, "id": record, **rest} if not rest:
+            return f"{kind} {record}"
+        case list() | tuple():
+            return ", ".join(value(item) for item in found)
+        case _:
+            return json.dumps(found, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def lasting(seconds: float | None) -> str:
+    """A span of time: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 days`."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    if seconds < 2 * _DAY:
+        return f"{seconds / _HOUR:.0f} h"
+    return f"{seconds / _DAY:.0f} days"

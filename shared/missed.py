@@ -1,0 +1,135 @@
+"""What webhooks missed: entries of Outreach's events API since the last look, put into the queue as ordinary events.
+
+Off unless the mapping file enables the resource `event`. Every look begins a little before the mark that the last one
+left, because entries may appear late; which entries of that overlap are in the queue already is remembered, and
+anything that goes in twice all the same (a crash between queue and mark) changes nothing when it is merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from shared.adapters.marks import Marks
+from shared.adapters.outreach import Outreach
+from shared.adapters.spill import Spill
+from shared.adapters.storage import Queue
+from shared.core.delivery import RecordId, parse_delivery
+from shared.core.envelope import Envelope, Trace, fits_queue
+from shared.core.errors import BadDelivery
+from shared.core.events import RESOURCE, delivery_body
+from shared.core.mapping import MappingFile
+from shared.core.merge import sortable
+from shared.core.patch import accepts
+
+MARK = "missed"
+OVERLAP = timedelta(minutes=10)
+# Where there is no mark yet, the first look goes back this far.
+FIRST_LOOK = timedelta(hours=1)
+PAGE_SIZE = 100
+# Per run; what is left waits for the next one, so that a long absence is caught up in steps.
+MAX_PAGES = 10
+
+
+class _Attributes(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    created_at: AwareDatetime = Field(alias="createdAt")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    id: RecordId
+    attributes: _Attributes
+
+
+class Missed:
+    """`outreach` is for spare capacity; `now` is the time of day, aware."""
+
+    def __init__(
+        self,
+        *,
+        outreach: Outreach,
+        queue: Queue,
+        spill: Spill,
+        marks: Marks,
+        mapping: MappingFile,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._outreach = outreach
+        self._queue = queue
+        self._spill = spill
+        self._marks = marks
+        self._mapping = mapping
+        self._now = now
+
+    async def run(self) -> Mapping[str, int]:
+        """One look. Counts what was read, sent on, left out for naming no meeting, and unreadable."""
+        rule = self._mapping.resources.get(RESOURCE)
+        if rule is None:
+            return {}
+        counts = {"read": 0, "sent": 0, "left_out": 0, "unreadable": 0}
+        mark = await self._marks.get(MARK)
+        through = datetime.fromisoformat(mark["through"]) if mark else self._now() - FIRST_LOOK
+        seen: dict[str, str] = dict(mark.get("seen", {}))
+        params = {
+            "filter[createdAt]": f"{_text(through - OVERLAP)}..inf",
+            "sort": "createdAt",
+            "page[size]": str(PAGE_SIZE),
+        }
+        if rule.actions:
+            params["filter[name]"] = ",".join(sorted(rule.actions))
+        async for page in self._outreach.pages("events", params=params, limit=MAX_PAGES):
+            for record in page:
+                counts["read"] += 1
+                created = await self._take(record, seen, counts)
+                # A stamp from the future would make the next looks begin there.
+                through = max(through, min(created or through, self._now()))
+            seen = {number: at for number, at in seen.items() if at >= sortable(through - OVERLAP)}
+            await self._marks.put(MARK, {"through": sortable(through), "seen": seen})
+        return counts
+
+    async def _take(self, record: Mapping[str, Any], seen: dict[str, str], counts: dict[str, int]) -> datetime | None:
+        """Send on one entry, if it is new and counts; returns when it was created."""
+        try:
+            entry = _Entry.model_validate(record)
+        except ValidationError:
+            counts["unreadable"] += 1
+            return None
+        created = entry.attributes.created_at
+        if entry.id in seen:
+            return created
+        body = delivery_body(record)
+        try:
+            counts_for_us = accepts(parse_delivery(body), self._mapping)
+        except BadDelivery:
+            counts["unreadable"] += 1
+            return created
+        if counts_for_us:
+            await self._send(entry, body)
+        counts["sent" if counts_for_us else "left_out"] += 1
+        seen[entry.id] = sortable(created)
+        return created
+
+    async def _send(self, entry: _Entry, body: Mapping[str, Any]) -> None:
+        correlation_id = uuid4().hex
+        envelope = Envelope(
+            correlation_id=correlation_id,
+            traceparent=Trace.of(trace_id=correlation_id, span_id=uuid4().hex[:16]).traceparent,
+            event_id=f"event-{entry.id}",
+            event_name=f"{RESOURCE}.{entry.attributes.name}",
+            received_at=sortable(self._now()),
+            body=body,
+        )
+        message = envelope.to_message()
+        if not fits_queue(message):
+            message = (await self._spill.keep(envelope)).to_message()
+        await self._queue.send(message)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,206 @@
+"""What the app tells the world of itself: metrics, spans, and log lines of one form. Names and units stand here only.
+
+Our code uses the OpenTelemetry API; without a provider every call is a no-op. In Azure the worker brings provider and
+exporter (`PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY`), so nothing here may configure one: all would come twice.
+Ids, names of tables and columns, outcomes and numbers go out; never a value from a meeting, never a URL with a query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, Context
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.core.errors import RowConflict
+
+SCOPE = "outreach_dynamics"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. A `counter` adds up, a `histogram` keeps a distribution, a `gauge` is the last value seen."""
+
+    name: str
+    kind: Literal["counter", "histogram", "gauge"]
+    unit: str
+    meaning: str
+    attributes: tuple[str, ...] = ()
+
+    def record(self, value: float, **attributes: str) -> None:
+        """One measurement, with a value for each of `attributes`."""
+        _recorder(self)(value, attributes)
+
+
+EVENTS = Metric(
+    "sync.events", "counter", "{event}", "Events by what became of them at this attempt", ("resource", "outcome")
+)
+EVENT_AGE = Metric(
+    "sync.event.age", "histogram", "s", "From the change in Outreach until Dynamics had it: the lag", ("resource",)
+)
+EVENT_WAIT = Metric("sync.event.wait", "histogram", "s", "From accepted until first taken from the queue")
+EVENT_CALLS = Metric("sync.event.calls", "histogram", "{call}", "Calls that one attempt at an event cost", ("service",))
+CONFLICTS = Metric("sync.conflicts", "counter", "{round}", "Rounds of the merge begun again because others wrote")
+CACHE_HITS = Metric("sync.cache.hits", "counter", "{record}", "People and opportunities that needed no look-up")
+THROTTLED = Metric("sync.throttled", "counter", "s", "Pauses that a service asked for", ("service",))
+DELIVERIES = Metric(
+    "ingest.deliveries", "counter", "{delivery}", "Requests of Outreach by answer and where they lie", ("status", "way")
+)
+QUEUE_DEPTH = Metric("standing.queue", "gauge", "{message}", "Messages that wait, those put back with a delay included")
+QUEUE_AGE = Metric("standing.queue.age", "gauge", "s", "How long the oldest message that may be taken has waited")
+SPILL_DEPTH = Metric("standing.spill", "gauge", "{event}", "Accepted events that lie in the spill table")
+PARKED = Metric("standing.parked", "gauge", "{meeting}", "Meetings that wait for a setting or a condition")
+DEAD_LETTERS = Metric("standing.dead_letters", "gauge", "{event}", "Events that need a person")
+SUBSCRIPTION = Metric("standing.subscription", "gauge", "1", "1 while Outreach's webhook is there and active, else 0")
+
+METRICS = (
+    EVENTS,
+    EVENT_AGE,
+    EVENT_WAIT,
+    EVENT_CALLS,
+    CONFLICTS,
+    CACHE_HITS,
+    THROTTLED,
+    DELIVERIES,
+    QUEUE_DEPTH,
+    QUEUE_AGE,
+    SPILL_DEPTH,
+    PARKED,
+    DEAD_LETTERS,
+    SUBSCRIPTION,
+)
+
+# What stands in a path before the table's or the resource's name.
+_API_PREFIX = re.compile(r"^/api/(?:data/)?v[0-9.]+/")
+_NAME = re.compile(r"[A-Za-z][A-Za-z_]{1,63}")
+# Answers that steer the merge and are no trouble.
+_EXPECTED = frozenset({404, 412})
+
+
+def line(what: str, /, **fields: Any) -> str:
+    """A log line: JSON whose first member says what it is. The queries in `infra/kql` read these."""
+    return json.dumps({"what": what, **fields})
+
+
+def where(error: BaseException) -> list[str]:
+    """Where `error` came from, innermost last, without its message: that could repeat a value from a meeting."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames][-12:]
+
+
+@contextmanager
+def joined(traceparent: str) -> Iterator[None]:
+    """Make the caller's trace the current one, also where the worker has not."""
+    token = context.attach(_remote(traceparent))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+@contextmanager
+def carrying_out(traceparent: str, *, name: str, attempt: int) -> Iterator[Span]:
+    """The span of one attempt at a queued event, in the trace of the request that brought it.
+
+    The queue does not carry a trace on, so the host's own span of the invocation is in another one: it is linked.
+    """
+    invocation = trace.get_current_span().get_span_context()
+    with _tracer().start_as_current_span(
+        "carry out event",
+        context=_remote(traceparent),
+        kind=SpanKind.CONSUMER,
+        attributes={"messaging.system": "azure_storage_queues", "sync.event": name, "sync.attempt": attempt},
+        links=[Link(invocation)] if invocation.is_valid else [],
+        record_exception=False,
+    ) as span:
+        yield span
+
+
+class Call:
+    """A call to a service that is under way."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """`headers`, where a `traceparent` among them names this call as the caller."""
+        if "traceparent" not in headers or not self._span.get_span_context().is_valid:
+            return headers
+        carried = dict(headers)
+        _PROPAGATOR.inject(carried)
+        return carried
+
+    def answered(self, status: int) -> None:
+        """The service answered with this HTTP status."""
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= 400 and status not in _EXPECTED:
+            self._span.set_status(Status(StatusCode.ERROR))
+
+
+@contextmanager
+def calling(service: str, method: str, resource: str) -> Iterator[Call]:
+    """The span of one call to `service`. What it says: the service, the method, a table or resource name, the status.
+
+    No instrumentation of the HTTP library below may add one of its own: it would hold the URL, and a `$filter` in it an
+    e-mail address.
+    """
+    token = context.attach(context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, value=True))
+    try:
+        with _tracer().start_as_current_span(
+            f"{method} {resource}",
+            kind=SpanKind.CLIENT,
+            attributes={"http.request.method": method, "peer.service": service},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield Call(span)
+            except RowConflict:
+                raise  # it steers the merge and is no trouble
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+    finally:
+        context.detach(token)
+
+
+def resource_of(path: str) -> str:
+    """The table or resource in a path: `appointments` in `/api/data/v9.2/appointments(…)`. Never an id."""
+    rest = _API_PREFIX.sub("", path)
+    found = _NAME.match(rest) if rest != path else None
+    return found[0] if found else "other"
+
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+def _remote(traceparent: str) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent}, context=context.get_current())
+
+
+def _tracer() -> trace.Tracer:
+    return trace.get_tracer(SCOPE)
+
+
+@cache
+def _recorder(metric: Metric) -> Callable[[float, Mapping[str, str]], None]:
+    """Made when first used, so that it belongs to whatever provider there is by then."""
+    meter = metrics.get_meter(SCOPE)
+    match metric.kind:
+        case "counter":
+            return meter.create_counter(metric.name, unit=metric.unit, description=metric.meaning).add
+        case "histogram":
+            return meter.create_histogram(metric.name, unit=metric.unit, description=metric.meaning).record
+        case "gauge":
+            return meter.create_gauge(metric.name, unit=metric.unit, description=metric.meaning).set

@@ -1,0 +1,158 @@
+"""Where a worker stands: its coroutine, suspended at an operation, told apart by what is in its frames.
+
+A coroutine cannot be copied. So for each place where a worker can stand, the answers are kept that led there first; to go
+on from there in a second way, a fresh coroutine is fed those answers again.
+
+Two workers are at the same place where all their frames are: the same code, the same instruction, equal local variables
+(but for the names of versions, see `interned`). The one thing left out is how many rounds a worker has made: with endless
+patience it may go round for ever, which says more than stopping it after twelve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from types import CoroutineType, FrameType, GeneratorType
+from typing import Any
+
+from shared.core.apply import Outcome
+from shared.core.errors import SyncError
+from simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
+from simulation.operations import Acknowledge, Answer, Operation
+
+Run = Coroutine[Operation, Answer, Outcome]
+_ROUND_COUNTERS = frozenset({"round_", "_"})
+
+
+@dataclass(slots=True)
+class Place:
+    """One place.
+
+    asks          the operation that comes next, its versions by their position in `versions`; None at the end
+    outcome,
+    error         how it ended
+    acknowledged  the queue has been told that the event is done
+    versions      those that the worker who came here first remembers
+    """
+
+    start: Callable[[], Run]
+    parent: Place | None = None
+    answer: Answer | None = None
+    acknowledged: bool = False
+    asks: Shaped | None = None
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    versions: tuple[Version, ...] = ()
+    live: Run | None = None
+
+
+class Places:
+    """All places seen; a worker is a place and the versions that it remembers."""
+
+    def __init__(self, operations: Shapes[Operation], answers: Shapes[Answer]) -> None:
+        self._operations = operations
+        self._answers = answers
+        self._places: list[Place] = []
+        self._numbers: dict[Hashable, int] = {}
+        self._first: dict[Hashable, Shaped] = {}
+        self._following: dict[tuple[int, int, Names], Shaped] = {}
+        self._names = version_names()
+
+    def __getitem__(self, worker: Shaped) -> Place:
+        return self._places[worker.shape]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def begin(self, name: Hashable, start: Callable[[], Run]) -> Shaped:
+        """A worker that has just taken an event. `name`: equal for workers that do the same."""
+        if name not in self._first:
+            number, _ = self._go_on(Place(start), start())
+            self._first[name] = Shaped(number)
+        return self._first[name]
+
+    def asks(self, worker: Shaped) -> Shaped:
+        """The operation that comes next."""
+        asks = self._places[worker.shape].asks
+        assert asks is not None
+        return Shaped(asks.shape, tuple(worker.versions[position] for position in asks.versions))
+
+    def after(self, worker: Shaped, answer: Shaped) -> Shaped:
+        """The worker after it was given `answer`."""
+        both, counts = pattern(worker.versions + answer.versions)
+        name = worker.shape, answer.shape, both
+        found = self._following.get(name)
+        if found is None:
+            found = self._following[name] = self._first_time(worker.shape, answer.shape, both)
+        actual = tuple(counts)
+        return Shaped(found.shape, tuple(actual[count] for count in found.versions))
+
+    def _first_time(self, number: int, answer_shape: int, both: Names) -> Shaped:
+        """`after` in a coroutine: the versions of the answer under the names that this coroutine knows them by."""
+        place = self._places[number]
+        known = dict(zip(both, place.versions, strict=False))
+        of_answer = both[len(place.versions) :]
+        for count in of_answer:
+            if count not in known:
+                known[count] = next(self._names)
+        answer = self._answers.value(answer_shape, [known[count] for count in of_answer])
+        run, place.live = place.live or self._again(place), None
+        following, versions = self._go_on(Place(place.start, place, answer, place.acknowledged), run)
+        counts = {version: count for count, version in known.items()}
+        return Shaped(following, tuple(counts[version] for version in versions))
+
+    def _again(self, place: Place) -> Run:
+        """A fresh coroutine that has come as far as `place`."""
+        answers: list[Answer] = []
+        at: Place | None = place
+        while at is not None and at.answer is not None:
+            answers.append(at.answer)
+            at = at.parent
+        run = place.start()
+        run.send(None)  # type: ignore[arg-type] # the first value sent into a coroutine is None
+        for answer in reversed(answers):
+            run.send(answer)
+        return run
+
+    def _go_on(self, place: Place, run: Run) -> tuple[int, tuple[Version, ...]]:
+        """Give `run` the answer of `place`; the number of the place where it comes to, and what it remembers there."""
+        versions: tuple[Version, ...] = ()
+        try:
+            operation = run.send(place.answer)  # type: ignore[arg-type] # see above
+        except StopIteration as end:
+            place.outcome = end.value
+            name: Hashable = ("ended", end.value.kind, place.acknowledged)
+        except SyncError as error:
+            place.error = error
+            name = ("gave up", type(error), str(error), place.acknowledged)
+        else:
+            place.live = run
+            place.acknowledged = place.acknowledged or isinstance(operation, Acknowledge)
+            shape, versions = split(_frames(run))
+            number, asked = self._operations.number(operation)
+            place.asks = Shaped(number, tuple(versions.index(version) for version in asked))
+            name = (shape, place.acknowledged)
+        found = self._numbers.get(name)
+        if found is None:
+            place.versions = versions
+            found = self._numbers[name] = len(self._places)
+            self._places.append(place)
+        return found, versions
+
+
+def _frames(run: Any) -> Hashable:
+    """All that a suspended coroutine is: its frames and those that it awaits, down to the operation."""
+    found: list[Hashable] = []
+    at: Any = run
+    while at is not None:
+        frame: FrameType
+        if isinstance(at, CoroutineType):
+            frame, following = at.cr_frame, at.cr_await
+        elif isinstance(at, GeneratorType):
+            frame, following = at.gi_frame, at.gi_yieldfrom
+        else:
+            raise TypeError(at)
+        variables = {name: value for name, value in frame.f_locals.items() if name not in _ROUND_COUNTERS}
+        found.append((frame.f_code, frame.f_lasti, hashable(variables)))
+        at = following
+    return tuple(found)
