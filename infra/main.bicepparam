@@ -19,6 +19,9 @@ param settings = {
   SYNC_ON_COMPLETE: readEnvironmentVariable('SYNC_ON_COMPLETE', plainDefaults.SYNC_ON_COMPLETE)
   SYNC_ALL_DAY_TIME_ZONE: readEnvironmentVariable('SYNC_ALL_DAY_TIME_ZONE', plainDefaults.SYNC_ALL_DAY_TIME_ZONE)
   MAPPING_FILE: readEnvironmentVariable('MAPPING_FILE', plainDefaults.MAPPING_FILE)
+  SYNC_RETENTION_DAYS: readEnvironmentVariable('SYNC_RETENTION_DAYS', plainDefaults.SYNC_RETENTION_DAYS)
+  SYNC_SUBSCRIPTION_GUARD: readEnvironmentVariable('SYNC_SUBSCRIPTION_GUARD', plainDefaults.SYNC_SUBSCRIPTION_GUARD)
+  PUBLIC_URL: readEnvironmentVariable('PUBLIC_URL', plainDefaults.PUBLIC_URL)
 }
 param credentials = readEnvironmentVariable('OUTREACH_CREDENTIALS', 's2s')
 param previousWebhookSecretVersion = readEnvironmentVariable('PREVIOUS_WEBHOOK_SECRET_VERSION', '')

@@ -18,6 +18,9 @@ type plainSettings = {
   SYNC_ON_COMPLETE: string?
   SYNC_ALL_DAY_TIME_ZONE: string?
   MAPPING_FILE: string?
+  SYNC_RETENTION_DAYS: string?
+  SYNC_SUBSCRIPTION_GUARD: string?
+  PUBLIC_URL: string?
 }
 
 @export()
@@ -34,6 +37,9 @@ var plainDefaults = {
   SYNC_ON_COMPLETE: 'complete'
   SYNC_ALL_DAY_TIME_ZONE: 'UTC'
   MAPPING_FILE: ''
+  SYNC_RETENTION_DAYS: '90'
+  SYNC_SUBSCRIPTION_GUARD: 'repair'
+  PUBLIC_URL: ''
 }
 
 @export()
