@@ -10,7 +10,10 @@ blueprint = func.Blueprint()
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding needs it
-    """One run of every part."""
+    """One run of every part; whatever becomes of it, how things stand is told."""
     from shared.runtime import runtime
 
-    await runtime().sweep.run()
+    try:
+        await runtime().sweep.run()
+    finally:
+        await runtime().standing.report()

@@ -58,9 +58,33 @@ param alwaysReadySync int = 0
 @maxValue(730)
 param logRetentionInDays int = 30
 
+@description('Share of the events whose calls are traced one by one, 0.0 to 1.0. Log lines and metrics are always complete.')
+param tracedShare string = '1.0'
+
 @minValue(-1)
 @description('Logs beyond this many GB a day are dropped; -1 for no limit.')
 param logDailyCapGb int = 1
+
+// ---- Who hears of it ------------------------------------------------------------------------------------------------
+
+@description('Who gets the alerts, separated by commas; nobody: they only show in the portal.')
+param alertEmails string = ''
+
+@minValue(1)
+@description('Minutes after which a change that is not in Dynamics is late.')
+param lagLimitMinutes int = 10
+
+@minValue(1)
+@description('So many waiting events are too many, if they become more.')
+param queueLimit int = 500
+
+@description('Zone and hours, Monday to Friday, in which something from Outreach is expected.')
+param workingZone string = 'UTC'
+param workingFrom int = 9
+param workingTo int = 17
+
+@description('Where people of yours read docs/runbook.md; each alert links to its part of it.')
+param runbookUrl string = 'docs/runbook.md'
 
 // ---- How hard it is to harm -----------------------------------------------------------------------------------------
 
@@ -174,6 +198,7 @@ module app 'modules/app.bicep' = {
     tableUri: storage.outputs.tableUri
     packagesUri: storage.outputs.packagesUri
     applicationInsightsConnectionString: telemetry.outputs.connectionString
+    tracedShare: tracedShare
     settings: {
       ...plainDefaults
       ...settings
@@ -190,6 +215,23 @@ module app 'modules/app.bicep' = {
   }
   // Its settings refer to the vault by name; they can be read once the app's role there exists.
   dependsOn: [vault]
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    token: token
+    workspaceId: telemetry.outputs.workspaceId
+    insightsId: telemetry.outputs.insightsId
+    emails: filter(map(split(alertEmails, ','), email => trim(email)), email => !empty(email))
+    lagLimitMinutes: lagLimitMinutes
+    queueLimit: queueLimit
+    workingZone: workingZone
+    workingFrom: workingFrom
+    workingTo: workingTo
+    runbookUrl: runbookUrl
+  }
 }
 
 // ---- What comes next needs these (azd keeps them in its environment) ------------------------------------------------

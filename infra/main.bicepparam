@@ -29,6 +29,10 @@ param previousWebhookSecretVersion = readEnvironmentVariable('PREVIOUS_WEBHOOK_S
 param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '4'))
 param alwaysReadyHttp = int(readEnvironmentVariable('ALWAYS_READY_HTTP', '1'))
 
+param alertEmails = readEnvironmentVariable('ALERT_EMAILS', '')
+param workingZone = readEnvironmentVariable('WORKING_ZONE', 'UTC')
+param runbookUrl = readEnvironmentVariable('RUNBOOK_URL', 'docs/runbook.md')
+
 param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'false'))
 param zoneRedundant = bool(readEnvironmentVariable('ZONE_REDUNDANT', 'false'))
 param locked = bool(readEnvironmentVariable('LOCKED', 'false'))

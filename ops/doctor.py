@@ -38,15 +38,17 @@ def doctor(
 ) -> None:
     """Check that all is as the sync needs it.
 
-    Settings, storage, Dynamics, Outreach, the mapping and, with --url, the running app. What it finds is what your
-    own sign-in sees; with --url the app's health tells what its identity sees. It writes a probe into the queue and
-    each table and takes it away again, and changes nothing else.
+    Settings, storage, Dynamics, Outreach, the mapping and, with --url (or PUBLIC_URL), the running app. What it
+    finds is what your own sign-in sees; with --url the app's health tells what its identity sees. It writes a probe
+    into the queue and each table and takes it away again, and changes nothing else.
     """
     with reporting(as_json=as_json) as report:
-        app = app_url(url) if url else ""
+        values = environment(settings)
+        address = url or values.get("PUBLIC_URL", "")
+        app = app_url(address) if address else ""
         saved = read_file(metadata) if metadata else None
         with report.progress.status("Looking …"):
-            findings = asyncio.run(_examine(environment(settings), app, saved))
+            findings = asyncio.run(_examine(values, app, saved))
         report.show(to_json(findings), lambda console: say(findings, console))
         if has_problems(findings):
             raise typer.Exit(FOUND)
@@ -78,5 +80,5 @@ async def _health(app: str) -> list[Finding]:
     for name, part in parts.items():
         well = part.get("status") == "ok"
         reason = str(part.get("reason") or "")
-        found.append(Finding(area, "ok" if well else "problem", f"{name}: {'reachable.' if well else reason}"))
+        found.append(Finding(area, "ok" if well else "problem", f"{name}: {'ok.' if well else reason}"))
     return found

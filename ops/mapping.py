@@ -82,7 +82,7 @@ async def _read_live(values: Mapping[str, str]) -> Columns:
 
 def _document(mapping: MappingFile) -> dict[str, Any]:
     return {
-        "resources": list(mapping.resources),
+        "resources": {name: resource.enabled for name, resource in mapping.declared.items()},
         "rows": [
             {
                 "row": row.row,
@@ -105,6 +105,9 @@ def _document(mapping: MappingFile) -> dict[str, Any]:
 
 def _say(mapping: MappingFile, console: Console) -> None:
     console.print(f"Deliveries of: {', '.join(mapping.resources)}")
+    off = [name for name in mapping.declared if name not in mapping.resources]
+    if off:
+        console.print(f"Switched off: {', '.join(off)}")
     console.print()
     rows = Table("row", "column", "transform", "first source", "more", box=None, pad_edge=False)
     for row in mapping.rows:

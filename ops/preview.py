@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ops.remote import RemoteApp
@@ -78,7 +78,7 @@ def say_preview(found: dict[str, Any], console: Console) -> None:
         headers = ", ".join(f"{name}: {value}" for name, value in request["headers"].items())
         console.print(Text(f"{request['method']} {request['path']}"))
         console.print(Text(headers))
-        console.print(Text(json.dumps(request["body"], indent=2, ensure_ascii=False)))
+        console.print(Text(json.dumps(request["body"], indent=2, ensure_ascii=False)), soft_wrap=True)
 
 
 def _columns(columns: list[dict[str, Any]]) -> Table:
@@ -114,7 +114,7 @@ def _checks(checks: list[dict[str, Any]]) -> Table:
 
 
 def _people(people: list[dict[str, Any]]) -> Table:
-    table = Table("in Outreach", "in Dynamics", "how", box=None, pad_edge=False)
+    table = Table("in Outreach", Column("in Dynamics", no_wrap=True), "how", box=None, pad_edge=False)
     for one in people:
         table.add_row(one["reference"], Text(", ".join(one["records"]) or one["email"] or "nobody"), Text(one["how"]))
     return table

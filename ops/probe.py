@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from ops.report import Refused
-from ops.subscriptions import ROUTE
 from shared.core.merge import sortable
 from shared.core.signature import SIGNATURE_HEADER, sign
+from shared.subscription import EVENTS_PATH
 
 TEST_RECORD = "ops-test"
 _TIMEOUT = httpx.Timeout(30, connect=10)
@@ -46,6 +46,6 @@ def deliver(base: str, body: bytes, *, secret: str, key: str) -> httpx.Response:
     """Send `body` as Outreach does. Raises `Refused` where nobody answers."""
     headers = {"content-type": "application/vnd.api+json", SIGNATURE_HEADER: sign(body, secret), "x-functions-key": key}
     try:
-        return httpx.post(f"{base}{ROUTE}", content=body, headers=headers, timeout=_TIMEOUT)
+        return httpx.post(f"{base}{EVENTS_PATH}", content=body, headers=headers, timeout=_TIMEOUT)
     except httpx.TransportError as error:
         raise Refused(f"{base} does not answer ({type(error).__name__}).", code="unreachable") from error

@@ -65,12 +65,14 @@ def say_event(entry: dict[str, Any], console: Console) -> None:
 
 def _say_meeting(meeting: dict[str, Any], console: Console) -> None:
     head = Table(box=None, show_header=False, pad_edge=False)
-    for name in ("meetingId", "state", "parked", "appointmentId", "appointmentUrl"):
+    for name in ("meetingId", "state", "parked", "appointmentId"):
         if meeting.get(name):
-            head.add_row(name, Text(str(meeting[name]), overflow="fold"))
+            head.add_row(name, Text(str(meeting[name])))
     if meeting.get("lastError"):
         head.add_row("lastError", Text(str(meeting["lastError"]["reason"])))
     console.print(head)
+    if meeting["appointmentUrl"]:
+        console.print(Text(meeting["appointmentUrl"]), soft_wrap=True)
     console.print()
     fields = Table("field", "value", "changed", box=None, pad_edge=False)
     for name, field in meeting["fields"].items():

@@ -6,21 +6,25 @@ https://developers.outreach.io/api/reference/tag/Webhook
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ops.report import Refused, camel
-from shared.adapters.outreach import Outreach
+from shared.adapters.outreach import API, Outreach
 from shared.core.errors import Permanent
+from shared.core.events import RESOURCE as EVENTS_API
 from shared.core.mapping import MappingFile
+from shared.subscription import EVENTS_PATH
 
-PATH = "/api/v2/webhooks"
-ROUTE = "/api/outreach/events"
+PATH = f"{API}webhooks"
 _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
+# A reason may quote our address with the function key in it.
+_QUERY = re.compile(r"\?\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,11 @@ class Webhook:
     @property
     def is_to_this_app(self) -> bool:
         """Whether it leads to an app of this kind, wherever that is."""
-        return urlsplit(self.url).path.rstrip("/") == ROUTE
+        return urlsplit(self.url).path.rstrip("/") == EVENTS_PATH
 
     def leads_to(self, app: str) -> bool:
         """Whether it leads to `app`."""
-        return self.url.rstrip("/").lower() == f"{app}{ROUTE}".lower()
+        return self.url.rstrip("/").lower() == f"{app}{EVENTS_PATH}".lower()
 
 
 async def read_webhooks(outreach: Outreach, *, secrets: Sequence[str]) -> list[Webhook]:
@@ -101,8 +105,8 @@ def _instead_of(resource: str) -> str:
 
 
 def webhook_resources(mapping: MappingFile) -> list[str]:
-    """The resources of the mapping that Outreach may send; `event` is what the sweep reads."""
-    return [name for name in mapping.resources if name != "event"]
+    """The resources of the mapping that Outreach may send; the sweep reads the other one."""
+    return [name for name in mapping.resources if name != EVENTS_API]
 
 
 def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:
@@ -117,7 +121,7 @@ def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:
         action=str(attributes.get("action") or ""),
         url=without_query(str(attributes.get("url") or "")),
         active=attributes.get("active") is not False,
-        disabled_reason=str(attributes.get("disabledReason") or ""),
+        disabled_reason=_QUERY.sub("", str(attributes.get("disabledReason") or "")),
         disabled_since=str(attributes.get("disabledSince") or ""),
         has_our_secret=ours,
     )

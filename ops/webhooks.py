@@ -15,7 +15,6 @@ from ops.probe import accepts
 from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting
 from ops.settings import AppUrl, SettingsFile, app_url, environment, running, secret_in
 from ops.subscriptions import (
-    ROUTE,
     Webhook,
     change_webhook,
     create_webhook,
@@ -25,6 +24,7 @@ from ops.subscriptions import (
     without_query,
 )
 from shared.runtime import Runtime
+from shared.subscription import EVENTS_PATH
 
 commands = typer.Typer(help="Outreach's subscriptions to this app. Secrets are never printed.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def register(
     with reporting(as_json=as_json) as report:
         base = app_url(url)
         key = secret_in(function_key_env, what="the function key of the ingest route")
-        done = asyncio.run(do(f"{base}{ROUTE}?code={quote(key, safe='')}"))
+        done = asyncio.run(do(f"{base}{EVENTS_PATH}?code={quote(key, safe='')}"))
         report.show({"webhooks": done}, lambda console: _say_registered(done, console))
 
 
@@ -168,7 +168,7 @@ def _tell_rotated(report: Report, changed: Sequence[Webhook]) -> None:
 
 async def _register(runtime: Runtime, resource: str, action: str, address: str) -> dict[str, Any]:
     secret = runtime.settings.ingest.secrets[0]
-    base = without_query(address).removesuffix(ROUTE)
+    base = without_query(address).removesuffix(EVENTS_PATH)
     for one in await read_webhooks(runtime.outreach, secrets=[secret]):
         if one.leads_to(base) and (one.resource, one.action) == (resource, action):
             if one.active and not one.disabled_reason:

@@ -70,12 +70,12 @@ class Admin:
         """
         sent = []
         taken = await self.dead_letters.take(correlation_ids=correlation_ids, limit=MAX_LISTED)
-        for partition, row, envelope in taken:
+        for row, envelope in taken:
             message = envelope.to_message()
             if not fits_queue(message):
                 message = (await self.spill.keep(envelope)).to_message()
             await self.queue.send(message)
-            await self.dead_letters.remove(partition, row)
+            await self.dead_letters.remove(row)
             sent.append(envelope.correlation_id)
         return sent
 

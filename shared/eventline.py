@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared import telemetry
 from shared.adapters.journal import Entry
+from shared.adapters.tallies import Tallies
 from shared.core.envelope import Envelope
 from shared.work import Work
 
@@ -17,7 +18,7 @@ APPLIED = frozenset({"created", "updated"})
 _HISTORY = ".backfill"
 
 
-def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds: float) -> None:
+def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds: float, tallies: Tallies) -> None:
     """Log and measure one attempt that took `seconds` and ended at `now` with `entry`."""
     received = now - datetime.fromisoformat(entry.received_at)
     lag = lag_seconds(entry, work, now)
@@ -53,6 +54,8 @@ def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds
         telemetry.CACHE_HITS.record(work.cache_hits)
     if envelope.attempt == 0:
         telemetry.EVENT_WAIT.record(max(0.0, received.total_seconds() - seconds))
+    if entry.outcome != "retrying":
+        tallies.note(entry.outcome, lag=lag)
     if lag is not None:
         telemetry.EVENT_AGE.record(lag, resource=resource)
 

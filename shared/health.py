@@ -43,4 +43,6 @@ class Health:
             return {"status": "unreachable", "reason": "No answer in time."}
         except SyncError as error:
             return {"status": "unreachable", "reason": str(error) or type(error).__name__}
+        except (ValueError, KeyError, TypeError):
+            return {"status": "unreachable", "reason": "Its answer makes no sense; is the address right?"}
         return {"status": "ok"}

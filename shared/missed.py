@@ -22,7 +22,7 @@ from shared.core.delivery import RecordId, parse_delivery
 from shared.core.envelope import Envelope, Trace, fits_queue
 from shared.core.errors import BadDelivery
 from shared.core.events import RESOURCE, delivery_body
-from shared.core.mapping import MappingFile
+from shared.core.mapping import MappingFile, Resource
 from shared.core.merge import sortable
 from shared.core.patch import accepts
 
@@ -73,25 +73,31 @@ class Missed:
         if rule is None:
             return {}
         counts = {"read": 0, "sent": 0, "left_out": 0, "unreadable": 0}
-        mark = await self._marks.get(MARK)
-        through = datetime.fromisoformat(mark["through"]) if mark else self._now() - FIRST_LOOK
-        seen: dict[str, str] = dict(mark.get("seen", {}))
-        params = {
-            "filter[createdAt]": f"{_text(through - OVERLAP)}..inf",
-            "sort": "createdAt",
-            "page[size]": str(PAGE_SIZE),
-        }
-        if rule.actions:
-            params["filter[name]"] = ",".join(sorted(rule.actions))
+        mark = await self._mark()
+        through = datetime.fromisoformat(mark["through"])
+        seen: dict[str, str] = dict(mark["seen"])
+        # While there is more than one look can read, the overlap waits: it alone could fill every look.
+        params = _query(rule, start=through if mark["behind"] else through - OVERLAP)
+        pages = 0
         async for page in self._outreach.pages("events", params=params, limit=MAX_PAGES):
+            pages += 1
             for record in page:
                 counts["read"] += 1
                 created = await self._take(record, seen, counts)
                 # A stamp from the future would make the next looks begin there.
                 through = max(through, min(created or through, self._now()))
             seen = {number: at for number, at in seen.items() if at >= sortable(through - OVERLAP)}
-            await self._marks.put(MARK, {"through": sortable(through), "seen": seen})
+            behind = pages == MAX_PAGES and len(page) == PAGE_SIZE
+            await self._marks.put(MARK, {"through": sortable(through), "seen": seen, "behind": behind})
         return counts
+
+    async def _mark(self) -> dict[str, Any]:
+        """What the last look left; at the very first one it is made and kept, should the look itself fail."""
+        mark = await self._marks.get(MARK)
+        if not mark:
+            mark = {"through": sortable(self._now() - FIRST_LOOK), "seen": {}, "behind": False}
+            await self._marks.put(MARK, mark)
+        return mark
 
     async def _take(self, record: Mapping[str, Any], seen: dict[str, str], counts: dict[str, int]) -> datetime | None:
         """Send on one entry, if it is new and counts; returns when it was created."""
@@ -131,5 +137,7 @@ class Missed:
         await self._queue.send(message)
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _query(rule: Resource, *, start: datetime) -> dict[str, str]:
+    since = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    query = {"filter[createdAt]": f"{since}..inf", "sort": "createdAt", "page[size]": str(PAGE_SIZE)}
+    return query | ({"filter[name]": ",".join(sorted(rule.actions))} if rule.actions else {})

@@ -15,14 +15,14 @@ from typing import Any
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.readonly import NotedOutreach
 from shared.core.apply import Kind, Outcome, Rules, apply
-from shared.core.appointment import Desired, People, Policy, collapse, desired, references
+from shared.core.appointment import Desired, Policy, collapse, desired, references
 from shared.core.delivery import Delivery, parse_delivery
 from shared.core.errors import Permanent, Unmappable
 from shared.core.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
 from shared.core.identity import MeetingKey, appointment_id
 from shared.core.linking import link
 from shared.core.mapping import MappingFile
-from shared.core.meeting import MeetingState, Person
+from shared.core.meeting import MeetingState
 from shared.core.patch import Patch, accepts, read_patch
 from shared.core.ports import Meetings
 from shared.core.rehearsal import (
@@ -45,6 +45,11 @@ _SENTENCES: Mapping[Kind, str] = {
     "parked": "It would be remembered, and nothing written for now.",
     "left": "The appointment was deleted in Dynamics and the mapping says to leave it so.",
 }
+
+_CLOSED = (
+    "The appointment is completed or canceled. An organisation that refuses to change it so gets it opened first and "
+    "closed again afterwards."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ class Previewer:
             result = _dead(start, error.reason, error.code or str(error.status or ""))
         after, _ = await meetings.load(key)
         after = after or before
-        want = self._wanted(after, noted.people)
+        want = await self._wanted(after, noted)
         written = outcome.columns if outcome is not None else ()
         if outcome is not None and outcome.kind == "created" and want is not None and want.created_by:
             written = (*written, "createdby")
@@ -170,15 +175,19 @@ class Previewer:
             checks=checks(before, after.fields, want, self._mapping, self._policy),
             people=found_people(noted.people, outreach.records),
             requests=tuple(appointments.requests),
+            notes=(*result.notes, *([_CLOSED] if appointments.met_closed else [])),
         )
 
-    def _wanted(self, state: MeetingState, found: People) -> Desired | None:
-        """The columns as they are to be; None where the merged values are none that an appointment can have."""
+    async def _wanted(self, state: MeetingState, noted: NotedDirectory) -> Desired | None:
+        """The columns as they are to be; None where they cannot be worked out.
+
+        The sync asks for people only where something may have to be written; who reads a preview wants to see them all.
+        """
         values = collapse(state.fields, self._mapping)
-        people = {reference: found.get(reference, Person()) for reference in references(values, self._mapping)}
         try:
-            return desired(values, mapping=self._mapping, people=people, policy=self._policy)
-        except Unmappable:
+            await noted.resolve(references(values, self._mapping) - noted.people.keys())
+            return desired(values, mapping=self._mapping, people=noted.people, policy=self._policy)
+        except (Unmappable, Permanent):
             return None
 
 

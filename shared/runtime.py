@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 import os
 import secrets
@@ -16,12 +15,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared.adapters import deadletters, journal, marks, meetings, people_cache, spill, tokens
+from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
 from shared.adapters.authorization import FixedToken, Token
 from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, oauth_buyer, s2s_buyer
 from shared.adapters.dataverse import AppointmentApi, Dataverse
@@ -42,9 +42,14 @@ from shared.missed import Missed
 from shared.preview import Previewer
 from shared.retention import Kept, Retention
 from shared.settings import IngestSettings, Settings, read_ingest_settings, read_settings
+from shared.standing import Standing
 from shared.subscription import Subscription
 from shared.sweep import Feeding, Part, Sweep
 from shared.sync import Stores, Sync
+from shared.telemetry import line
+
+if TYPE_CHECKING:
+    from shared.console.console import Console
 
 log = logging.getLogger("outreach_dynamics")
 
@@ -97,7 +102,7 @@ class Runtime:
         await sync.poisoned(message)
 
     async def _wait_for_settings(self, message: bytes, error: BadSettings) -> None:
-        log.error(json.dumps({"what": "settings", "problems": error.problems}))
+        log.error(line("settings", problems=error.problems))
         await self.queue.send(base64.b64encode(message).decode(), delay=SETTINGS_DELAY)
 
     @cached_property
@@ -123,6 +128,7 @@ class Runtime:
             org=self.settings.org,
             now=self._now,
             pause=self._dataverse_caller.breaker.pause,
+            tallies=self.tallies,
         )
 
     @cached_property
@@ -182,6 +188,38 @@ class Runtime:
         """Answers an admin."""
         url = self.settings.dataverse_url
         return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Says what waits, also while settings are wrong."""
+        rows = meetings.MeetingTable(self._table(meetings.TABLE), rules="")
+        return Standing(
+            queue=self.queue, spill=self.spill, meetings=rows, dead_letters=self.dead_letters, now=self._now
+        )
+
+    @cached_property
+    def tallies(self) -> tallies.Tallies:
+        """How many events ended how, and how late."""
+        made = tallies.Tallies(self._table(tallies.TABLE), now=self._now)
+        self._to_close.insert(0, made.aclose)  # it stores what is left, so it goes before its table does
+        return made
+
+    @cached_property
+    def console(self) -> Console:
+        """The web pages."""
+        from shared.console.access import Access  # noqa: PLC0415 - templates load when somebody looks
+        from shared.console.console import Console, Sources  # noqa: PLC0415 - as above
+
+        sources = Sources(
+            standing=self.standing,
+            tallies=self.tallies,
+            health=self.health,
+            admin=lambda: self.admin,
+            previewer=lambda: self.previewer,
+            mapping=lambda: self.settings.mapping,
+        )
+        access = Access(sessions.Sessions(self._table(sessions.TABLE), now=self._now), self._environment)
+        return Console(sources, access, now=self._now)
 
     @cached_property
     def previewer(self) -> Previewer:
@@ -253,7 +291,7 @@ class Runtime:
             self._outreach_caller,
             token=fixed if shared is None else CachedToken(shared),
             url=self.settings.outreach_url,
-            budget=Budget(now=time.time),
+            budget=Budget(now=lambda: self._now().timestamp()),
         )
 
     @cached_property

@@ -73,6 +73,7 @@ _QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _DATAVERSE_HOST = re.compile(
     r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
 )
+_CONNECTION_STRING = re.compile(r"(^|;)\s*(AccountName=[^;]+;.*AccountKey=[^;]+|\w*Endpoint=https?://)", re.IGNORECASE)
 _UNRESOLVED = "@Microsoft.KeyVault("
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
 _MOST_DAYS = 3650
@@ -198,7 +199,10 @@ class _Reader:
         client_id = self._environment.get(f"{name}__clientId", "") or self._environment.get("AZURE_CLIENT_ID", "")
         connection_string = self._environment.get(name, "").strip()
         if connection_string and not connection_string.startswith(_UNRESOLVED):
-            return StorageSettings(connection_string=_expanded(connection_string))
+            expanded = _expanded(connection_string)
+            if not _CONNECTION_STRING.search(expanded):
+                self.problems.append(f"{name} is not a connection string of a storage account.")
+            return StorageSettings(connection_string=expanded)
         account = self._environment.get(f"{name}__accountName", "").strip()
         queue_url = self._environment.get(f"{name}__queueServiceUri", "").strip()
         table_url = self._environment.get(f"{name}__tableServiceUri", "").strip()

@@ -7,17 +7,17 @@ somebody switched off on purpose looks just like one that was given up, hence th
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared import telemetry
 from shared.adapters.marks import Marks
 from shared.adapters.outreach import API, Outreach
 from shared.core.delivery import RecordId
@@ -105,7 +105,8 @@ class Subscription:
                 after[webhook.id] = tries  # not long enough alive to forget how often it was not
         if not counts["webhooks"]:
             sentence = f"No Outreach webhook points to {self._url}{EVENTS_PATH}; register one."
-            log.error(json.dumps({"what": "subscription", "state": "missing", "sentence": sentence}))
+            log.error(telemetry.line("subscription", state="missing", sentence=sentence))
+        telemetry.SUBSCRIPTION.record(float(counts["webhooks"] > 0 and not counts["disabled"]))
         if after != before:
             document = {number: {"count": tries.count, "after": tries.after} for number, tries in after.items()}
             await self._marks.put(MARK, document)
@@ -147,21 +148,21 @@ class Subscription:
 
     def _alert(self, webhook: _Webhook, done: str, tries: _Tries) -> None:
         attributes = webhook.attributes
-        line: dict[str, Any] = {
-            "what": "subscription",
-            "state": "disabled",
-            "webhook": webhook.id,
-            "resource": attributes.resource,
-            "action": attributes.action,
-            "active": attributes.active,
-            "disabled_reason": _QUERY.sub("", attributes.disabled_reason or "")[:_LONGEST_REASON],
-            "disabled_since": attributes.disabled_since,
-            "disabled_until": attributes.disabled_until,
-            "done": done,
-            "tries": tries.count,
-            "next_try_after": tries.after or None,
-        }
-        log.error(json.dumps(line))
+        line = telemetry.line(
+            "subscription",
+            state="disabled",
+            webhook=webhook.id,
+            resource=attributes.resource,
+            action=attributes.action,
+            active=attributes.active,
+            disabled_reason=_QUERY.sub("", attributes.disabled_reason or "")[:_LONGEST_REASON],
+            disabled_since=attributes.disabled_since,
+            disabled_until=attributes.disabled_until,
+            done=done,
+            tries=tries.count,
+            next_try_after=tries.after or None,
+        )
+        log.error(line)
 
 
 def _is_same(url: str, ours: str) -> bool:

@@ -20,7 +20,6 @@ because what it sends is merged and what it deletes or repairs stays so.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
@@ -36,6 +35,7 @@ from shared.core.envelope import Envelope, Trace
 from shared.core.errors import RemoteError, SyncError
 from shared.core.identity import MeetingKey
 from shared.core.merge import sortable
+from shared.telemetry import line, where
 from shared.work import Work, begin
 
 log = logging.getLogger("outreach_dynamics.sweep")
@@ -44,6 +44,8 @@ log = logging.getLogger("outreach_dynamics.sweep")
 BATCH = 200
 # Ingest sends the pointer of a row that it spilled for its size; only then is the sweep needed.
 SPILL_AGE = timedelta(seconds=10)
+# A parked meeting that was sent on is looked at within this time, unless the sending failed.
+ANSWER_AGE = timedelta(hours=1)
 # A pointer that was sent but never came back is sent again after the time in which every retry ends.
 POINTER_AGE = timedelta(hours=26)
 # No part may keep the others waiting for long, and all of them end before the function is stopped (5 minutes).
@@ -100,7 +102,7 @@ class Sweep:
                 await self._lease.release()
         told = {name: counts for name, counts in swept.counts.items() if any(counts.values())}
         if told or swept.failed:
-            log.info(json.dumps({"what": "sweep", "parts": told, "failed": sorted(swept.failed)}))
+            log.info(line("sweep", parts=told, failed=sorted(swept.failed)))
         return swept
 
     async def _run_due(self) -> Swept:
@@ -128,6 +130,7 @@ class Sweep:
 
 def _tell(part: Part, error: Exception) -> str:
     """Log a part's failure, and return it as a sentence."""
+    place: list[str] = []
     match error:
         case RemoteError():
             code, reason = error.code or str(error.status or ""), error.reason
@@ -136,9 +139,9 @@ def _tell(part: Part, error: Exception) -> str:
         case SyncError():
             code, reason = type(error).__name__, str(error) or type(error).__name__
         case _:
-            code, reason = "unforeseen", f"An error in the app itself ({type(error).__name__}); its log has the trace."
-            log.error("unforeseen error in part %s of the sweep", part.name, exc_info=error)
-    log.error(json.dumps({"what": "sweep_failed", "part": part.name, "code": code, "reason": reason}))
+            code, place = "unforeseen", where(error)
+            reason = f"An error in the app itself ({type(error).__name__})."
+    log.error(line("sweep_failed", part=part.name, code=code, reason=reason, where=place))
     return reason
 
 
@@ -173,10 +176,12 @@ class Feeding:
 
     async def send_parked(self) -> Counts:
         """Parked meetings, when what they were parked for may have changed."""
-        keys = await self._meetings.parked_under_other_rules(limit=BATCH)
+        now = self._now()
+        keys = await self._meetings.parked_under_other_rules(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
         for key in keys:
-            await self._queue.send(reconcile(key, now=self._now()).to_message())
-            await self._meetings.note_sent_on(key)
+            # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
+            await self._meetings.note_sent_on(key, at=sortable(now))
+            await self._queue.send(reconcile(key, now=now).to_message())
         return {"sent": len(keys)}
 
     async def send_unresolved(self) -> Counts:

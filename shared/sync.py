@@ -22,6 +22,7 @@ from shared.adapters.marks import LookAgain
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
+from shared.adapters.tallies import Tallies
 from shared.core.apply import Kind, Outcome, Rules, apply
 from shared.core.appointment import Policy
 from shared.core.delivery import parse_delivery
@@ -79,6 +80,7 @@ class _Failure:
     unforeseen: bool = False
     paused: bool = False
     merged: bool = False
+    meeting: str = ""
 
 
 class Sync:
@@ -95,6 +97,7 @@ class Sync:
         org: str,
         now: Callable[[], datetime],
         pause: Callable[[], float],
+        tallies: Tallies,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._stores = stores
@@ -105,6 +108,7 @@ class Sync:
         self._org = org
         self._now = now
         self._pause = pause
+        self._tallies = tallies
         self._jitter = jitter
 
     async def handle(self, message: bytes) -> None:
@@ -122,7 +126,7 @@ class Sync:
             if entry is None:
                 return
             span.set_attribute("sync.outcome", entry.outcome)
-            tell(entry, envelope, work=current(), now=self._now(), seconds=time.monotonic() - started)
+            self._tell(entry, envelope, seconds=time.monotonic() - started)
 
     async def _unspilled(self, envelope: Envelope) -> Entry | None:
         """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
@@ -152,39 +156,51 @@ class Sync:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         failure = _Failure("The worker failed again and again while it had this event.", "poison")
-        entry = await self._give_up(envelope, envelope.meeting, failure)
+        entry = await self._give_up(envelope, self._meeting_of(envelope), failure)
         if envelope.spill_key:
             await self._stores.spill.forget(envelope.spill_key)
-        tell(entry, envelope, work=current(), now=self._now(), seconds=0.0)
+        self._tell(entry, envelope, seconds=0.0)
+
+    def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
+        tell(entry, envelope, work=current(), now=self._now(), seconds=seconds, tallies=self._tallies)
 
     async def _carry_out(self, envelope: Envelope) -> Entry:
         meeting = envelope.meeting
         try:
             await self._wait_for_dynamics()
             patch = self._read(envelope)
-            key = patch.key
-            meeting = str(key)
+            meeting = str(patch.key)
             _note_stamp(patch)
-            if patch.unnamed and not await self._is_known(key):
+            if patch.unnamed and not await self._is_known(patch.key):
                 return await self._ignore(envelope, meeting)
+            mark = await self._stores.meetings.parked_mark(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
             failure = _failure(error)
             if failure.unforeseen:
                 told = line("unforeseen", correlation_id=envelope.correlation_id, error=_name(error), at=where(error))
                 log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
-            return await self._failed(envelope, meeting, failure)
+            return await self._failed(envelope, failure.meeting or meeting or self._about(envelope), failure)
+        # A calendar event may have turned out to belong to another row.
+        meeting, key = outcome.meeting, MeetingKey.parse(outcome.meeting)
         entry = self._entry(envelope, meeting, outcome)
         try:
             if outcome.state is not None and outcome.state.dead:
                 await self._clear_dead_letters(key)
-            if envelope.kind == "reconcile" and outcome.kind != "parked":
-                await self._stores.meetings.forget_parked(key)
+            if envelope.kind == "reconcile":
+                await self._note_parking(key, patch.key, mark, outcome)
             await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
             return await self._failed(envelope, meeting, _failure(error))
         return entry
+
+    async def _note_parking(self, key: MeetingKey, asked: MeetingKey, mark: str | None, outcome: Outcome) -> None:
+        """Tell the index of parked meetings what came of looking at one again."""
+        if outcome.kind == "parked":
+            await self._stores.meetings.still_parked(key)
+        if outcome.kind != "parked" or key != asked:
+            await self._stores.meetings.forget_parked(asked, mark)
 
     async def _wait_for_dynamics(self) -> None:
         """Sit out a short pause; a long one sends the event back before it costs anything."""
@@ -204,9 +220,28 @@ class Sync:
             raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
         return read_patch(delivery, mapping=self._mapping, received_at=datetime.fromisoformat(envelope.received_at))
 
+    def _meeting_of(self, envelope: Envelope) -> str:
+        """The meeting that an event names, or else the record that it is about."""
+        if envelope.meeting:
+            return envelope.meeting
+        try:
+            return str(self._read(envelope).key)
+        except SyncError:
+            return self._about(envelope)
+
+    def _about(self, envelope: Envelope) -> str:
+        """The record that an event names, where nothing else in it can be read: somebody will look for it by that."""
+        try:
+            delivery = parse_delivery(envelope.body)
+        except BadDelivery:
+            return ""
+        known = delivery.resource in self._mapping.resources
+        return str(MeetingKey(delivery.resource, delivery.record_id)) if known else ""
+
     async def _is_known(self, key: MeetingKey) -> bool:
+        """Whether this record named its meeting before: then its row points there."""
         state, _ = await self._stores.meetings.load(key)
-        return state is not None
+        return state is not None and bool(state.moved_to)
 
     async def _ignore(self, envelope: Envelope, meeting: str) -> Entry:
         reason = "The event names no meeting, and no earlier one of the same record did."
@@ -239,6 +274,7 @@ class Sync:
 
     async def _failed(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
         now = self._now()
+        told = failure.paused and bool(envelope.first_failed_at)
         first = envelope.first_failed_at or sortable(now)
         envelope = envelope.model_copy(update={"first_failed_at": first})
         exhausted = is_exhausted(datetime.fromisoformat(first), now)
@@ -246,22 +282,24 @@ class Sync:
             exhausted = True
         if not failure.may_pass or exhausted:
             return await self._give_up(envelope, meeting, failure)
-        return await self._put_back(envelope, meeting, failure)
+        entry = await self._put_back(envelope, meeting, failure)
+        if not told:  # that it still waits is no news
+            await self._journal_if_possible(entry)
+        return entry
 
     async def _put_back(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
         # Waiting for a paused service is not an attempt: nothing was sent.
         attempt = envelope.attempt if failure.paused else envelope.attempt + 1
-        delay = delay_seconds(envelope.attempt, retry_after=failure.retry_after, jitter=self._jitter())
+        waited = (self._now() - datetime.fromisoformat(envelope.first_failed_at)).total_seconds()
+        delay = delay_seconds(envelope.attempt, retry_after=failure.retry_after, jitter=self._jitter(), waited=waited)
         again = envelope.model_copy(update={"attempt": attempt})
         if again.spill_key:
             again = again.model_copy(update={"kind": "spilled", "body": None})
         await self._stores.queue.send(again.to_message(), delay=delay)
-        entry = replace(
+        return replace(
             self._failure_entry(envelope, meeting, failure, "retrying"),
             next_attempt_at=sortable(self._now() + timedelta(seconds=delay)),
         )
-        await self._journal_if_possible(entry)
-        return entry
 
     async def _give_up(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
         now = sortable(self._now())
@@ -306,7 +344,7 @@ class Sync:
         rows = await self._stores.dead_letters.of_meeting(str(key))
         for row in rows:
             if row["merged"]:
-                await self._stores.dead_letters.remove(row["PartitionKey"], row["RowKey"])
+                await self._stores.dead_letters.remove(row)
         if all(row["merged"] for row in rows):
             await self._mark_dead(key, dead=False)
 
@@ -344,6 +382,8 @@ class Sync:
             reason=outcome.reason,
             request_id=outcome.request_id,
             dataverse_calls=current().calls.get("dataverse", 0),
+            changed_at=current().changed_at,
+            delivered_at=current().delivered_at,
         )
 
     def _failure_entry(self, envelope: Envelope, meeting: str, failure: _Failure, outcome: str) -> Entry:
@@ -360,6 +400,8 @@ class Sync:
             error_code=failure.code,
             request_id=failure.request_id,
             dataverse_calls=current().calls.get("dataverse", 0),
+            changed_at=current().changed_at,
+            delivered_at=current().delivered_at,
         )
 
 
@@ -376,7 +418,8 @@ def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
         return outcome
     for recent in outcome.state.recent:
         first_told = _FIRST_TOLD.get(recent.outcome)
-        if recent.correlation_id == envelope.correlation_id and first_told is not None:
+        same = (recent.correlation_id, recent.received_at) == (envelope.correlation_id, envelope.received_at)
+        if same and first_told is not None:
             return replace(outcome, kind=first_told, notes=(*outcome.notes, "Confirmed on redelivery."))
     return outcome
 
@@ -392,17 +435,26 @@ def _failure(error: Exception) -> _Failure:
                 may_pass=True,
                 paused=error.code == "paused",
                 merged=error.merged,
+                meeting=error.meeting,
             )
         case RemoteError():
-            return _Failure(error.reason, error.code or str(error.status or ""), error.request_id, merged=error.merged)
+            return _Failure(
+                error.reason,
+                error.code or str(error.status or ""),
+                error.request_id,
+                merged=error.merged,
+                meeting=error.meeting,
+            )
         case Unmappable():
-            return _Failure(error.reason, error.code, merged=error.merged)
+            return _Failure(error.reason, error.code, merged=error.merged, meeting=error.meeting)
         case BadDelivery():
             return _Failure(error.message, error.code)
         case RowConflict():
             return _Failure("Table row changed meanwhile.", "row_conflict", may_pass=True)
         case SyncError():
-            return _Failure(str(error) or type(error).__name__, type(error).__name__, merged=error.merged)
+            return _Failure(
+                str(error) or type(error).__name__, type(error).__name__, merged=error.merged, meeting=error.meeting
+            )
         case _:
             reason = f"An error in the app itself ({_name(error)}); its log says where."
             return _Failure(reason, "unforeseen", may_pass=True, unforeseen=True)

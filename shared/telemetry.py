@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,9 +81,92 @@ METRICS = (
     SUBSCRIPTION,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind of log line: what it is called, when it is written, and its members beside `what`."""
+
+    what: str
+    meaning: str
+    fields: tuple[str, ...]
+
+
+LINES = (
+    Line(
+        "ingest",
+        "a delivery was answered with 202; `way` says where it lies",
+        ("status", "correlation_id", "event", "record", "way", "seconds"),
+    ),
+    Line("refused", "a request was no verified delivery: 400, 401 or 413", ("correlation_id", "code")),
+    Line(
+        "not_stored",
+        "neither queue nor table took a delivery: 503, and Outreach will not send it again",
+        ("correlation_id",),
+    ),
+    Line("settings", "settings are wrong; events wait", ("problems",)),
+    Line(
+        "event",
+        "one attempt at an event ended; this is the one line about it",
+        (
+            "correlation_id",
+            "event",
+            "meeting",
+            "outcome",
+            "attempts",
+            "appointment",
+            "columns",
+            "code",
+            "request_id",
+            "seconds",
+            "age_seconds",
+            "lag_seconds",
+            "rounds",
+            "calls",
+            "call_seconds",
+            "cache_hits",
+            "unresolved",
+        ),
+    ),
+    Line("unforeseen", "an error in the app itself, and where", ("correlation_id", "error", "at")),
+    Line("unreadable", "a queue message that is none of ours became a dead letter", ("correlation_id", "code")),
+    Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
+    Line("tallies_not_stored", "the console's chart misses some events", ("error",)),
+    Line(
+        "standing",
+        "what waits, once a minute; that it comes shows that the app runs",
+        ("queue", "queue_age_seconds", "spill", "parked", "dead_letters"),
+    ),
+    Line("sweep", "the timer did something; counts by part", ("parts", "failed")),
+    Line("sweep_failed", "a part of the timer failed; the others went on", ("part", "code", "reason", "where")),
+    Line(
+        "subscription",
+        "an Outreach webhook of this app is missing or was switched off",
+        (
+            "state",
+            "sentence",
+            "webhook",
+            "resource",
+            "action",
+            "active",
+            "disabled_reason",
+            "disabled_since",
+            "disabled_until",
+            "done",
+            "tries",
+            "next_try_after",
+        ),
+    ),
+    Line("token_refused", "Outreach refused a refresh token", ("sentence",)),
+    Line("token_may_be_spent", "a refresh token was sent without a known result", ("sentence",)),
+    Line(
+        "claim_not_released", "an instance could not give back its claim on the token; it ends by itself", ("sentence",)
+    ),
+)
+
 # What stands in a path before the table's or the resource's name.
 _API_PREFIX = re.compile(r"^/api/(?:data/)?v[0-9.]+/")
 _NAME = re.compile(r"[A-Za-z][A-Za-z_]{1,63}")
+SLOW_STORAGE_SECONDS = 0.5
 # Answers that steer the merge and are no trouble.
 _EXPECTED = frozenset({404, 412})
 
@@ -165,14 +249,37 @@ def calling(service: str, method: str, resource: str) -> Iterator[Call]:
         ) as span:
             try:
                 yield Call(span)
-            except RowConflict:
-                raise  # it steers the merge and is no trouble
             except BaseException as error:
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(Status(StatusCode.ERROR))
+                _mark_failed(span, error)
                 raise
     finally:
         context.detach(token)
+
+
+@contextmanager
+def storing(method: str, name: str) -> Iterator[None]:
+    """A call to a table or queue: a span only where it is slow or fails.
+
+    Five of them for every event would be most of all telemetry and say nothing that the event's log line does not: it
+    has their number and time.
+    """
+    begun, failed = time.time_ns(), None
+    try:
+        yield
+    except RowConflict:
+        raise  # it steers the merge and is no trouble
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        if failed is not None or time.time_ns() - begun > SLOW_STORAGE_SECONDS * 1e9:
+            attributes = {"http.request.method": method, "peer.service": "storage"}
+            span = _tracer().start_span(
+                f"{method} {name}", kind=SpanKind.CLIENT, attributes=attributes, start_time=begun
+            )
+            if failed is not None:
+                _mark_failed(span, failed)
+            span.end()
 
 
 def resource_of(path: str) -> str:
@@ -180,6 +287,12 @@ def resource_of(path: str) -> str:
     rest = _API_PREFIX.sub("", path)
     found = _NAME.match(rest) if rest != path else None
     return found[0] if found else "other"
+
+
+def _mark_failed(span: Span, error: BaseException) -> None:
+    """By the error's type alone: a message could repeat a value from a meeting."""
+    span.set_attribute("error.type", type(error).__name__)
+    span.set_status(Status(StatusCode.ERROR))
 
 
 _PROPAGATOR = TraceContextTextMapPropagator()

@@ -17,6 +17,9 @@ param packagesUri string
 
 param applicationInsightsConnectionString string
 
+@description('Share of the events whose calls are traced one by one.')
+param tracedShare string
+
 @description('The settings of the app itself, secrets as references to the vault.')
 param settings object
 
@@ -100,6 +103,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+      OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'
+      OTEL_TRACES_SAMPLER_ARG: tracedShare
+      // Spans are the app's own. That of an HTTP library would hold the whole URL, with an e-mail address in a $filter.
+      OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,httpx2,psycopg2,requests,urllib,urllib3'
     })
   }
 

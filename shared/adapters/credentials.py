@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 from shared.adapters.http import Caller, retry_after
@@ -64,7 +64,7 @@ def dataverse_token(credential: AsyncTokenCredential, dataverse_url: str) -> Fet
     async def fetch(_: str | None) -> tuple[str, float]:
         try:
             token = await credential.get_token(f"{dataverse_url}/.default")
-        except ClientAuthenticationError as error:
+        except AzureError as error:
             reason = "The app's identity got no token for Dynamics. Check AZURE_CLIENT_ID and the identity."
             raise Transient(reason, service="identity", code=type(error).__name__) from error
         return token.token, token.expires_on - time.time()

@@ -29,6 +29,7 @@ _EXISTS = "0x80040237"
 _NOT_FOUND = "0x80040217"
 _OTHER_412 = frozenset({"0x80060892", "0x80040333"})  # alternate key, duplicate rule
 _PASSING = frozenset({"0x80044150", "0x80072322", "0x80072321", "0x80072326"})  # deadlock, service protection
+_MAY_PASS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _NO_CONCURRENCY = "0x8006088d"
 
 
@@ -119,8 +120,9 @@ class AppointmentApi:
         for on, by in self._attempts(created_on, created_by):
             try:
                 response = await self._create(appointment_id, columns, created_on=on, created_by=by)
-            except Permanent as error:
-                if error.status != 403 or not (on or by):
+            except Permanent:
+                # Most refuse with 403, some with 400; without either wish the next answer counts.
+                if not (on or by):
                     raise
                 continue
             written = await self._written(appointment_id, response)
@@ -191,7 +193,9 @@ class AppointmentApi:
             version = response.json().get("@odata.etag", version)
         if not version:
             actual = await self.read(appointment_id, ())
-            version = actual.version if actual else ""
+            if actual is None:
+                raise TargetMissing(_NOT_FOUND)
+            version = actual.version
         return Written(version, request_id=_request_id(response))
 
     def _learn(
@@ -231,8 +235,8 @@ def _request_id(response: httpx.Response) -> str:
 def error_code(response: httpx.Response) -> str:
     """Dataverse's code as lower-case hex; it also comes as a signed decimal, or not at all."""
     try:
-        code = str(response.json()["error"]["code"]).strip().lower()
-    except (ValueError, KeyError, TypeError):
+        code = str(response.json()["error"].get("code") or "").strip().lower()
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ""
     try:
         return f"0x{int(code) & 0xFFFFFFFF:08x}" if code.lstrip("-").isdigit() else code
@@ -242,9 +246,9 @@ def error_code(response: httpx.Response) -> str:
 
 def _error(response: httpx.Response, *, conditional: bool) -> Exception:
     status, code = response.status_code, error_code(response)
-    if conditional and ((status == 412 and code not in _OTHER_412) or code == _EXISTS):
+    if conditional and code != _NO_CONCURRENCY and ((status == 412 and code not in _OTHER_412) or code == _EXISTS):
         return FenceRefused(code)
-    if status == 404 and code in {_NOT_FOUND, ""}:
+    if status == 404 and code in {_NOT_FOUND, ""} and _is_dataverse(response):
         return TargetMissing(code)
     if code in _CLOSED:
         return AppointmentClosed(code)
@@ -254,11 +258,20 @@ def _error(response: httpx.Response, *, conditional: bool) -> Exception:
         "code": code,
         "request_id": _request_id(response),
     }
-    if (status in {429, 500, 502, 503, 504} and code not in _OTHER_412) or code in _PASSING:
+    unwell = (status in _MAY_PASS and code not in _OTHER_412) or (status == 404 and not _is_dataverse(response))
+    if unwell or code in _PASSING:
         return Transient(_said(status, "is busy or unwell"), retry_after=retry_after(response), **details)
     if status == 401:
         return Transient(_said(status, "did not accept the app's token"), **details)
     return _refusal(status, code, details)
+
+
+def _is_dataverse(response: httpx.Response) -> bool:
+    """Whether the answer is Dataverse's own. A gateway on the way says 404 too, and then nothing is known."""
+    try:
+        return isinstance(response.json()["error"], dict)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _refusal(status: int, code: str, details: Mapping[str, Any]) -> RemoteError:

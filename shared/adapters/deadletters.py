@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
-from shared.adapters.storage import Table
+from shared.adapters.storage import Entity, Table
 from shared.core.envelope import Envelope
 from shared.core.identity import table_key
 
@@ -40,7 +40,8 @@ class DeadLetters:
         await self._table.put(
             {
                 "PartitionKey": table_key(letter.meeting),
-                "RowKey": letter.correlation_id,
+                # Several events may share a trace, hence the event's own id.
+                "RowKey": f"{letter.correlation_id}-{table_key(envelope.event_id)}",
                 **asdict(letter),
                 **pack(envelope.model_dump(exclude_defaults=True)),
             }
@@ -73,15 +74,15 @@ class DeadLetters:
         """The raw rows of one meeting."""
         return await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
 
-    async def take(self, *, correlation_ids: frozenset[str] | None, limit: int) -> list[tuple[str, str, Envelope]]:
-        """(partition, row, envelope) of those to replay: all, or those with these correlation ids."""
+    async def take(self, *, correlation_ids: frozenset[str] | None, limit: int) -> list[tuple[Entity, Envelope]]:
+        """(row, envelope) of those to replay: all, or those with these correlation ids."""
         rows = await self._table.query("PartitionKey ne @none", {"none": ""}, limit=limit)
         return [
-            (row["PartitionKey"], row["RowKey"], Envelope.model_validate(unpack(row)))
+            (row, Envelope.model_validate(unpack(row)))
             for row in rows
             if correlation_ids is None or row["correlation_id"] in correlation_ids
         ]
 
-    async def remove(self, partition: str, row: str) -> None:
-        """Forget one."""
-        await self._table.delete(partition, row)
+    async def remove(self, row: Entity) -> None:
+        """Forget this very row. One that was written since under the same key tells of a new failure, and stays."""
+        await self._table.delete_unchanged(row)

@@ -17,7 +17,7 @@ _PREFIX = "data"
 
 def pack(document: object) -> dict[str, bytes]:
     """`document` as properties `data00`, `data01` and so on."""
-    packed = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), level=6)
+    packed = zlib.compress(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(), level=6)
     pieces = range(0, len(packed), _PIECE)
     return {f"{_PREFIX}{number:02}": packed[start : start + _PIECE] for number, start in enumerate(pieces)}
 

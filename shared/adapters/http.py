@@ -65,7 +65,7 @@ class Caller:
                 )
                 call.answered(response.status_code)
             answered = True
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self.breaker.failed()
             answered = True
             reason = f"{self.service} could not be reached or did not answer in time."

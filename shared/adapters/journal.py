@@ -16,7 +16,8 @@ TABLE = "correlations"
 class Entry:
     """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
 
-    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `ignored`.
+    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `ignored`. `changed_at` and
+    `delivered_at` are the stamp of what the event said: by it one can tell which event set a field.
     """
 
     correlation_id: str
@@ -34,6 +35,8 @@ class Entry:
     error_code: str = ""
     request_id: str = ""
     dataverse_calls: int = 0
+    changed_at: str = ""
+    delivered_at: str = ""
     next_attempt_at: str = ""
 
 
@@ -85,6 +88,8 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "dataverseRequestId": row["request_id"] or None,
         "dataverseCalls": row["dataverse_calls"],
         "nextAttemptAt": row["next_attempt_at"] or None,
+        "changedAt": row.get("changed_at") or None,
+        "deliveredAt": row.get("delivered_at") or None,
         "lastError": None,
     }
     if row["reason"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
-from shared.adapters.storage import Entity, Table
+from shared.adapters.storage import ETAG, Entity, Table
 from shared.core.identity import MeetingKey, table_key
 from shared.core.meeting import MeetingState, Recent
 from shared.core.merge import Stamp, Stamped
@@ -48,20 +48,36 @@ class MeetingTable:
         }
         return await self._table.save(entity, etag=version)
 
-    async def parked_under_other_rules(self, *, limit: int) -> list[MeetingKey]:
-        """Parked meetings that were last looked at under other settings or another mapping."""
+    async def parked_under_other_rules(self, *, unanswered_since: str, limit: int) -> list[MeetingKey]:
+        """Parked meetings that were last looked at under other settings or another mapping.
+
+        And those that were sent on before `unanswered_since` without a word since.
+        """
         rows = await self._table.query(
-            "PartitionKey eq @parked and rules ne @rules", {"parked": _PARKED, "rules": self._rules}, limit=limit
+            # The SDK finds its parameters between spaces, hence those before the brackets.
+            "PartitionKey eq @parked and ( rules ne @rules or ( sent ne @none and sent lt @since ) )",
+            {"parked": _PARKED, "rules": self._rules, "none": "", "since": unanswered_since},
+            limit=limit,
         )
         return [MeetingKey.parse(row["meeting"]) for row in rows]
 
-    async def note_sent_on(self, key: MeetingKey) -> None:
-        """The queue has it: not again until the rules change once more."""
+    async def note_sent_on(self, key: MeetingKey, *, at: str) -> None:
+        """It is about to be sent on; whoever carries that out says what came of it."""
+        await self._index(key, sent=at)
+
+    async def still_parked(self, key: MeetingKey) -> None:
+        """It was looked at under the rules of this instance, which may be older than those of the one that sent it."""
         await self._index(key)
 
-    async def forget_parked(self, key: MeetingKey) -> None:
-        """It went out."""
-        await self._table.delete(_PARKED, table_key(str(key)))
+    async def parked_mark(self, key: MeetingKey) -> str | None:
+        """The state of the index for a meeting, to be given to `forget_parked`."""
+        found = await self._table.get(_PARKED, table_key(str(key)))
+        return None if found is None else found[1]
+
+    async def forget_parked(self, key: MeetingKey, mark: str | None) -> None:
+        """It went out. Parked again since `mark` was read, it stays in the index."""
+        if mark is not None:
+            await self._table.delete_unchanged({"PartitionKey": _PARKED, "RowKey": table_key(str(key)), ETAG: mark})
 
     async def parked(self, *, limit: int) -> int:
         """How many meetings are parked, counted up to `limit`; some may have gone out since they were."""
@@ -75,9 +91,9 @@ class MeetingTable:
         rows = await self._table.query("appointment eq @id", {"id": appointment_id}, limit=1)
         return MeetingKey.parse(rows[0]["meeting"]) if rows else None
 
-    async def _index(self, key: MeetingKey) -> None:
+    async def _index(self, key: MeetingKey, *, sent: str = "") -> None:
         row = {"PartitionKey": _PARKED, "RowKey": table_key(str(key)), "meeting": str(key), "rules": self._rules}
-        await self._table.put(row)
+        await self._table.put({**row, "sent": sent})
 
 
 def to_document(state: MeetingState) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
 from shared.adapters.storage import Entity, Table
 from shared.core.envelope import Envelope
+from shared.core.errors import RowConflict
 
 TABLE = "spill"
 _PARTITION = "spill"
@@ -20,9 +22,10 @@ class Spill:
 
     async def keep(self, envelope: Envelope) -> Envelope:
         """Store `envelope`; returns the pointer to it, which fits the queue."""
-        key = f"{envelope.received_at}-{envelope.correlation_id}"
-        await self._table.put({**_row(key), "pointed": "", **pack(envelope.model_dump(exclude_defaults=True))})
-        return envelope.model_copy(update={"kind": "spilled", "spill_key": key, "body": None})
+        pointer = envelope.spilled()
+        packed = pack(envelope.model_dump(exclude_defaults=True))
+        await self._table.put({**_row(pointer.spill_key), "pointed": "", **packed})
+        return pointer
 
     async def load(self, key: str) -> Envelope | None:
         """The envelope, or None when it is done and gone."""
@@ -34,7 +37,8 @@ class Spill:
         found = await self._table.get(_PARTITION, key)
         if found is not None:
             entity, etag = found
-            await self._table.save({**entity, "pointed": at}, etag=etag)
+            with suppress(RowConflict):  # the worker was quicker: the event is done
+                await self._table.save({**entity, "pointed": at}, etag=etag)
 
     async def without_pointer(self, *, fresh_before: str, pointed_before: str, limit: int) -> list[Envelope]:
         """Pointers to rows from before `fresh_before` whose pointer was never sent, or sent before `pointed_before`."""

@@ -5,6 +5,7 @@ Both doors make what is not there yet: the queue trigger does not create its que
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.core.errors import Permanent, RemoteError, RowConflict, Transient
 from shared.settings import StorageSettings
-from shared.telemetry import calling
+from shared.telemetry import storing
 from shared.work import current
 
 # Short, because what fails goes back to the queue with a delay of its own; and ingest must answer within 4 seconds.
@@ -36,6 +37,8 @@ _QUEUE_PATIENCE: Mapping[str, Any] = {
 
 Entity = dict[str, Any]
 T = TypeVar("T")
+# Under this name a row that was found carries its etag.
+ETAG = "~etag"
 
 
 def table_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> TableServiceClient:
@@ -101,6 +104,22 @@ class Table:
 
         await self._sure(call, "DELETE")
 
+    async def delete_unchanged(self, entity: Entity) -> None:
+        """Remove an entity that `query` found, unless it was written since."""
+
+        async def call() -> None:
+            await self._client.delete_entity(
+                entity["PartitionKey"],
+                entity["RowKey"],
+                etag=entity[ETAG],
+                match_condition=MatchConditions.IfNotModified,
+            )
+
+        try:
+            await self._sure(call, "DELETE")
+        except RowConflict:
+            return
+
     async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
         """Up to `limit` entities that fit. Values go into `parameters`, never into the text of `filter_`."""
 
@@ -110,7 +129,7 @@ class Table:
                 filter_, parameters=dict(parameters), results_per_page=min(limit, 1000)
             )
             async for entity in pages:
-                found.append(dict(entity))
+                found.append({**entity, ETAG: str(entity.metadata["etag"])})
                 if len(found) >= limit:
                     break
             return found
@@ -203,7 +222,7 @@ class Queue:
 def _counted(method: str, name: str) -> Iterator[None]:
     started = time.monotonic()
     try:
-        with calling("storage", method, name):
+        with storing(method, name):
             yield
     finally:
         current().count("storage", time.monotonic() - started)
@@ -230,8 +249,14 @@ async def _sure(call: Callable[[], Awaitable[T]], *, create: Callable[[], Awaita
 
 
 def _code(error: HttpResponseError) -> str:
+    """The service's own code. Inserting raises errors that the SDK did not decode; then it stands in the body only."""
     code = getattr(error, "error_code", "") or ""
-    return str(getattr(code, "value", code))
+    if code or error.response is None:
+        return str(getattr(code, "value", code))
+    try:
+        return str(json.loads(error.response.text())["odata.error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _translated(error: HttpResponseError) -> RowConflict | RemoteError:

@@ -41,6 +41,7 @@ from shared.adapters.storage import Entity, Table
 from shared.core.errors import RemoteError, RowConflict, SyncError, Transient
 from shared.core.identity import table_key
 from shared.core.merge import sortable
+from shared.telemetry import line
 
 log = logging.getLogger("outreach_dynamics.tokens")
 
@@ -181,7 +182,7 @@ class SharedToken:
         if refresh is None:
             raise _authorize_again()
         if refresh and row.sent == _digest(refresh):
-            log.warning(_line("token_may_be_spent", "A refresh token was sent before, without a known result."))
+            log.warning(line("token_may_be_spent", sentence="A refresh token was sent before, without a known result."))
         claimed = replace(row, busy_until=self._now() + CLAIM, sent=_digest(refresh))
         try:
             etag = await self._table.save(self._entity(claimed), etag=etag)
@@ -212,7 +213,7 @@ class SharedToken:
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await self._buy(refresh)
         except RefreshTokenRefused:
-            log.error(_line("token_refused", "Outreach refused a refresh token."))  # noqa: TRY400 - no trace is needed
+            log.error(line("token_refused", sentence="Outreach refused a refresh token."))  # noqa: TRY400 - no trace is needed
             refused = (*claimed.refused, _digest(refresh))[-_REMEMBERED_DIGESTS:]
             tried = self._with_seed(claimed.tried, refresh)
             await self._release(replace(claimed, refused=refused, tried=tried), etag, seconds=0)
@@ -258,7 +259,7 @@ class SharedToken:
         try:
             await self._table.save(self._entity(row), etag=etag)
         except (RowConflict, RemoteError):
-            log.warning(_line("claim_not_released", "The claim on the token ends by itself."))
+            log.warning(line("claim_not_released", sentence="The claim on the token ends by itself."))
 
     async def _load(self) -> tuple[_Row, str | None]:
         row, etag = await self._read()
@@ -321,7 +322,3 @@ def _authorize_again() -> Transient:
 
 def _digest(token: str) -> str:
     return sha256(token.encode()).hexdigest()[:32]
-
-
-def _line(what: str, sentence: str) -> str:
-    return json.dumps({"what": what, "sentence": sentence})

@@ -1,3 +1,3 @@
-"""The console: web pages for people over what `shared/admin.py` knows. Rendered here, without JavaScript but to sign in."""
+"""The console: web pages for people over what `shared/admin.py` knows. Only the sign-in needs a script."""
 
 from __future__ import annotations

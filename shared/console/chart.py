@@ -1,4 +1,4 @@
-"""The lag of the last day as a picture: geometry only, the template draws it. Logarithmic, because an outage is hours."""
+"""The lag of the last day as a picture: the geometry; a template draws it. Logarithmic, because an outage is hours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.console.words import lasting
 
 DAY = timedelta(days=1)
 WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 8, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 76, 8, 14, 30
 _LINES = (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400)
 _HOURS_BETWEEN_LABELS = 4
 

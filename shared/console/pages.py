@@ -15,10 +15,12 @@ from urllib.parse import parse_qs, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from shared.adapters.sessions import Session
 from shared.console import words
 from shared.core.errors import BadDelivery
 
 ROOT = "/api/console"
+NOBODY = Session("", "")
 TEMPLATES = Path(__file__).parent / "templates"
 # A delivery of the largest size, each byte of it written as three.
 MAX_FORM_BYTES = 4 * 1024 * 1024
@@ -55,34 +57,40 @@ class Answer:
     headers: Mapping[str, str]
 
 
-def page(template: str, *, status: int = 200, cookie: str = "", **context: Any) -> Answer:
-    """A page from its template; `script` in the context is the one script that it may run."""
-    script = str(context.get("script", ""))
-    html = _environment().get_template(template).render(root=ROOT, now=datetime.now(UTC), **{"script": ""} | context)
-    return Answer(status, html, _headers(script=script, cookie=cookie))
+def page(template: str, *, status: int = 200, script: str = "", **context: Any) -> Answer:
+    """A page from its template; `script` names the one file of a script that it may run."""
+    code = _file(script) if script else ""
+    standing = {"root": ROOT, "here": template.partition(".")[0], "now": datetime.now(UTC), "session": NOBODY}
+    html = _environment().get_template(template).render(standing | {"script": _ours(code)} | context)
+    return Answer(status, html, _headers(script=code))
 
 
 def redirect(to: str, *, cookie: str = "", **query: str) -> Answer:
     """Go on to another page of the console, with GET."""
     location = f"{ROOT}/{to}" + (f"?{urlencode(query)}" if query else "")
-    return Answer(303, "", {**_headers(script="", cookie=cookie), "Location": location})
+    return Answer(303, "", {**_headers(cookie=cookie), "Location": location})
 
 
 def nothing(*, cookie: str = "") -> Answer:
     """Done, and nothing to show."""
-    return Answer(204, "", _headers(script="", cookie=cookie))
+    return Answer(204, "", _headers(cookie=cookie))
 
 
-def style() -> str:
-    """The style sheet, which every page carries."""
-    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+@cache
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _headers(*, script: str, cookie: str) -> dict[str, str]:
+def _ours(text: str) -> Markup:
+    """Text that we wrote, to be printed as it is: escaped it would no longer fit its digest in the policy."""
+    return Markup(text)  # noqa: S704 - from our own files only
+
+
+def _headers(*, script: str = "", cookie: str = "") -> dict[str, str]:
     """Nothing from elsewhere, nothing stored, nothing framed; style and script only as we wrote them."""
     policy = {
         "default-src": "'none'",
-        "style-src": _digest(style()),
+        "style-src": _digest(_file("style.css")),
         "img-src": "data:",
         "form-action": "'self'",
         "base-uri": "'none'",
@@ -116,16 +124,21 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "value": words.value, "lasting": words.lasting, "outcome": words.outcome}
-    # Written by us and pinned by the policy; as text it would be escaped and no longer fit its digest.
-    made.globals |= {"style": Markup(style()), "tone": words.tone}  # noqa: S704
+    made.filters |= {
+        "moment": _moment,
+        "value": words.value,
+        "pretty": words.pretty,
+        "lasting": words.lasting,
+        "outcome": words.outcome,
+    }
+    made.globals |= {"style": _ours(_file("style.css")), "tone": words.tone}
     return made
 
 
 def _moment(text: str | datetime | None) -> Markup:
     """A time as people read it, in UTC; what is none is shown as it is."""
     if not text:
-        return Markup("–")
+        return Markup("{}").format(words.NONE)
     try:
         moment = (text if isinstance(text, datetime) else datetime.fromisoformat(str(text))).astimezone(UTC)
     except ValueError:

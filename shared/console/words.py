@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+NONE: Final = "\N{EM DASH}"
 OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "created": ("New appointment made", "good"),
     "updated": ("Appointment changed", "good"),
@@ -43,7 +44,7 @@ def value(found: Any) -> str:
     """A field's value for people: text as it is, records as `prospect 3`, nothing as a dash."""
     match found:
         case None | "" | []:
-            return "–"
+            return NONE
         case bool():
             return "yes" if found else "no"
         case str() | int() | float():
@@ -56,10 +57,15 @@ def value(found: Any) -> str:
             return json.dumps(found, ensure_ascii=False, sort_keys=True, default=str)
 
 
+def pretty(document: object) -> str:
+    """JSON with line breaks."""
+    return json.dumps(document, ensure_ascii=False, indent=2, default=str)
+
+
 def lasting(seconds: float | None) -> str:
     """A span of time: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 days`."""
     if seconds is None:
-        return "–"
+        return NONE
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 2 * _MINUTE:

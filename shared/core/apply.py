@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.core.appointment import (
+    ORGANIZER,
     PARTIES,
     STATE,
     Desired,
@@ -84,15 +85,21 @@ class Outcome:
     request_id: str = ""
     reason: str = ""
     rounds: int = 1
+    meeting: str = ""
     state: MeetingState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do next. `park` is a sentence; `doubt` the columns to write; both empty: nothing to do."""
+    """What to do next. `park` is a sentence; `doubt` the columns to write; both empty: nothing to do.
+
+    `only_fence`: what is in doubt is wanted no longer. `doubt` then holds the one column to write as it stands, for the
+    sake of the version.
+    """
 
     doubt: AbstractSet[str] = frozenset()
     park: str = ""
+    only_fence: bool = False
 
 
 async def apply(
@@ -125,10 +132,10 @@ async def apply(
         try:
             outcome = await work.round(patch)
         except SyncError as error:
-            error.merged = work.merged
+            error.merged, error.meeting = work.merged, str(work.key)
             raise
         if outcome is not None:
-            return replace(outcome, rounds=round_)
+            return replace(outcome, rounds=round_, meeting=str(work.key))
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
@@ -156,6 +163,8 @@ class _Work:
         self._linked = False
         self._actual: Actual | None = None
         self._gone = False
+        self._looked_under: str | None = None
+        self._fenced_by: str | None = None
         self._distrust = False
         self._reopen = False
         self._news: Kind = "duplicate"
@@ -167,7 +176,7 @@ class _Work:
         before, row_version = await self._meetings.load(self._key)
         state = before or MeetingState({}, self._rules.new_appointment_id)
         if state.moved_to:
-            self._key = MeetingKey.parse(state.moved_to)
+            self._copy_of, self._key, self._linked = self._key, MeetingKey.parse(state.moved_to), False
             return None
         if self._copy_of is not None and str(self._copy_of) not in state.copies:
             if not self._linked:
@@ -183,6 +192,9 @@ class _Work:
         merged = merge(state.fields, patch)
         self._note_news(merged)
         self.merged = not merged.taken
+        if patch and before is not None and not merged.taken and _is_settled(state):
+            # Nothing new, and nothing left to do: not even a look at who the people are.
+            return Outcome("updated" if self._claimed else self._news, state.appointment_id, state=state)
         state = self._seen_gone(replace(state, fields=merged.fields))
         values = collapse(state.fields, self._rules.mapping)
         try:
@@ -199,7 +211,12 @@ class _Work:
         if self._must_look(state, plan):
             await self._look(state, plan.doubt)
             return None
-        return await self._write(state, want, frozenset(plan.doubt), row_version)
+        return await self._write(state, want, plan, row_version)
+
+    @property
+    def key(self) -> MeetingKey:
+        """The meeting that it turned out to be."""
+        return self._key
 
     def _note_news(self, merged: Merged) -> None:
         if merged.taken:
@@ -208,13 +225,18 @@ class _Work:
             self._news = "superseded"
 
     def _must_look(self, state: MeetingState, plan: Plan) -> bool:
-        """People may have added attendees in Dynamics; the whole list is replaced, so theirs must be in it."""
-        known = self._actual is not None and PARTIES in self._actual.columns
-        return PARTIES in plan.doubt and state.crm_version is not None and not known
+        """Whether the write needs to know what is there.
+
+        People may have added attendees; the whole list is replaced, so theirs must be in it. And a column that is
+        written for the version alone keeps what it holds, which may be theirs too.
+        """
+        needed = plan.doubt if plan.only_fence else plan.doubt & {PARTIES}
+        known = self._actual.columns.keys() if self._actual is not None else frozenset[str]()
+        return state.crm_version is not None and not needed <= known
 
     def _seen_gone(self, state: MeetingState) -> MeetingState:
-        if not self._gone:
-            return state
+        if not self._gone or state.crm_version != self._looked_under:
+            return state  # not seen, or somebody has written it since
         if self._rules.mapping.deleted_in_dynamics == "leave":
             return replace(state, gone=True, doubt=frozenset(), crm_version=None)
         return replace(state, crm_version=None, applied={}, closed_as=None)
@@ -242,17 +264,17 @@ class _Work:
             state=state,
         )
 
-    async def _write(
-        self, state: MeetingState, want: Desired, doubt: frozenset[str], version: str | None
-    ) -> Outcome | None:
-        actual, reopen = self._actual, self._reopen
+    async def _write(self, state: MeetingState, want: Desired, plan: Plan, version: str | None) -> Outcome | None:
+        actual, doubt = self._actual, frozenset(plan.doubt)
+        closed = actual is not None and actual.state[0] in STATE_NAMES
+        reopen = self._reopen or state.closed_as is not None
         claim = replace(
             state,
-            doubt=doubt,
+            doubt=state.doubt if plan.only_fence else state.doubt | doubt,
             parked="",
             gone=False,
             crm_version=actual.version if actual else state.crm_version,
-            closed_as=actual.state if actual and reopen and actual.state[0] in STATE_NAMES else state.closed_as,
+            closed_as=actual.state if actual and closed and reopen else state.closed_as,
             parties=state.parties | frozenset(want.columns.get(PARTIES) or ()),
         )
         claim = self._noted(claim, "writing")
@@ -262,7 +284,10 @@ class _Work:
         self._claimed = True
         creating = claim.crm_version is None
         try:
-            written, columns = await (self._create(claim, want) if creating else self._update(claim, want, actual))
+            if creating:
+                written, columns = await self._create(claim, want)
+            else:
+                written, columns = await self._update(claim, want, self._to_write(claim, want, plan))
         except FenceRefused:
             await self._look(claim, doubt)
             return None
@@ -270,20 +295,13 @@ class _Work:
             await self._target_missing(claim, doubt)
             return None
         except AppointmentClosed:
-            if claim.closed_as is not None:
-                raise Permanent(
-                    "Dynamics refuses to change this completed or canceled appointment, even after opening it.",
-                    service="dataverse",
-                ) from None
-            self._reopen = True
-            await self._look(claim, doubt)
+            await self._closed(claim, doubt)
             return None
+        # What was in doubt and is wanted no longer stays as it is there, and nobody knows how that is.
+        known = {name: value for name, value in claim.applied.items() if name not in claim.doubt}
         settled = replace(
             claim,
-            applied={
-                **claim.applied,
-                **{column: fingerprint(value) for column, value in want.columns.items()},
-            },
+            applied={**known, **{column: fingerprint(value) for column, value in want.columns.items()}},
             doubt=frozenset(),
             closed_as=None,
             crm_version=written.version,
@@ -310,16 +328,17 @@ class _Work:
         return written, tuple(sorted(columns))
 
     async def _update(
-        self, claim: MeetingState, want: Desired, actual: Actual | None
+        self, claim: MeetingState, want: Desired, columns: Mapping[str, Any]
     ) -> tuple[Written, tuple[str, ...]]:
-        """The doubtful columns that differ, then the state where it is to change or was opened for the change."""
-        columns = self._to_write(claim, want, actual)
+        """`columns`, then the state where it is to change or was taken away for the change."""
         content = {name: value for name, value in columns.items() if name != STATE}
         notes: tuple[str, ...] = ()
         written = Written(claim.crm_version or "")
         target = _target_state(claim, want)
+        self._fenced_by = written.version
         if claim.closed_as is not None:
             written = await self._appointments.set_state(claim.appointment_id, OPEN, version=written.version)
+            self._fenced_by = written.version
         if content:
             written = await self._appointments.update(claim.appointment_id, content, version=written.version)
             notes = written.notes
@@ -327,16 +346,20 @@ class _Work:
             written = await self._appointments.set_state(claim.appointment_id, target, version=written.version)
         return replace(written, notes=(*notes, *written.notes)), tuple(sorted(columns))
 
-    def _to_write(self, claim: MeetingState, want: Desired, actual: Actual | None) -> dict[str, Any]:
-        columns = {name: want.columns[name] for name in sorted(claim.doubt) if name in want.columns}
+    def _to_write(self, claim: MeetingState, want: Desired, plan: Plan) -> dict[str, Any]:
+        """The columns of `plan` that differ from what is there, as far as that is known."""
+        actual = self._actual
+        columns = {name: want.columns[name] for name in sorted(plan.doubt)}
         if actual is None:
             return columns
         if PARTIES in columns:
             columns[PARTIES] = _with_theirs(columns[PARTIES], actual.columns.get(PARTIES, ()), claim.parties)
         now = {**actual.columns, STATE: STATE_NAMES.get(actual.state[0], "open")}
         differing = {name: value for name, value in columns.items() if name not in now or now[name] != value}
+        if differing and not plan.only_fence:
+            return differing
         # Rule 3: at least one write of our own, or a slower one could still land after we called it settled.
-        return differing or {name: columns[name] for name in _fence(columns)}
+        return {name: now[name] for name in _fence(columns)}
 
     async def _save(self, state: MeetingState, version: str | None) -> str | None:
         """The row's new version, or None where somebody else was quicker."""
@@ -350,6 +373,7 @@ class _Work:
     async def _look(self, state: MeetingState, doubt: AbstractSet[str]) -> None:
         self._actual = await self._appointments.read(state.appointment_id, doubt - {STATE})
         self._gone = self._actual is None
+        self._looked_under = state.crm_version if self._gone else None
 
     async def _target_missing(self, claim: MeetingState, doubt: frozenset[str]) -> None:
         """A 404: the appointment was deleted, or somebody it points at was deleted, merged or qualified."""
@@ -367,11 +391,23 @@ class _Work:
             )
         self._distrust = True
 
+    async def _closed(self, claim: MeetingState, doubt: frozenset[str]) -> None:
+        """The row is completed or canceled and refuses changes: next time it is opened first."""
+        await self._look(claim, doubt)
+        actual = self._actual
+        opened = claim.closed_as is not None or (actual is not None and actual.state[0] not in STATE_NAMES)
+        if actual is not None and actual.version == self._fenced_by and opened:
+            raise Permanent(
+                "Dynamics refuses to change this completed or canceled appointment, even after opening it.",
+                service="dataverse",
+            )
+        self._reopen = True
+
     def _noted(self, state: MeetingState, outcome: str) -> MeetingState:
         """`state` with this event in its time line, once."""
         if self._event is None:
             return state
-        others = [recent for recent in state.recent if recent.correlation_id != self._event.correlation_id]
+        others = [recent for recent in state.recent if not recent.is_same_event(self._event)]
         entry = replace(self._event, outcome=outcome)
         return replace(state, recent=(*others, entry)[-RECENT_EVENTS:])
 
@@ -391,8 +427,8 @@ def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules:
     if exists:
         if not rules.policy.update:
             return Plan(park="Outbound Update is off (SYNC_OUTBOUND_UPDATE).")
-        # A column in doubt may be wanted no longer, for example when an owner left: then only the fence matters.
-        return Plan(differing | (state.doubt & want.columns.keys()) or _fence(want.columns))
+        doubt = differing | (state.doubt & want.columns.keys())
+        return Plan(doubt) if doubt else Plan(_fence(want.columns), only_fence=True)
     if not rules.policy.create:
         return Plan(park="Outbound Create is off (SYNC_OUTBOUND_CREATE).")
     unmet = next((c for c in rules.mapping.create_conditions if not holds(c, values)), None)
@@ -418,6 +454,11 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
             return (value == condition.value) == (condition.is_ == "equal")
 
 
+def _is_settled(state: MeetingState) -> bool:
+    """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
+    return state.crm_version is not None and not (state.doubt or state.closed_as or state.parked or state.gone)
+
+
 def _unset(column: str) -> str | None:
     # An appointment is open until somebody says otherwise, so `open` needs no write.
     return fingerprint("open") if column == STATE else None
@@ -438,5 +479,11 @@ def _target_state(claim: MeetingState, want: Desired) -> tuple[int, int] | None:
 
 def _with_theirs(ours: list[str], actual: Any, ever_sent: frozenset[str]) -> list[str]:
     """Our parties and those that somebody added in Dynamics: present there, never sent by us."""
-    theirs = [party for party in actual or () if party not in ever_sent]
+    # An appointment has one organizer: where we name one, whoever stood there before gives way.
+    taken = f"{ORGANIZER}:" if any(party.startswith(f"{ORGANIZER}:") for party in ours) else None
+    theirs = [
+        party
+        for party in actual or ()
+        if party not in ever_sent and not (taken is not None and party.startswith(taken))
+    ]
     return sorted({*ours, *theirs})

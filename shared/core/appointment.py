@@ -66,8 +66,9 @@ class Desired:
 def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     """Field values without stamps, and one value for what each calendar said for itself.
 
-    The organizer's calendar speaks for the meeting; where none is known to be the organizer's, the meeting itself,
-    then the calendar event with the lowest id, so that the answer does not depend on arrival.
+    Where the organizer's calendar is known it alone speaks for the meeting: a guest who declines or deletes their copy
+    calls nothing off. Where none is known, the meeting itself speaks, then the calendar event with the lowest id, so
+    that the answer does not depend on arrival.
     """
     values = {name: stamped.value for name, stamped in fields.items() if "@" not in name}
     said: dict[str, dict[str, Any]] = {}
@@ -75,11 +76,12 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
         if found := _PER_CALENDAR.fullmatch(name):
             said.setdefault(found[2], {})[found[1]] = stamped.value
     ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
+    organizers = [spoken for _, spoken in ordered if spoken.get("is_organizer") is True]
+    speakers = organizers or [spoken for _, spoken in ordered]
     for field in (item.field for item in mapping.inputs if item.per_calendar):
-        of_calendars = [(who, value[field]) for who, value in ordered if field in value]
-        speaks = of_calendars and said[of_calendars[0][0]].get("is_organizer") is True
-        if of_calendars and (speaks or field not in values):
-            values[field] = of_calendars[0][1]
+        of_calendars = [spoken[field] for spoken in speakers if field in spoken]
+        if of_calendars and (organizers or field not in values):
+            values[field] = of_calendars[0]
     return values
 
 
@@ -95,7 +97,10 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
     notes: list[str] = []
     for row in mapping.rows:
         if row.field in values and row.transform in {"text", "boolean", "instant", "start", "end"}:
-            columns[row.column] = _plain(row, values, mapping, policy)
+            try:
+                columns[row.column] = _plain(row, values, mapping, policy)
+            except OverflowError as error:
+                raise Unmappable("time_out_of_range", f"{row.field}: no calendar has such a day.") from error
     start, end = columns.get("scheduledstart"), columns.get("scheduledend")
     if start and end and end < start:
         raise Unmappable("end_before_start", "The meeting ends before it starts; Dynamics refuses that.")

@@ -7,13 +7,13 @@ because nobody outside Outreach knows which one a meeting delivery has.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -35,8 +35,23 @@ def _id_as_text(value: object) -> object:
     return str(value).strip()
 
 
-def _none_as_empty(value: object) -> object:
-    return {} if value is None else value
+def _nothing_as_empty(value: object) -> object:
+    """Some serialisers write an empty object as null or as an empty list."""
+    return {} if value is None or value == [] else value
+
+
+def _moment_or_none(value: object) -> datetime | None:
+    """A time that cannot be read is no reason to lose an event: it counts from its receipt then."""
+    try:
+        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        moment = moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+        return moment.astimezone(UTC) if moment is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _text_or_none(value: object) -> str | None:
+    return value[:200] if isinstance(value, str) else None
 
 
 RecordId = Annotated[
@@ -44,7 +59,7 @@ RecordId = Annotated[
     BeforeValidator(_id_as_text),
     StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
 ]
-Members = Annotated[dict[str, Any], BeforeValidator(_none_as_empty)]
+Members = Annotated[dict[str, Any], BeforeValidator(_nothing_as_empty)]
 
 
 class _Data(BaseModel):
@@ -57,14 +72,16 @@ class _Data(BaseModel):
 
 class _Meta(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    event_name: Annotated[str, StringConstraints(max_length=200)] | None = Field(default=None, alias="eventName")
-    delivered_at: AwareDatetime | None = Field(default=None, alias="deliveredAt")
+    event_name: Annotated[str | None, BeforeValidator(_text_or_none)] = Field(default=None, alias="eventName")
+    delivered_at: Annotated[datetime | None, BeforeValidator(_moment_or_none)] = Field(
+        default=None, alias="deliveredAt"
+    )
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
     data: _Data
-    meta: _Meta = Field(default_factory=_Meta)
+    meta: Annotated[_Meta, BeforeValidator(_nothing_as_empty)] = Field(default_factory=_Meta)
 
 
 class _Reference(BaseModel):
@@ -86,8 +103,9 @@ class Delivery:
     """One event about one Outreach record.
 
     `attributes` holds only what was created or changed; a name that is absent means unchanged, `None` means cleared.
-    `relationships` maps a name to the records it points at; an empty tuple means cleared. `delivered_at` is when
-    Outreach sent it, or `None` where it does not say.
+    `relationships` maps a name to the records it points at; an empty tuple means cleared. `unreadable` names those in
+    no known form: they matter only where the mapping reads them. `delivered_at` is when Outreach sent it, or `None`
+    where it does not say.
     """
 
     resource: str
@@ -96,29 +114,47 @@ class Delivery:
     attributes: Mapping[str, Any]
     relationships: Mapping[str, tuple[Reference, ...]]
     delivered_at: datetime | None
+    unreadable: frozenset[str] = frozenset()
 
 
 def parse_json(raw: bytes) -> Any:
-    """`raw` as JSON. Refuses invalid UTF-8, NaN, lone surrogates and nesting that no delivery has."""
+    """`raw` as JSON. Refuses invalid UTF-8, NaN and nesting that no delivery has.
+
+    Half an emoji, as a text cut at a fixed length may end in, is replaced: it must not cost the event.
+    """
     try:
         return from_json(raw, allow_inf_nan=False)
     except ValueError as error:
-        raise BadDelivery("not_json", "The body is not JSON in UTF-8.") from error
+        try:
+            return from_json(_without_half_pairs(raw), allow_inf_nan=False)
+        except (ValueError, RecursionError):
+            raise BadDelivery("not_json", "The body is not JSON in UTF-8.") from error
+
+
+def _without_half_pairs(raw: bytes) -> bytes:
+    """The same JSON; the standard library reads half of a surrogate pair, which is then replaced."""
+    text = json.dumps(json.loads(raw.decode()), ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def parse_delivery(body: object) -> Delivery:
     """The delivery in `body` (JSON already decoded). Raises `BadDelivery` that names the first wrong member."""
     try:
         parsed = _Body.model_validate(body)
-        relationships = {
-            name: references
-            for name, value in parsed.data.relationships.items()
-            if (references := _references(name, value)) is not None
-        }
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise BadDelivery("not_a_delivery", f"This is not an Outreach delivery: {where}: {first['msg']}.") from error
+    relationships: dict[str, tuple[Reference, ...]] = {}
+    unreadable = set()
+    for name, value in parsed.data.relationships.items():
+        try:
+            references = _references(name, value)
+        except ValidationError:
+            unreadable.add(name)
+            continue
+        if references is not None:
+            relationships[name] = references
     return Delivery(
         resource=parsed.data.type,
         record_id=parsed.data.id,
@@ -126,6 +162,7 @@ def parse_delivery(body: object) -> Delivery:
         attributes=parsed.data.attributes,
         relationships=relationships,
         delivered_at=parsed.meta.delivered_at,
+        unreadable=frozenset(unreadable),
     )
 
 

@@ -49,8 +49,17 @@ class Envelope(BaseModel):
 
     def to_message(self) -> str:
         """The queue's text: JSON in base64, which is what the trigger expects unless host.json says otherwise."""
-        text = json.dumps(self.model_dump(exclude_defaults=True) | {"version": self.version}, separators=(",", ":"))
+        text = json.dumps(
+            self.model_dump(exclude_defaults=True) | {"version": self.version},
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
         return base64.b64encode(text.encode()).decode()
+
+    def spilled(self) -> Envelope:
+        """The pointer to this envelope in the spill table, which fits the queue."""
+        key = f"{self.received_at}-{self.correlation_id}"
+        return self.model_copy(update={"kind": "spilled", "spill_key": key, "body": None})
 
     @classmethod
     def from_message(cls, text: str | bytes) -> Envelope:

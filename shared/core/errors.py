@@ -20,10 +20,11 @@ class SyncError(Exception):
     """Base of every error in this tree.
 
     `merged` tells whether the event that failed is remembered in the meeting's row, so that a later event of the same
-    meeting carries it out too.
+    meeting carries it out too. `meeting` is the key of the row that it belongs to, where that is known.
     """
 
     merged = False
+    meeting = ""
 
 
 class BadDelivery(SyncError):

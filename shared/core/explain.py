@@ -69,11 +69,13 @@ def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetim
 
     Found by reading the delivery with one source at a time, so that it cannot differ from what reading does.
     """
-    found: dict[str, list[str]] = {}
+    by_action = _named_by(None, None, delivery, mapping, received_at)
+    found = {name: [f"resources.{delivery.resource}.actions.{delivery.action}"] for name in by_action}
     for item in mapping.inputs:
         for source in item.sources:
             for name in _named_by(source, item, delivery, mapping, received_at):
-                found.setdefault(name, []).append(source_text(source))
+                if name not in by_action:
+                    found.setdefault(name, []).append(source_text(source))
     many = {item.field for item in mapping.inputs if item.kind == "prospect"}
     # Attendees are read from all their sources, everything else from the first that is there.
     return {name: ", ".join(texts if name in many else texts[:1]) for name, texts in found.items()}
@@ -201,16 +203,17 @@ def _lifecycle(fields: Fields) -> _Lifecycle:
 
 
 def _named_by(
-    source: Source, item: Row | Signal, delivery: Delivery, mapping: MappingFile, received_at: datetime
+    source: Source | None, item: Row | Signal | None, delivery: Delivery, mapping: MappingFile, received_at: datetime
 ) -> list[str]:
+    """The fields that `delivery` names by this source alone; without one, what its action says by itself."""
     rows = tuple(_only(row, source if row is item else None) for row in mapping.rows)
     signals = tuple(_only(signal, source if signal is item else None) for signal in mapping.signals)
     alone = mapping.model_copy(update={"rows": rows, "signals": signals})
     try:
         fields = read_patch(delivery, mapping=alone, received_at=received_at).fields
     except Unmappable:
-        return [item.field]  # it is named, with a value of the wrong type
-    return [name for name in fields if name == item.field or name.startswith(f"{item.field}@")]
+        return [item.field] if item else []  # it is named, with a value of the wrong type
+    return list(fields)
 
 
 def _only(item: Any, source: Source | None) -> Any:
@@ -251,6 +254,8 @@ def _action(
         return "write", "It changed in Outreach." if exists else "Part of the new appointment."
     if column in _ON_CREATE and exists:
         return "keep", "Dynamics takes it with the create only."
+    if not results:
+        return "none", waits
     if column not in results or (column in _ON_CREATE and result is None):
         known = stamped is not None and stamped.value not in (None, [])
         return "none", "It gives no value for this column." if known else "No event has named it."
@@ -269,8 +274,11 @@ def _how(reference: Reference, person: Person, record: Mapping[str, Any] | None)
         return "Nobody in Dynamics has the address." + said
     if not person.records:
         return "Outreach has no connection, no custom id and no e-mail address to look for." + said
-    if set(person.records) <= set(data_connections(record.get("meta"))):
+    connected = data_connections(record.get("meta"))
+    if set(person.records) <= set(connected):
         return "Outreach is connected to it (dataConnections)." + said
+    if any(one.table in {found.table, "lead", "contact"} for one in connected for found in person.records):
+        return "Outreach's connection leads to a record that was merged, qualified or deleted since." + said
     if person.records[0].id == custom_id(reference.type, record.get("attributes") or {}):
         return "The record's custom id in Outreach is its id in Dynamics." + said
     return "Found in Dynamics by its e-mail address." + said

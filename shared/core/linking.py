@@ -19,27 +19,42 @@ MAX_ROUNDS = 12
 
 
 async def link(copy: MeetingKey, to: MeetingKey, *, meetings: Meetings, new_appointment_id: str) -> None:
-    """Make `copy` point to `to`, folding in first what its row holds. A link that exists stays as it is.
+    """Make `copy` point to `to`, and let `to` take in what the row of `copy` holds. A link that exists stays as it is.
 
-    The order matters: the meeting has the fields before the copy's row stops taking any, so a crash in between only
-    folds them again, which changes nothing. Raises `Transient` where others keep changing the rows.
+    The order matters: first the copy's row stops taking anything, then the meeting takes it in, once, and notes that it
+    has. The other way round, a worker at the copy's row could write to the appointment after the meeting had taken it
+    over. Whoever finds a copy that points somewhere calls this again, so a crash in between leaves nothing behind.
+    Raises `Transient` where others keep changing the rows.
     """
     for _ in range(MAX_ROUNDS):
-        state, version = await meetings.load(copy)
-        if state is not None and state.moved_to:
-            return
         try:
-            if state is not None and (state.fields or state.attempted):
-                target, target_version = await meetings.load(to)
-                folded = _fold(target or MeetingState({}, new_appointment_id), state)
-                if folded != target:
-                    await meetings.save(to, folded, version=target_version)
-            moved = replace(state or MeetingState({}, ""), moved_to=str(to), parked="")
-            await meetings.save(copy, moved, version=version)
+            moved = await _moved(copy, to, meetings)
+            if moved.moved_to == str(to) and (moved.fields or moved.attempted):
+                await _take_in(copy, moved, to, meetings=meetings, new_appointment_id=new_appointment_id)
         except RowConflict:
             continue
         return
     raise Transient("Many events of this calendar event at once; this one tries again.", service="storage")
+
+
+async def _moved(copy: MeetingKey, to: MeetingKey, meetings: Meetings) -> MeetingState:
+    """The row of `copy` as it will stay: pointing to `to`, or to where it pointed already."""
+    state, version = await meetings.load(copy)
+    if state is not None and state.moved_to:
+        return state
+    moved = replace(state or MeetingState({}, ""), moved_to=str(to), parked="")
+    await meetings.save(copy, moved, version=version)
+    return moved
+
+
+async def _take_in(
+    copy: MeetingKey, moved: MeetingState, to: MeetingKey, *, meetings: Meetings, new_appointment_id: str
+) -> None:
+    target, version = await meetings.load(to)
+    target = target or MeetingState({}, new_appointment_id)
+    if str(copy) not in target.copies:
+        folded = replace(_fold(target, moved), copies=target.copies | {str(copy)})
+        await meetings.save(to, folded, version=version)
 
 
 def _fold(target: MeetingState, copy: MeetingState) -> MeetingState:

@@ -20,6 +20,14 @@ class Recent:
     received_at: str
     outcome: str
 
+    def is_same_event(self, other: Recent) -> bool:
+        """Whether both tell of one event; several may share a trace."""
+        return (self.correlation_id, self.event, self.received_at) == (
+            other.correlation_id,
+            other.event,
+            other.received_at,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MeetingState:

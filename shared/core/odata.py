@@ -56,7 +56,7 @@ def selection(columns: Collection[str]) -> dict[str, str]:
             select.add(name)
     query = {"$select": ",".join(sorted(select))}
     if PARTIES in columns:
-        query["$expand"] = f"{PARTIES}($select=participationtypemask,_partyid_value,addressused)"
+        query["$expand"] = f"{PARTIES}($select=participationtypemask,_partyid_value,addressused,ispartydeleted)"
     return query
 
 
@@ -89,7 +89,8 @@ def _party(text: str) -> dict[str, Any]:
 def _party_text(party: Mapping[str, Any]) -> str | None:
     """One party in our form. Owner and regarding parties, which Dataverse adds by itself, are none of ours."""
     mask = party.get("participationtypemask")
-    if mask not in _OUR_MASKS:
+    # The party of a deleted person keeps its address; sent back as one it would be a new attendee.
+    if mask not in _OUR_MASKS or party.get("ispartydeleted"):
         return None
     record, table = party.get("_partyid_value"), party.get(f"_partyid_value@{LOOKUP_TABLE}")
     if record and table in ENTITY_SETS:

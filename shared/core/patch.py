@@ -117,20 +117,29 @@ def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
 
 
 def _value(item: Row | Signal, delivery: Delivery) -> Any:
-    found = [value for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
+    found = [(source, value) for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
     if not found:
         return _ABSENT
     if item.kind in _REFERENCE_KINDS:
         # A meeting may name one prospect and the list of all of them; every other relationship has one target.
-        chosen = found if item.kind == "prospect" else found[:1]
-        return _references(item, chosen)
-    return None if found[0] is None else _CHECKS[item.kind](found[0], item.field)
+        return _references(item, found if item.kind == "prospect" else found[:1], delivery)
+    wrong: Unmappable | None = None
+    for _, value in found:
+        try:
+            return None if value is None else _CHECKS[item.kind](value, item.field)
+        except Unmappable as error:
+            wrong = wrong or error  # the sources are guesses at a name: the next one may be meant
+    if isinstance(item, Signal) or wrong is None:
+        return _ABSENT
+    raise wrong
 
 
 def _read(source: Source, delivery: Delivery) -> Any:
     if source.place == "action":
         return True if delivery.action == source.name else _ABSENT
     if source.place == "relationships":
+        if source.name in delivery.unreadable:
+            raise Unmappable("wrong_type", f"{source.name}: this relationship has a form that nobody knows.")
         return delivery.relationships.get(source.name, _ABSENT)
     value = delivery.attributes.get(source.name, _ABSENT)
     if value is _ABSENT:
@@ -142,20 +151,21 @@ def _read(source: Source, delivery: Delivery) -> Any:
     return value
 
 
-def _references(item: Row | Signal, found: list[Any]) -> list[dict[str, str]]:
+def _references(item: Row | Signal, found: list[tuple[Source, Any]], delivery: Delivery) -> list[dict[str, str]]:
     """Plain JSON for the records found, each once, in order.
 
-    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means the kind
-    of the row: the owner of a meeting is a user.
+    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
+    attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
     """
     seen: dict[tuple[str, str], None] = {}
-    for value in found:
+    for source, value in found:
         if not isinstance(value, tuple):
             raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
         reference: Reference
         for reference in value:
-            kind = reference.type if reference.type in _REFERENCE_KINDS else item.kind
-            seen[kind, reference.id] = None
+            told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
+            kinds = (reference.type, told, item.kind)
+            seen[next(kind for kind in kinds if kind in _REFERENCE_KINDS), reference.id] = None
     return [{"type": kind, "id": record_id} for kind, record_id in seen]
 
 

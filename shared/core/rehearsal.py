@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.core.apply import STATE_NAMES
 from shared.core.delivery import Reference
 from shared.core.errors import RowConflict
 from shared.core.identity import MeetingKey
@@ -54,10 +55,15 @@ class RehearsedMeetings:
 
 @dataclass(slots=True)
 class RehearsedAppointments:
-    """Implements `shared.core.ports.Appointments`: `requests` holds what would be sent, in order."""
+    """Implements `shared.core.ports.Appointments`: `requests` holds what would be sent, in order.
+
+    `met_closed`: a completed or canceled appointment would be changed. Some organisations refuse that; a rehearsal goes
+    on as if this one did not.
+    """
 
     look: ReadAppointment
     requests: list[Request] = field(default_factory=list)
+    met_closed: bool = False
     _version: str = ""
 
     async def create(
@@ -92,6 +98,7 @@ class RehearsedAppointments:
             raise TargetMissing
         if actual.version != version:
             raise FenceRefused
+        self.met_closed = actual.state[0] in STATE_NAMES
 
     def _noted(self, appointment_id: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Written:
         self.requests.append(Request("PATCH", f"/appointments({appointment_id})", headers, body))

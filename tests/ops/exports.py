@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,12 @@ def good(many: int) -> set[int]:
 
 def write_csv(path: Path, given: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> Path:
     """A CSV export."""
+    source = iter(given)
+    first = next(source)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(row(1)))
+        writer = csv.DictWriter(file, list(first))
         writer.writeheader()
-        writer.writerows(given)
+        writer.writerows(chain([first], source))
     return path
 
 

@@ -18,6 +18,8 @@ from shared.core.apply import Rules
 
 T = TypeVar("T")
 Names = tuple[int, ...]
+# What `apply` notes for its outcome and asks about nowhere else.
+_FOR_THE_REPORT = frozenset({"_news", "_claimed", "merged"})
 _AS_THEY_ARE = (str, int, float, type(None), type, FunctionType, CodeType)
 
 
@@ -76,7 +78,8 @@ def hashable(value: Any) -> Hashable:
         return "set", frozenset(value)
     if is_dataclass(value) and not isinstance(value, type):
         return type(value), tuple(hashable(getattr(value, item.name)) for item in fields(value))
-    return type(value), hashable(vars(value))
+    variables = {name: item for name, item in vars(value).items() if name not in _FOR_THE_REPORT}
+    return type(value), hashable(variables)
 
 
 def split(form: Hashable) -> tuple[Hashable, tuple[Version, ...]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import reduce
 from typing import Any
 
 from shared.core.apply import STATES, Rules
 from shared.core.appointment import PARTIES, STATE, fingerprint
 from shared.core.meeting import MeetingState
-from shared.core.merge import Fields, merge
-from simulation.people import wanted
+from shared.core.merge import Fields
+from simulation.people import merged, wanted
 from simulation.scenario import MEETING, Scenario
 from simulation.stores import Appointment, Crm, Table
 from simulation.world import Simulation, Violation, World
@@ -29,7 +28,7 @@ def check(simulation: Simulation, world: World) -> None:
 
 
 def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
-    accepted: Fields = reduce(lambda fields, told: merge(fields, told.fields).fields, scenario.told, {})
+    accepted = merged(scenario.told)
     row = table.get(str(MEETING))
     if row is None:
         yield "the meeting has no row"
@@ -39,7 +38,7 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
     leave = rules.mapping.deleted_in_dynamics == "leave"
     appointment = crm.appointments.get(row.state.appointment_id)
     if appointment is None:
-        if not crm.deleted or (crm.deleted == "unsettled" and not leave):
+        if not crm.deleted or (crm.deleted == "incomplete" and not leave):
             yield "there is no appointment"
         return
     if crm.deleted and leave:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from shared.core.apply import OPEN, Rules
 from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
-from shared.core.merge import Fields, merge
+from shared.core.merge import Fields, Stamped, merge
 from simulation.interned import Version
 from simulation.scenario import MEETING, Connections, Edit, Event
 from simulation.stores import Crm, Table, Theirs, with_appointment, without
@@ -25,19 +26,35 @@ def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset(
     return desired(values, mapping=rules.mapping, people=people, policy=rules.policy).columns
 
 
+def merged(told: Iterable[Event]) -> Fields:
+    """The merge of events."""
+    return reduce(lambda fields, one: merge(fields, one.fields).fields, told, dict[str, Stamped]())
+
+
 def do_edit(
-    edit: Edit, crm: Crm, table: Table, *, fresh: Version, pending: Iterable[Event], rules: Rules, missing: frozenset[str]
+    edit: Edit,
+    crm: Crm,
+    table: Table,
+    *,
+    fresh: Version,
+    pending: Iterable[Event],
+    told: Iterable[Event],
+    rules: Rules,
+    missing: frozenset[str],
 ) -> Crm:
-    """Dynamics after `edit` of the one appointment there is."""
+    """Dynamics after `edit` of the one appointment there is. `pending`: events that are not through; `told`: all."""
     (appointment_id, now), *_ = crm.appointments.items()
-    touched = changing(table, pending, rules=rules, missing=missing)
     if edit.deletes:
-        return without(crm, appointment_id, deleted="unsettled" if touched else "settled")
+        in_the_end = wanted(merged(told), rules, missing=missing)
+        complete = all(now.ours.get(name) == value for name, value in in_the_end.items() if name != STATE)
+        return without(crm, appointment_id, deleted="complete" if complete else "incomplete")
+    touched = changing(table, pending, rules=rules, missing=missing)
     saved = dict(edit.columns)
     state = now.state
     if edit.state:
         saved[STATE] = state = edit.state
-    theirs = {name: Theirs(value, now.ours.get(name, OPEN if name == STATE else None)) for name, value in saved.items()}
+    over = {STATE: _to_be_given_back(table) or now.ours.get(STATE, OPEN)}
+    theirs = {name: Theirs(value, over.get(name, now.ours.get(name))) for name, value in saved.items()}
     parties = now.columns.get(PARTIES) or ()
     shown = {name: value for name, value in saved.items() if name != STATE}
     if edit.guest:
@@ -78,6 +95,11 @@ def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: f
             found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
             found |= then.keys() - now.keys()
     return frozenset(found)
+
+
+def _to_be_given_back(table: Table) -> tuple[int, int] | None:
+    row = table.get(str(MEETING))
+    return row.state.closed_as if row else None
 
 
 def _every_column(rules: Rules) -> set[str]:

@@ -108,3 +108,6 @@ TWO_WORKERS: tuple[Scenario, ...] = (
         (of_calendar_event(booked(), meeting=None),),
     ),
 )
+
+MORE_WORKERS: tuple[Scenario, ...] = ()
+ALL = (*TWO_WORKERS, *MORE_WORKERS)

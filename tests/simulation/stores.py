@@ -23,11 +23,14 @@ CLOSED_STATES = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table. `rules`: under which settings it was parked, as the index of parked meetings knows it."""
+    """A row of the table. `parked_under`: the settings by which the index of parked meetings knows it, if it does.
+
+    The real index has rows of its own; here it changes together with the row, so what lies between is not explored.
+    """
 
     state: MeetingState
     version: Version
-    rules: int | None
+    parked_under: int | None
 
 
 Table = Mapping[str, Row]
@@ -63,10 +66,10 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Crm:
-    """One Dynamics organisation. `deleted`: whether Outreach had changes under way when a person deleted the appointment."""
+    """One Dynamics organisation. `deleted`: a person deleted the appointment, with everything in it that there will be or not."""
 
     appointments: Mapping[str, Appointment] = field(default_factory=dict)
-    deleted: Literal["", "settled", "unsettled"] = ""
+    deleted: Literal["", "complete", "incomplete"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ def on_table(operation: Load | Save | Acknowledge, table: Table, *, fresh: Versi
         return table, Answer((row.state, row.version) if row else (None, None))
     if operation.version != (row.version if row else None):
         return table, Answer(error=RowConflict)
-    saved = Row(operation.state, fresh, operation.rules if operation.state.parked else None)
+    stands = row.parked_under if row else None
+    saved = Row(operation.state, fresh, operation.rules if operation.state.parked else stands)
     return {**table, operation.key: saved}, Answer(fresh)
 
 
@@ -132,7 +136,7 @@ def with_appointment(crm: Crm, appointment_id: str, appointment: Appointment) ->
     return replace(crm, appointments={**crm.appointments, appointment_id: appointment})
 
 
-def without(crm: Crm, appointment_id: str, *, deleted: Literal["settled", "unsettled"]) -> Crm:
+def without(crm: Crm, appointment_id: str, *, deleted: Literal["complete", "incomplete"]) -> Crm:
     """Dynamics after a person deleted the appointment."""
     left = {name: one for name, one in crm.appointments.items() if name != appointment_id}
     return replace(crm, appointments=left, deleted=deleted)

@@ -18,6 +18,7 @@ from typing import Any
 from shared.core.apply import Outcome
 from shared.core.errors import SyncError
 from simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
+from simulation.liveness import live_at
 from simulation.operations import Acknowledge, Answer, Operation
 
 Run = Coroutine[Operation, Answer, Outcome]
@@ -56,6 +57,8 @@ class Places:
         self._numbers: dict[Hashable, int] = {}
         self._first: dict[Hashable, Shaped] = {}
         self._following: dict[tuple[int, int, Names], Shaped] = {}
+        self._exactly: dict[tuple[Shaped, Shaped], Shaped] = {}
+        self._asks: dict[Shaped, Shaped] = {}
         self._names = version_names()
 
     def __getitem__(self, worker: Shaped) -> Place:
@@ -73,19 +76,28 @@ class Places:
 
     def asks(self, worker: Shaped) -> Shaped:
         """The operation that comes next."""
-        asks = self._places[worker.shape].asks
-        assert asks is not None
-        return Shaped(asks.shape, tuple(worker.versions[position] for position in asks.versions))
+        found = self._asks.get(worker)
+        if found is None:
+            asks = self._places[worker.shape].asks
+            assert asks is not None
+            found = Shaped(asks.shape, tuple(worker.versions[position] for position in asks.versions))
+            self._asks[worker] = found
+        return found
 
     def after(self, worker: Shaped, answer: Shaped) -> Shaped:
         """The worker after it was given `answer`."""
+        exactly = self._exactly.get((worker, answer))
+        if exactly is not None:
+            return exactly
         both, counts = pattern(worker.versions + answer.versions)
         name = worker.shape, answer.shape, both
         found = self._following.get(name)
         if found is None:
             found = self._following[name] = self._first_time(worker.shape, answer.shape, both)
         actual = tuple(counts)
-        return Shaped(found.shape, tuple(actual[count] for count in found.versions))
+        following = Shaped(found.shape, tuple(actual[count] for count in found.versions))
+        self._exactly[worker, answer] = following
+        return following
 
     def _first_time(self, number: int, answer_shape: int, both: Names) -> Shaped:
         """`after` in a coroutine: the versions of the answer under the names that this coroutine knows them by."""
@@ -128,7 +140,7 @@ class Places:
         else:
             place.live = run
             place.acknowledged = place.acknowledged or isinstance(operation, Acknowledge)
-            shape, versions = split(_frames(run))
+            shape, versions = split((hashable(operation), _frames(run)))
             number, asked = self._operations.number(operation)
             place.asks = Shaped(number, tuple(versions.index(version) for version in asked))
             name = (shape, place.acknowledged)
@@ -152,7 +164,8 @@ def _frames(run: Any) -> Hashable:
             frame, following = at.gi_frame, at.gi_yieldfrom
         else:
             raise TypeError(at)
-        variables = {name: value for name, value in frame.f_locals.items() if name not in _ROUND_COUNTERS}
+        live = live_at(frame.f_code, frame.f_lasti) - _ROUND_COUNTERS
+        variables = {name: value for name, value in frame.f_locals.items() if name in live}
         found.append((frame.f_code, frame.f_lasti, hashable(variables)))
         at = following
     return tuple(found)

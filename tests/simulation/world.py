@@ -16,11 +16,11 @@ place in the schedule (it changes nothing), and of two equal events that wait th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from shared.core.apply import Rules, apply
+from shared.core.apply import Outcome, Rules, apply
 from shared.core.merge import Fields
 from simulation.interned import Names, Shaped, Shapes, Version, pattern
 from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
@@ -32,6 +32,9 @@ from simulation.workers import Places, Run
 
 # Where an event stands that no worker carries.
 WAITING, DONE, ABSENT = Shaped(-1), Shaped(-2), Shaped(-3)
+
+# In a tidy world versions are counted from 0, so this one and those after it are new in every one.
+_FRESH = 1000
 
 
 T = TypeVar("T")
@@ -81,7 +84,8 @@ class Simulation:
         self._operations: Shapes[Operation] = Shapes()
         self._answers: Shapes[Answer] = Shapes()
         self.places = Places(self._operations, self._answers)
-        self._performed: dict[tuple[int, int, Names], tuple[Shaped, Shaped]] = {}
+        self._performed: dict[tuple[int, int, bool, Names], tuple[Shaped, Shaped]] = {}
+        self._performed_exactly: dict[tuple[Shaped, Shaped, bool, int], tuple[Shaped, Shaped]] = {}
         self._edited: dict[tuple[int, int, int, tuple[bool, ...]], Shaped] = {}
         # After the events of the scenario comes one that only the sweep sends.
         self.events = (*scenario.events, Event(0, {})) if len(self.rules) > 1 else scenario.events
@@ -95,7 +99,7 @@ class Simulation:
         for told in self.scenario.before:
             world = world._replace(events=(self._begin(told, 0),))
             while world.events[0] != DONE:
-                world = _tidy(self._step(world, 0))
+                world = _tidy(self._step(world, 0, _FRESH))
         events = [WAITING] * len(self.scenario.events) + [ABSENT] * (len(self.events) - len(self.scenario.events))
         return _tidy(world._replace(events=tuple(events), faults=self.scenario.faults))
 
@@ -104,8 +108,13 @@ class Simulation:
         return Stores(self._tables.example(world.table.shape), self._crms.example(world.crm.shape))
 
     def is_quiet(self, world: World) -> bool:
-        """Whether everything that was accepted is done and nothing is on its way."""
-        return not world.late and all(at in {DONE, ABSENT} for at in world.events)
+        """Whether everything that was accepted is done, nothing is on its way, and the settings are those of the end."""
+        return (
+            not world.late
+            and all(at in {DONE, ABSENT} for at in world.events)
+            and world.rules + 1 == len(self.rules)
+            and not self._can_sweep(world)
+        )
 
     def moves(self, world: World) -> Iterator[str]:
         """Everything that can happen now."""
@@ -117,8 +126,6 @@ class Simulation:
             yield name
             if not world.faults:
                 continue
-            if at != WAITING:
-                yield f"{name}-"
             yield f"{name}+"
             if self._operations.example(self._asks(world, number).shape).writes:
                 yield f"{name}~"
@@ -133,10 +140,14 @@ class Simulation:
 
     def after(self, world: World, move: str) -> World:
         """The world after `move`. Raises `Violation` where a worker ends in a way that it must not."""
-        world = self._after(world, move)
+        return _tidy(self.after_untidily(world, move))
+
+    def after_untidily(self, world: World, move: str, *, fresh: int = _FRESH) -> World:
+        """As `after`, but versions keep their numbers, which is easier to read; `fresh` and the next one are new."""
+        world = self._after(world, move, fresh)
         if world.late:
             world = world._replace(late=tuple(one for one in world.late if self._may_succeed(one[1], world)))
-        return _tidy(world)
+        return world
 
     def operation(self, world: World, move: str) -> Operation:
         """The operation that `move` is about."""
@@ -144,50 +155,52 @@ class Simulation:
         asks = next(asks for who, asks in world.late if who == number) if move[0] == "~" else self._asks(world, number)
         return _spelled(self._operations, asks)
 
-    def answer(self, world: World, move: str) -> Answer:
+    def answer(self, world: World, move: str, *, fresh: int) -> Answer:
         """What the stores answer to the operation of `move`."""
         asks = self._shaped(self._operations, self.operation(world, move))
-        _, answer = self._perform(asks, world)
+        _, answer = self._perform(asks, world, fresh)
         return _spelled(self._answers, answer)
 
-    def _after(self, world: World, move: str) -> World:
+    def _after(self, world: World, move: str, fresh: int) -> World:
         if move == "p":
-            return world._replace(crm=self._edit(world), edits=world.edits + 1)
+            return world._replace(crm=self._edit(world, fresh), edits=world.edits + 1)
         if move == "s":
             return world._replace(rules=world.rules + 1)
         if move == "r":
-            return _with_event(world, len(world.events) - 1, WAITING)
+            return self._sweep(world)
         if move[0] == "~":
-            return self._arrive(world, int(move[1:]) - 1)
+            return self._arrive(world, int(move[1:]) - 1, fresh)
         if move[-1] in "-+~=":
-            return self._fault(world, int(move[:-1]) - 1, move[-1])
-        return self._step(world, int(move) - 1)
+            return self._fault(world, int(move[:-1]) - 1, move[-1], fresh)
+        return self._step(world, int(move) - 1, fresh)
 
-    def _step(self, world: World, number: int) -> World:
+    def _step(self, world: World, number: int, fresh: int) -> World:
         worker = self._worker(world, number)
-        world, answer = self._perform(self.places.asks(worker), world)
+        world, answer = self._perform(self.places.asks(worker), world, fresh)
         worker = self.places.after(worker, answer)
         place = self.places[worker]
         if place.error is not None:
             raise Violation(f"the worker gave up: {type(place.error).__name__}: {place.error}")
+        if place.outcome is not None:
+            world = self._forgets_parked(world, number, place.outcome)
         return _with_event(world, number, DONE if place.asks is None else worker)
 
-    def _fault(self, world: World, number: int, kind: str) -> World:
+    def _fault(self, world: World, number: int, kind: str, fresh: int) -> World:
         world = world._replace(faults=world.faults - 1)
         worker = self._worker(world, number)
         asks = self.places.asks(worker)
         if kind == "=":
-            return self._step(self._perform(asks, world)[0], number)
+            return self._step(self._perform(asks, world, fresh)[0], number, fresh + 1)
         if kind == "+":
-            world = self._perform(asks, world)[0]
+            world = self._perform(asks, world, fresh)[0]
         elif kind == "~":
             late = sorted((*world.late, (number, asks)), key=lambda one: one[0])
             world = world._replace(late=tuple(late))
         return _with_event(world, number, DONE if self.places[worker].acknowledged else WAITING)
 
-    def _arrive(self, world: World, number: int) -> World:
+    def _arrive(self, world: World, number: int, fresh: int) -> World:
         index = next(index for index, (who, _) in enumerate(world.late) if who == number)
-        world, _ = self._perform(world.late[index][1], world)
+        world, _ = self._perform(world.late[index][1], world, fresh)
         return world._replace(late=world.late[:index] + world.late[index + 1 :])
 
     def _may_succeed(self, asks: Shaped, world: World) -> bool:
@@ -196,22 +209,31 @@ class Simulation:
         Its fence does not fit, and versions never come back; or what it creates is there, and what is deleted is deleted
         only when no create is on its way (see `_can_edit`).
         """
-        after, _ = self._perform(asks, world)
+        after, _ = self._perform(asks, world, _FRESH + 2)
         return after.table != world.table or after.crm != world.crm
 
-    def _perform(self, asks: Shaped, world: World) -> tuple[World, Shaped]:
+    def _perform(self, asks: Shaped, world: World, fresh: int) -> tuple[World, Shaped]:
         """The world after the operation, and the answer."""
-        in_table = isinstance(self._operations.example(asks.shape), Load | Save | Acknowledge)
+        in_table = self._is_in_table(asks)
         store = world.table if in_table else world.crm
-        both, counts = pattern(asks.versions + store.versions)
-        name = asks.shape, store.shape if in_table else -1 - store.shape, both
-        if name not in self._performed:
-            self._performed[name] = self._first_time(asks, store, both, len(counts), in_table=in_table)
-        changed, answer = self._performed[name]
-        actual = (*counts, _fresh(world))
-        changed = Shaped(changed.shape, tuple(actual[count] for count in changed.versions))
-        answer = Shaped(answer.shape, tuple(actual[count] for count in answer.versions))
-        return (world._replace(table=changed) if in_table else world._replace(crm=changed)), answer
+        exactly = asks, store, in_table, fresh
+        found = self._performed_exactly.get(exactly)
+        if found is None:
+            both, counts = pattern(asks.versions + store.versions)
+            name = asks.shape, store.shape, in_table, both
+            if name not in self._performed:
+                self._performed[name] = self._first_time(asks, store, both, len(counts), in_table=in_table)
+            actual = (*counts, fresh)
+            changed, answer = self._performed[name]
+            found = self._performed_exactly[exactly] = _named(changed, actual), _named(answer, actual)
+        changed, answer = found
+        if changed == store:
+            return world, answer
+        table, crm = (changed, world.crm) if in_table else (world.table, changed)
+        return World(table, crm, *world[2:]), answer
+
+    def _is_in_table(self, asks: Shaped) -> bool:
+        return isinstance(self._operations.example(asks.shape), Load | Save | Acknowledge)
 
     def _first_time(
         self, asks: Shaped, store: Shaped, both: Names, fresh: int, *, in_table: bool
@@ -268,7 +290,7 @@ class Simulation:
         asked = [asks for _, asks in world.late] + [self.places.asks(at) for at in world.events if at.shape >= 0]
         return not any(isinstance(self._operations.example(asks.shape), Create) for asks in asked)
 
-    def _edit(self, world: World) -> Shaped:
+    def _edit(self, world: World, fresh: int) -> Shaped:
         pending = tuple(at != DONE for at in world.events)
         both, counts = pattern(world.crm.versions)
         name = world.table.shape, world.crm.shape, world.edits, pending
@@ -279,19 +301,34 @@ class Simulation:
                 self._tables.example(world.table.shape),
                 fresh=_name(len(counts)),
                 pending=[told for told, waits in zip(self.events, pending, strict=True) if waits],
+                told=self.scenario.told,
                 rules=self.rules[-1],
                 missing=self.scenario.organisation.missing,
             )
             self._edited[name] = self._shaped(self._crms, crm)
-        edited = self._edited[name]
-        actual = (*counts, _fresh(world))
-        return Shaped(edited.shape, tuple(actual[count] for count in edited.versions))
+        return _named(self._edited[name], (*counts, fresh))
 
     def _can_sweep(self, world: World) -> bool:
         if len(self.rules) == 1 or world.events[-1].shape >= 0 or world.events[-1] == WAITING:
             return False
         row = self._tables.example(world.table.shape).get(str(MEETING))
-        return row is not None and row.rules is not None and row.rules != world.rules
+        return row is not None and row.parked_under not in {None, world.rules}
+
+    def _sweep(self, world: World) -> World:
+        """The sweep sends the event, and notes that it has."""
+        return _with_event(self._noted(world, world.rules), len(world.events) - 1, WAITING)
+
+    def _forgets_parked(self, world: World, number: int, outcome: Outcome) -> World:
+        """What the sweep sent on and went out leaves the index of parked meetings, unless it was parked again since."""
+        if number < len(self.scenario.events) or outcome.kind == "parked":
+            return world
+        row = self._tables.example(world.table.shape).get(str(MEETING))
+        return world if row is None or row.state.parked else self._noted(world, None)
+
+    def _noted(self, world: World, settings: int | None) -> World:
+        table = _spelled(self._tables, world.table)
+        row = replace(table[str(MEETING)], parked_under=settings)
+        return world._replace(table=self._shaped(self._tables, {**table, str(MEETING): row}))
 
 
 def _name(count: int) -> Version:
@@ -306,36 +343,34 @@ def _spelled(shapes: Shapes[T], shaped: Shaped) -> T:
     return shapes.value(shaped.shape, [_name(count) for count in shaped.versions])
 
 
-def _fresh(world: World) -> int:
-    """A version that nobody remembers: in a tidy world they are counted without gaps."""
-    return max(_versions(world), default=-1) + 1
-
-
-def _versions(world: World) -> Iterator[int]:
-    yield from world.table.versions
-    yield from world.crm.versions
-    for at in world.events:
-        yield from at.versions
-    for _, asks in world.late:
-        yield from asks.versions
+def _named(shaped: Shaped, names: Sequence[int]) -> Shaped:
+    """`shaped` with `names` in place of the counts."""
+    return Shaped(shaped.shape, tuple([names[count] for count in shaped.versions])) if shaped.versions else shaped
 
 
 def _tidy(world: World) -> World:
     """The same world with its versions counted in the order in which they appear."""
+    table, crm, events, late, *_ = world
     counts: dict[int, int] = {}
-    for version in _versions(world):
-        counts.setdefault(version, len(counts))
-
-    def tidy(shaped: Shaped) -> Shaped:
-        return Shaped(shaped.shape, tuple(counts[version] for version in shaped.versions)) if shaped.versions else shaped
-
-    return world._replace(
-        table=tidy(world.table),
-        crm=tidy(world.crm),
-        events=tuple(tidy(at) for at in world.events),
-        late=tuple((number, tidy(asks)) for number, asks in world.late),
+    for shaped in (table, crm, *events, *(asks for _, asks in late)):
+        for version in shaped.versions:
+            if version not in counts:
+                counts[version] = len(counts)
+    if all(version == count for version, count in counts.items()):
+        return world
+    return World(
+        _renumbered(table, counts),
+        _renumbered(crm, counts),
+        tuple([_renumbered(at, counts) for at in events]),
+        tuple([(number, _renumbered(asks, counts)) for number, asks in late]),
+        *world[4:],
     )
 
 
+def _renumbered(shaped: Shaped, counts: Mapping[int, int]) -> Shaped:
+    return Shaped(shaped.shape, tuple([counts[version] for version in shaped.versions])) if shaped.versions else shaped
+
+
 def _with_event(world: World, number: int, at: Shaped) -> World:
-    return world._replace(events=world.events[:number] + (at,) + world.events[number + 1 :])
+    table, crm, events, *rest = world
+    return World(table, crm, (*events[:number], at, *events[number + 1 :]), *rest)

@@ -1,0 +1,116 @@
+"""`python -m bench`: measure everything, print the table, and fail where a counted budget is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import calls, correct, cost, processes, pure, rates
+from bench.laboratory import Laboratory
+from bench.report import Measure, broken, to_json, to_table
+from sandbox.azurite import InstallFailed
+from sandbox.child import ChildFailed, interruptible
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much: processes for imports and for first events, meetings for each part, rounds, events for memory."""
+
+    imports: int = 11
+    starts: int = 5
+    counted: int = 60
+    core_loops: int = 20
+    rounds: int = 5
+    raced: int = 60
+    compared: int = 300
+    remembered: int = 5_000
+
+
+PARTS = 7
+QUICK = Size(imports=3, starts=1, counted=12, core_loops=2, rounds=1, raced=15, compared=40, remembered=200)
+
+
+@app.command()
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="small numbers: counts are exact, times are rough")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of the table")] = False,
+) -> None:
+    """Measure the product beside a naive build of the same job; 1 where a counted budget is broken."""
+    said = Console(stderr=True)
+    teller = Teller(said)
+    with interruptible(), Laboratory() as laboratory, teller.bar:
+        measures = measure(laboratory, QUICK if quick else Size(), teller)
+    if as_json:
+        sys.stdout.write(json.dumps(to_json(measures, quick=quick), indent=2) + "\n")
+    else:
+        Console().print(to_table(measures))
+    over = broken(measures)
+    for one in over:
+        said.print(f"Over budget: {one.section}: {one.what}", style="bold red", highlight=False)
+    raise typer.Exit(1 if over else 0)
+
+
+def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]:
+    """Every part, in turn."""
+    found: list[Measure] = []
+    teller.begin("imports and first events")
+    starts = processes.time_starts(laboratory, imports=size.imports, starts=size.starts, tell=teller.detail)
+    found += processes.start_measures(starts)
+    teller.begin("calls")
+    ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted))
+    found += calls.measures(ours, naive)
+    for latency_ms in (0.0, rates.REMOTE_MS):
+        teller.begin(f"rates, services that take {latency_ms:.0f} ms")
+        race = rates.take_turns(
+            laboratory, many=size.raced, rounds=size.rounds, latency_ms=latency_ms, tell=teller.detail
+        )
+        found += rates.measures(*asyncio.run(race), latency_ms=latency_ms)
+    teller.begin("repeats and disorder")
+    found += correct.measures(*asyncio.run(correct.compare(laboratory, many=size.compared)))
+    teller.begin(f"memory over {size.remembered:,} events")
+    found += processes.measure_memory(laboratory, events=size.remembered)
+    teller.begin("the pure core")
+    found += pure.measure_core(loops=size.core_loops)
+    return found + cost.measures(ours.applied, naive.applied)
+
+
+class Teller:
+    """Says how far it is: a bar in a terminal, else a line for each part."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._console = console
+        self._task = self.bar.add_task("starting", total=PARTS)
+        self._part = ""
+        self._number = 0
+
+    def begin(self, part: str) -> None:
+        """The next part begins."""
+        self._number += 1
+        self._part = part
+        if not self._console.is_terminal:
+            self._console.print(f"{self._number} of {PARTS}: {part}", highlight=False)
+        self.bar.update(self._task, description=part, completed=self._number - 1)
+
+    def detail(self, text: str) -> None:
+        """Where the part stands; only a terminal shows it."""
+        self.bar.update(self._task, description=f"{self._part}: {text}")
+
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="python -m bench")
+    except (ChildFailed, InstallFailed) as failed:
+        Console(stderr=True).print(str(failed), markup=False, highlight=False)
+        sys.exit(1)

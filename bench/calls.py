@@ -1,0 +1,109 @@
+"""How many calls an event costs, counted by those who are called: the stand-ins, and proxies in front of Azurite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.builds import Build, Naive, Product
+from bench.laboratory import Counts, Laboratory, Wires
+from bench.report import Measure
+from bench.workload import in_turn, meetings, step_by_step, warming
+from sandbox.dataverse.seed import CONTACT_IDS
+from sandbox.outreach.deliveries import Delivery, MeetingScript
+
+_WARM, _FIRST, _STRANGE = 1, 1_000, 900_000
+_STRANGERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PerEvent:
+    """Calls per event of one kind."""
+
+    dataverse: float
+    outreach: float
+    tables: float
+    queue_puts: float
+
+    @classmethod
+    def of(cls, counts: Counts, events: int) -> PerEvent:
+        """`counts` shared among `events`."""
+        return cls(
+            counts.dataverse / events,
+            counts.outreach / events,
+            counts.tables.total() / events,
+            counts.queue_puts / events,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What three kinds of events cost: applied ones, the same ones once more, those that name somebody new."""
+
+    applied: PerEvent
+    repeated: PerEvent
+    strange: PerEvent
+
+
+async def count_calls(laboratory: Laboratory, *, many: int) -> tuple[Tally, Tally]:
+    """The product's calls and the naive build's, for `many` meetings."""
+    return await _count(laboratory, Product, many), await _count(laboratory, Naive, many)
+
+
+def measures(ours: Tally, naive: Tally) -> list[Measure]:
+    """The table's lines, with the budgets of the design."""
+    applied, repeated = "calls per applied event, people known", "calls per repeated event"
+    strange = "calls per event that names somebody new"
+    one, other = ours.applied, naive.applied
+    two, twice = ours.repeated, naive.repeated
+    new, newly = ours.strange, naive.strange
+    return [
+        Measure(applied, "Dataverse", one.dataverse, naive=other.dataverse, budget=1.05, counted=True),
+        Measure(applied, "tables", one.tables, naive=other.tables, budget=4, counted=True),
+        Measure(applied, "queue, puts", one.queue_puts, naive=other.queue_puts, budget=1, counted=True),
+        Measure(applied, "Outreach", one.outreach, naive=other.outreach, budget=0.05, counted=True),
+        Measure(repeated, "Dataverse", two.dataverse, naive=twice.dataverse, budget=0, counted=True),
+        Measure(repeated, "tables", two.tables, naive=twice.tables, budget=2, counted=True),
+        Measure(repeated, "Outreach", two.outreach, naive=twice.outreach, budget=0, counted=True),
+        Measure(strange, "Dataverse", new.dataverse, naive=newly.dataverse),
+        Measure(strange, "tables", new.tables, naive=newly.tables),
+        Measure(strange, "Outreach", new.outreach, naive=newly.outreach),
+    ]
+
+
+async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Build], many: int) -> Tally:
+    await laboratory.clean()
+    await laboratory.add_prospects(_STRANGE, _STRANGERS, contact=CONTACT_IDS[0])
+    async with laboratory.wired() as wires:
+        build = make(laboratory.settings("bench-calls", storage=wires.storage))
+        try:
+            await build.run(in_turn(warming(_WARM)))
+            steps = step_by_step(meetings(range(_FIRST, _FIRST + many)))
+            # A repeat comes soon after what it repeats.
+            turns = [(await _cost(wires, build, step), await _cost(wires, build, step)) for step in steps]
+            strange = await _cost(wires, build, _with_strangers())
+        finally:
+            await build.aclose()
+    events = sum(map(len, steps))
+    applied, repeated = (sum(found, Counts()) for found in zip(*turns, strict=True))
+    return Tally(
+        PerEvent.of(applied, events),
+        PerEvent.of(repeated, events),
+        PerEvent.of(strange, _STRANGERS),
+    )
+
+
+async def _cost(wires: Wires, build: Build, deliveries: Sequence[Delivery]) -> Counts:
+    before = await wires.counts()
+    run = await build.run(deliveries)
+    cost = (await wires.counts()) - before
+    if failed := run.failed + await build.given_up():
+        raise RuntimeError(f"{failed} of {run.events} events failed; what they cost is not what an event costs.")
+    return cost
+
+
+def _with_strangers() -> list[Delivery]:
+    return [
+        MeetingScript(number).booked(title=f"Meeting {number}", prospects=[number])
+        for number in range(_STRANGE, _STRANGE + _STRANGERS)
+    ]

@@ -1,0 +1,149 @@
+"""What both builds run against: Azurite and the two stand-ins, each a process of its own, and their counters."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from bench.naive import MEETING_COLUMN
+from bench.wire import Wire
+from sandbox.azurite import Azurite, connection_string
+from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
+from sandbox.stack import Service
+from shared.settings import SETTINGS
+
+SECRET = "a-secret-for-the-bench-only"  # noqa: S105 - it protects nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each service was asked since the start: by method and table or queue, or all together."""
+
+    dataverse: int = 0
+    outreach: int = 0
+    tables: Counter[str] = field(default_factory=Counter)
+    queues: Counter[str] = field(default_factory=Counter)
+
+    def __sub__(self, before: Counts) -> Counts:
+        return Counts(
+            self.dataverse - before.dataverse,
+            self.outreach - before.outreach,
+            self.tables - before.tables,
+            self.queues - before.queues,
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.dataverse + other.dataverse,
+            self.outreach + other.outreach,
+            self.tables + other.tables,
+            self.queues + other.queues,
+        )
+
+    @property
+    def queue_puts(self) -> int:
+        """Messages put into a queue. Taking them out is the trigger's, which here is the bench itself."""
+        return sum(many for what, many in self.queues.items() if what.startswith("POST "))
+
+
+class Laboratory:
+    """`with Laboratory() as laboratory:` starts all three; they end with it, or with the process."""
+
+    def __init__(self) -> None:
+        self._logs = tempfile.TemporaryDirectory(prefix="bench-")
+        logs = Path(self._logs.name)
+        self.azurite = Azurite(persistence="memory")
+        self.dataverse = Service("dataverse", log=logs / "dataverse.log", environment=os.environ)
+        self.outreach = Service("outreach", log=logs / "outreach.log", environment=os.environ)
+
+    def __enter__(self) -> Self:
+        try:
+            self.azurite.start()
+            self.dataverse.start()
+            self.outreach.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.outreach.stop()
+        self.dataverse.stop()
+        self.azurite.__exit__()
+        self._logs.cleanup()
+
+    def settings(self, queue: str, *, storage: str = "") -> dict[str, str]:
+        """The product's whole environment; `storage`: another way to Azurite."""
+        return {
+            **{setting.name: setting.default or "" for setting in SETTINGS},
+            "AzureWebJobsStorage": storage or self.azurite.connection_string,
+            "SYNC_QUEUE_NAME": queue,
+            "OUTREACH_WEBHOOK_SECRET": SECRET,
+            "OUTREACH_API_URL": self.outreach.url,
+            "OUTREACH_API_TOKEN": DEVELOPMENT_TOKEN,
+            "DATAVERSE_URL": self.dataverse.url,
+        }
+
+    async def clean(self, *, latency_ms: float = 0) -> None:
+        """An organisation as on the first day, whose services take `latency_ms` for an answer."""
+        await _post(self.dataverse.url, "reset", {})
+        column = {"name": MEETING_COLUMN, "type": "String", "max_length": 100}
+        await _post(self.dataverse.url, "columns", {"columns": [column]})
+        for url in (self.dataverse.url, self.outreach.url):
+            await _post(url, "faults", {"latency_ms": latency_ms})
+
+    async def add_prospects(self, first: int, many: int, *, contact: str) -> None:
+        """Prospects that nobody has asked for yet; all of them are `contact` in Dynamics."""
+        connection = {"connection": "Dynamics", "type": "Contact", "id": contact}
+        prospects = [{"id": first + number, "data_connections": [connection]} for number in range(many)]
+        await _post(self.outreach.url, "seed", {"prospects": prospects})
+
+    async def appointments(self) -> list[dict[str, Any]]:
+        """Every appointment, as the stand-in keeps it."""
+        async with httpx.AsyncClient(base_url=self.dataverse.url, timeout=60) as client:
+            answer = await client.get("/__sandbox/state", params={"entity_set": "appointments"})
+        rows: list[dict[str, Any]] = answer.raise_for_status().json()["appointments"]
+        return rows
+
+    @asynccontextmanager
+    async def wired(self) -> AsyncIterator[Wires]:
+        """Azurite behind counting proxies."""
+        parts = dict(part.split("=", 1) for part in self.azurite.connection_string.strip(";").split(";"))
+        blob, queue, table = (parts[f"{name}Endpoint"].rpartition("/")[0] for name in ("Blob", "Queue", "Table"))
+        async with AsyncExitStack() as stack:
+            queues = await stack.enter_async_context(Wire(queue))
+            tables = await stack.enter_async_context(Wire(table))
+            storage = connection_string(int(blob.rpartition(":")[2]), queues.port, tables.port)
+            yield Wires(storage, queues, tables, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """`storage`: the connection string of Azurite behind the proxies."""
+
+    storage: str
+    queues: Wire
+    tables: Wire
+    laboratory: Laboratory
+
+    async def counts(self) -> Counts:
+        """What all services were asked so far."""
+        asked = []
+        async with httpx.AsyncClient() as client:
+            for service in (self.laboratory.dataverse, self.laboratory.outreach):
+                answer = await client.get(f"{service.url}/__sandbox/counters")
+                asked.append(int(answer.raise_for_status().json()["total"]))
+        return Counts(asked[0], asked[1], Counter(self.tables.counts), Counter(self.queues.counts))
+
+
+async def _post(url: str, lever: str, body: dict[str, Any]) -> None:
+    async with httpx.AsyncClient() as client:
+        (await client.post(f"{url}/__sandbox/{lever}", json=body)).raise_for_status()

@@ -1,0 +1,62 @@
+"""`GET /api/console`: the web pages, and the two ways in.
+
+The host checks the admin key before it calls `console` and `console_session`. Pages are open to it: they check for a
+session themselves, because a browser sends no key when somebody follows a link (docs/decisions/0006).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+if TYPE_CHECKING:
+    from shared.console.pages import Answer, Request
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("console")
+@blueprint.route("console", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+async def console(req: func.HttpRequest) -> func.HttpResponse:
+    """The overview, or for a browser that brings the key in the address: a session."""
+    from shared.runtime import runtime
+
+    return _response(await runtime().console.enter(_request(req)))
+
+
+@blueprint.function_name("console_session")
+@blueprint.route("console/session", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+async def console_session(req: func.HttpRequest) -> func.HttpResponse:
+    """What the sign-in page calls with the key in a header."""
+    from shared.runtime import runtime
+
+    return _response(await runtime().console.sign_in(_request(req)))
+
+
+@blueprint.function_name("console_pages")
+@blueprint.route("console/{page}", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def console_pages(req: func.HttpRequest) -> func.HttpResponse:
+    """Any page, for whoever has a session."""
+    from shared.runtime import runtime
+
+    return _response(await runtime().console.show(_request(req)))
+
+
+def _request(req: func.HttpRequest) -> Request:
+    from shared.console.pages import Request
+
+    return Request(
+        method=req.method,
+        page=req.route_params.get("page", ""),
+        query=dict(req.params),
+        headers=dict(req.headers),
+        body=req.get_body(),
+        https=req.url.startswith("https:"),
+    )
+
+
+def _response(answer: Answer) -> func.HttpResponse:
+    return func.HttpResponse(
+        answer.html, status_code=answer.status, mimetype="text/html", charset="utf-8", headers=answer.headers
+    )

@@ -1,0 +1,78 @@
+"""Who may see the console: a session in a cookie. One begins with the admin key, or with a sign-in of the platform.
+
+The key is not checked here: the host does that before it calls a function of level ADMIN, and such a function begins
+the session. The reasons are in docs/decisions/0006.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+
+from shared.adapters.sessions import LENGTH, Session, Sessions
+from shared.console.pages import Request
+
+# The app role that a person needs whom App Service Authentication has signed in.
+ROLE = "Console.Admin"
+BY_KEY = "key"
+
+
+class Access:
+    """`environment` tells whether App Service Authentication guards the app."""
+
+    def __init__(self, sessions: Sessions, environment: Mapping[str, str]) -> None:
+        self._sessions = sessions
+        # Only then does the platform set the header below, and remove it from requests that bring their own.
+        self._platform_signs_in = environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
+
+    async def begin(self, request: Request, *, who: str = BY_KEY) -> tuple[Session, str]:
+        """A new session, and the cookie that carries it."""
+        session = await self._sessions.begin(who)
+        return session, _cookie(request, session.token, seconds=int(LENGTH.total_seconds()))
+
+    async def check(self, request: Request) -> tuple[Session, str] | None:
+        """The session of `request` and a cookie to set, if any; None where nobody is signed in."""
+        session = await self._sessions.find(_token(request))
+        person = self._person(request)
+        if session is not None and session.who in {BY_KEY, person}:
+            return session, ""
+        return await self.begin(request, who=person) if person else None
+
+    async def end(self, request: Request) -> str:
+        """Sign out; returns the cookie that removes the cookie."""
+        await self._sessions.end(_token(request))
+        return _cookie(request, "", seconds=0)
+
+    def _person(self, request: Request) -> str:
+        """The id of the person whom the platform signed in, if they have the role; else empty."""
+        header = request.headers.get("x-ms-client-principal", "")
+        if not self._platform_signs_in or not header:
+            return ""
+        try:
+            principal = json.loads(base64.b64decode(header, validate=True))
+            role_type = principal.get("role_typ") or "roles"
+            claims = [(claim["typ"], claim["val"]) for claim in principal["claims"]]
+        except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
+            return ""
+        is_admin = any(kind in {role_type, "roles"} and held == ROLE for kind, held in claims)
+        return f"person:{request.headers.get('x-ms-client-principal-id', '')}" if is_admin else ""
+
+
+def _name(request: Request) -> str:
+    # The prefix keeps other hosts of the domain from setting it; browsers allow it with https only.
+    return "__Host-console" if request.https else "console"
+
+
+def _token(request: Request) -> str:
+    for pair in request.headers.get("cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == _name(request):
+            return value
+    return ""
+
+
+def _cookie(request: Request, token: str, *, seconds: int) -> str:
+    secure = "; Secure" if request.https else ""
+    return f"{_name(request)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

@@ -1,0 +1,214 @@
+"""The pages of the console: what each shows, and who may see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from shared.adapters.sessions import Session
+from shared.adapters.tallies import Tallies, total
+from shared.admin import Admin
+from shared.console import chart
+from shared.console.access import Access
+from shared.console.meeting import meeting_view
+from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect
+from shared.console.search import sought
+from shared.core.delivery import parse_json
+from shared.core.errors import BadDelivery, BadSettings, RemoteError
+from shared.core.mapping import MappingFile
+from shared.core.signature import MAX_BODY_BYTES
+from shared.eventline import APPLIED
+from shared.health import Health
+from shared.preview import Previewer
+from shared.standing import COUNTED_UP_TO, Standing
+
+# To look for an appointment means to look at every meeting; somebody waits for the page.
+SEARCH_SECONDS = 20.0
+SHOWN_DEAD_LETTERS = 100
+
+# Ended, and Outreach will hear no more of it; an attempt that is to be repeated has not.
+_UNFINISHED: Final = frozenset({"retrying"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the pages get what they show. The functions raise `BadSettings` where settings they need are wrong."""
+
+    standing: Standing
+    tallies: Tallies
+    health: Health
+    admin: Callable[[], Admin]
+    previewer: Callable[[], Previewer]
+    mapping: Callable[[], MappingFile]
+
+
+class Console:
+    """`now` is the time of day, aware."""
+
+    def __init__(self, sources: Sources, access: Access, *, now: Callable[[], datetime]) -> None:
+        self._sources = sources
+        self._access = access
+        self._now = now
+        self._shown: Mapping[str, Callable[[Request, Session], Awaitable[Answer]]] = {
+            "home": self._home,
+            "find": self._find,
+            "meeting": self._meeting,
+            "event": self._event,
+            "deadletters": self._dead_letters,
+            "preview": self._preview,
+        }
+        self._done: Mapping[str, Callable[[Request, Session, dict[str, list[str]]], Awaitable[Answer]]] = {
+            "replay": self._replay,
+            "preview": self._previewed,
+            "sign-out": self._sign_out,
+        }
+
+    async def enter(self, request: Request) -> Answer:
+        """For a caller whose admin key the host has checked: the overview, or for a browser a session.
+
+        A browser brings the key in the address, where it must not stay.
+        """
+        if "x-functions-key" in request.headers:
+            return await _guarded(lambda: self._home(request, NOBODY))
+
+        async def begin() -> Answer:
+            _, cookie = await self._access.begin(request)
+            return redirect("home", cookie=cookie)
+
+        return await _guarded(begin)
+
+    async def sign_in(self, request: Request) -> Answer:
+        """Begin a session for a caller whose admin key the host has checked."""
+
+        async def begin() -> Answer:
+            _, cookie = await self._access.begin(request)
+            return nothing(cookie=cookie)
+
+        return await _guarded(begin)
+
+    async def show(self, request: Request) -> Answer:
+        """Any page, for whoever may see it."""
+        return await _guarded(lambda: self._admitted(request))
+
+    async def _admitted(self, request: Request) -> Answer:
+        admitted = await self._access.check(request)
+        if admitted is None:
+            return page("sign-in.html", status=200 if request.page == "sign-in" else 401, script="sign-in.js")
+        session, cookie = admitted
+        answer = redirect("home") if request.page == "sign-in" else await self._answer(request, session)
+        return Answer(answer.status, answer.html, {**answer.headers, "Set-Cookie": cookie}) if cookie else answer
+
+    async def _answer(self, request: Request, session: Session) -> Answer:
+        if request.method == "GET" and (shown := self._shown.get(request.page)):
+            return await shown(request, session)
+        if request.method == "POST" and (done := self._done.get(request.page)):
+            form = request.form()
+            if not session.made(form.get("form", [""])[0]):
+                raise BadDelivery("stale_form", "This form is from another session. Go back, reload it, try again.")
+            return await done(request, session, form)
+        return page("message.html", status=404, session=session, title="Not found", text="There is no such page.")
+
+    async def _home(self, _: Request, session: Session) -> Answer:
+        now = self._now()
+        counts, slots, health = await asyncio.gather(
+            self._sources.standing.measure(),
+            self._sources.tallies.since(now - chart.DAY),
+            self._sources.health.report(),
+        )
+        tally = total(slots.values())
+        finished = sum(count for name, count in tally.outcomes.items() if name not in _UNFINISHED)
+        return page(
+            "home.html",
+            session=session,
+            counts=counts,
+            limit=COUNTED_UP_TO,
+            accepted=finished + counts.queue + counts.spill,
+            applied=sum(tally.outcomes[name] for name in APPLIED),
+            tally=tally,
+            health=health,
+            chart=chart.lag_chart(slots, now),
+        )
+
+    async def _find(self, request: Request, session: Session) -> Answer:
+        wanted = sought(request.query.get("q", ""))
+        admin = self._sources.admin()
+        if wanted.correlation_id and await admin.correlation(wanted.correlation_id):
+            return redirect("event", id=wanted.correlation_id)
+        if wanted.meeting and await admin.meeting(wanted.meeting):
+            return redirect("meeting", id=wanted.meeting)
+        hint = ""
+        if wanted.appointment_id:
+            try:
+                async with asyncio.timeout(SEARCH_SECONDS):
+                    key = await admin.meetings.of_appointment(wanted.appointment_id)
+            except TimeoutError:
+                key, hint = None, f"No such appointment among those looked at in {SEARCH_SECONDS:.0f} seconds."
+            if key is not None:
+                return redirect("meeting", id=str(key))
+        return page("not-found.html", status=404, session=session, wanted=wanted, hint=hint)
+
+    async def _meeting(self, request: Request, session: Session) -> Answer:
+        admin = self._sources.admin()
+        found = await admin.meeting(request.query.get("id", ""))
+        if found is None:
+            wanted = sought(request.query.get("id", ""))
+            return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
+        journal = await asyncio.gather(*(admin.correlation(recent["correlationId"]) for recent in found["recent"]))
+        view = meeting_view(found, [entry for entry in journal if entry is not None], self._sources.mapping())
+        return page("meeting.html", session=session, meeting=found, view=view)
+
+    async def _event(self, request: Request, session: Session) -> Answer:
+        wanted = sought(request.query.get("id", ""))
+        found = await self._sources.admin().correlation(wanted.correlation_id)
+        if found is None:
+            return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
+        others: list[dict[str, Any]] = found.get("others", [])
+        return page("event.html", session=session, entries=[found, *others])
+
+    async def _dead_letters(self, request: Request, session: Session) -> Answer:
+        letters = await self._sources.admin().list_dead_letters()
+        return page(
+            "deadletters.html",
+            session=session,
+            letters=letters[:SHOWN_DEAD_LETTERS],
+            count=len(letters),
+            replayed=request.query.get("replayed", ""),
+        )
+
+    async def _replay(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
+        everything = form.get("all") == ["yes"]
+        sent = await self._sources.admin().replay(None if everything else frozenset(form.get("id", [])))
+        return redirect("deadletters", replayed=str(len(sent)))
+
+    async def _preview(self, _: Request, session: Session) -> Answer:
+        return page("preview.html", session=session, delivery="", preview=None, problem="")
+
+    async def _previewed(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
+        text = form.get("delivery", [""])[0]
+        preview, problem = None, ""
+        try:
+            if len(text.encode()) > MAX_BODY_BYTES:
+                raise BadDelivery("body_too_large", f"That is over {MAX_BODY_BYTES} bytes.", status=413)  # noqa: TRY301 - told with the rest
+            preview = await self._sources.previewer().preview(parse_json(text.encode()))
+        except BadDelivery as error:
+            problem = error.message
+        return page("preview.html", session=session, delivery=text, preview=preview, problem=problem)
+
+    async def _sign_out(self, request: Request, _: Session, __: dict[str, list[str]]) -> Answer:
+        return redirect("sign-in", cookie=await self._access.end(request))
+
+
+async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """`call`, with errors as pages that say what to do."""
+    try:
+        return await call()
+    except BadDelivery as error:
+        return page("message.html", status=error.status, title="Not done", text=error.message)
+    except BadSettings as error:
+        text = " ".join(error.problems)
+        return page("message.html", status=503, title="Settings are incomplete", text=text)
+    except RemoteError as error:
+        return page("message.html", status=503, title="Out of reach", text=error.reason)

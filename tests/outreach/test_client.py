@@ -1,0 +1,195 @@
+"""The client of the Outreach API: pages of one host, the hourly allowance, refusals in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.outreach.faults import FaultPlan
+from sandbox.outreach.store import Store, Switches
+from shared.adapters.outreach import Outreach
+from shared.core.budget import HOURLY_LIMIT, RESERVE, Budget
+from shared.core.errors import Permanent, Transient
+from tests.outreach.support import Clock, add_event, client
+
+HOST = "https://api.example.com"
+
+
+async def all_pages(outreach: Outreach, *, limit: int = 10, size: int = 2) -> list[list[Mapping[str, Any]]]:
+    return [page async for page in outreach.pages("events", params={"page[size]": str(size)}, limit=limit)]
+
+
+async def test_pages(stand_in: tuple[Store, str]) -> None:
+    """Every record comes once, page by page, and no page is asked for beyond the last or the limit."""
+    store, url = stand_in
+    for number in range(1, 6):
+        add_event(store, number, "calendar_event_updated", at="2026-03-01T10:00:00Z")
+    async with client(url) as outreach:
+        pages = await all_pages(outreach)
+        assert [[record["id"] for record in page] for page in pages] == [[1, 2], [3, 4], [5]]
+        assert len(await all_pages(outreach, limit=2)) == 2
+    assert store.log.counters["GET events 200"] == 5
+
+
+async def test_empty_collection(stand_in: tuple[Store, str]) -> None:
+    """An empty answer has no links; it is one page without records."""
+    async with client(stand_in[1]) as outreach:
+        assert await all_pages(outreach) == [[]]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://elsewhere.example.com/api/v2/events?page=2",
+        "http://api.example.com/api/v2/events?page=2",
+        "https://api.example.com:8443/api/v2/events?page=2",
+        "https://api.example.com@elsewhere.example.com/api/v2/events",
+        "//elsewhere.example.com/api/v2/events",
+        "https://api.example.com/oauth/token",
+        "https://api.example.com[/api/v2/events",
+    ],
+)
+async def test_no_link_leads_away(link: str) -> None:
+    """A next page on another host, port, scheme or path is not asked for: our token would go there."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={"data": [{"id": 1}], "links": {"next": link}})
+
+    async with client(HOST, transport=httpx.MockTransport(answer)) as outreach:
+        with pytest.raises(Permanent, match="another host"):
+            await all_pages(outreach)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("link", [f"{HOST}/api/v2/events?page%5Bafter%5D=x", "/api/v2/events?page%5Bafter%5D=x"])
+async def test_links_are_followed_as_they_are(link: str) -> None:
+    """The link's query is sent unchanged, once, without the parameters of the first page."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path.decode())
+        more = {"links": {"next": link}} if len(asked) == 1 else {}
+        return httpx.Response(200, json={"data": [{"id": len(asked)}], **more})
+
+    async with client(HOST, transport=httpx.MockTransport(answer)) as outreach:
+        assert len(await all_pages(outreach)) == 2
+    assert asked[1] == "/api/v2/events?page%5Bafter%5D=x"
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", '{"data": {}}', "null"])
+async def test_unreadable_lists(body: str) -> None:
+    """A list that is none may be one the next time."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with client(HOST, transport=transport) as outreach:
+        with pytest.raises(Transient, match="without data"):
+            await all_pages(outreach)
+
+
+@pytest.mark.parametrize("fault", ["401", "401_json", "429", "503", "503_seconds", "500", "drop_after"])
+async def test_refusals_that_pass(stand_in: tuple[Store, str], fault: str) -> None:
+    """Whatever may pass is told as such, in whichever form it came, and is not sent again from here."""
+    store, url = stand_in
+    store.faults = FaultPlan.parse({"next": [{"kind": fault, "retry_after": 5}]})
+    async with client(url) as outreach:
+        with pytest.raises(Transient) as refused:
+            await outreach.get("user", "1")
+    assert store.log.total == 1
+    if fault in {"429", "503", "503_seconds"}:
+        assert refused.value.retry_after is not None
+        assert 3 <= refused.value.retry_after <= 5
+
+
+async def test_missing_scope(stand_in: tuple[Store, str]) -> None:
+    """A 403 names the scope to give."""
+    store, url = stand_in
+    store.switches = Switches(missing_scopes=frozenset({"users.read"}))
+    async with client(url) as outreach:
+        with pytest.raises(Permanent, match=r"users\.read"):
+            await outreach.get("user", "1")
+
+
+@pytest.mark.parametrize("number", ["1/../2", "٣", "", "1?x=y", "abc", "-1"])
+async def test_ids_that_are_none(number: str) -> None:
+    """What is no number never gets into a path."""
+    async with client(HOST, transport=httpx.MockTransport(lambda _: pytest.fail("a request was made"))) as outreach:
+        assert await outreach.get("user", number) is None
+
+
+async def test_unknown_record(stand_in: tuple[Store, str]) -> None:
+    """A record that is gone is None, not an error."""
+    async with client(stand_in[1]) as outreach:
+        assert await outreach.get("user", "999") is None
+
+
+async def test_spare_capacity_ends_above_the_reserve(stand_in: tuple[Store, str]) -> None:
+    """Work that can wait stops at the reserve without asking; events under way go on."""
+    store, url = stand_in
+    store.switches = Switches(rate_limit=100)
+    async with client(url) as outreach:
+        spare = outreach.for_spare_capacity()
+        for _ in range(74):
+            assert await spare.get("user", "1") is not None
+        assert await spare.get("user", "1") is not None
+        with pytest.raises(Transient) as ended:
+            await spare.get("user", "1")
+        assert ended.value.code == "allowance"
+        assert ended.value.retry_after is not None
+        assert await outreach.get("user", "1") is not None
+    assert store.log.total == 76
+
+
+def after(clock: Clock, **headers: str) -> Budget:
+    budget = Budget(now=clock.seconds)
+    budget.spend()
+    budget.learn({f"x-ratelimit-{name}": value for name, value in headers.items()})
+    return budget
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "scarce"),
+    [
+        ("10000", "2501", False),
+        ("10000", "2500", True),
+        ("10000, 20000", "9999, 19988", False),
+        ("10000, 20000", "2000, 12000", True),
+        ("20000, 10000", "12000, 2000", True),
+        ("10000;w=3600", "9000", False),
+        ("", "2400", True),
+        ("", "", False),
+        ("rubbish", "rubbish", False),
+    ],
+)
+def test_allowance_in_every_form(clock: Clock, limit: str, remaining: str, *, scarce: bool) -> None:
+    """One number or two, the tighter one counts; what cannot be read is not believed."""
+    reset = str(int(clock.seconds()) + 600)
+    budget = after(clock, limit=limit, remaining=remaining, reset=reset)
+    assert budget.seconds_until_spare() == (600.0 if scarce else 0.0)
+
+
+@pytest.mark.parametrize(("reset", "seconds"), [("+600", 600.0), ("600", 600.0), ("+9999", 3600.0), ("", 3600.0)])
+def test_reset_in_every_form(clock: Clock, reset: str, seconds: float) -> None:
+    """A time since 1970, or seconds from now, and never later than an hour from now."""
+    text = str(int(clock.seconds()) + int(reset)) if reset.startswith("+") else reset
+    assert after(clock, remaining="0", reset=text).seconds_until_spare() == seconds
+
+
+def test_allowance_starts_anew(clock: Clock) -> None:
+    """When the hour is over there is spare capacity again."""
+    budget = after(clock, remaining="0", reset=str(int(clock.seconds()) + 600))
+    clock.pass_by(seconds=601)
+    assert budget.seconds_until_spare() == 0.0
+
+
+def test_without_headers_our_own_requests_are_counted(clock: Clock) -> None:
+    """Where no header tells, what we sent in the hour must do."""
+    budget = Budget(now=clock.seconds)
+    for _ in range(int(HOURLY_LIMIT * (1 - RESERVE)) - 1):
+        budget.spend()
+    assert budget.seconds_until_spare() == 0.0
+    budget.spend()
+    assert budget.seconds_until_spare() == 3600.0

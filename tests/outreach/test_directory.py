@@ -1,0 +1,256 @@
+"""Who somebody is in Dynamics: two levels of memory, every address, and what became of leads and contacts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from sandbox.dataverse import people
+from sandbox.dataverse.schema import CONTACT
+from sandbox.dataverse.seed import CONTACT_EMAILS, CONTACT_IDS, LEAD_EMAILS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
+from sandbox.outreach.deliveries import MeetingScript, Target
+from sandbox.outreach.records import Record
+from sandbox.outreach.seed import FORMER_USER, NEWCOMER, UNKNOWN_OPPORTUNITY, UNKNOWN_USER, connection
+from shared.adapters.directory import CrmDirectory
+from shared.adapters.people_cache import PeopleCache
+from shared.adapters.storage import Table
+from shared.core.delivery import Reference
+from shared.core.meeting import CrmRecord, Person
+from shared.work import Work, begin
+from tests.outreach.support import Clock
+from tests.product.bench import Installation
+
+Tables = Callable[[str], Table]
+
+
+class Processes:
+    """Directories as several processes have them: a memory each, one table, the same two services."""
+
+    def __init__(self, product: Installation, table: Table, clock: Clock) -> None:
+        self.product = product
+        self.clock = clock
+        self._table = table
+
+    def start(self) -> CrmDirectory:
+        """A new process."""
+        runtime = self.product.runtime
+        cache = PeopleCache(self._table, now=self.clock.now)
+        return CrmDirectory(runtime.outreach, runtime.dataverse, clock=self.clock.seconds, shared=cache)
+
+
+@pytest.fixture
+def processes(product: Installation, tables: Tables, clock: Clock) -> Processes:
+    return Processes(product, tables("directory"), clock)
+
+
+async def ask(directory: CrmDirectory, kind: str, number: int, *, distrust: bool = False) -> tuple[Person, Work]:
+    """The person, and what asking has cost."""
+    work = begin(Work())
+    reference = Reference(kind, str(number))
+    found = await directory.resolve([reference], distrust=distrust)
+    return found[reference], work
+
+
+def records(*pairs: tuple[str, str]) -> tuple[CrmRecord, ...]:
+    return tuple(CrmRecord(table, record) for table, record in pairs)
+
+
+def add_prospect(product: Installation, number: int, *, emails: list[str], connections: object = None) -> None:
+    attributes = {"emails": emails, "externalId": None}
+    product.outreach.put(Record("prospect", number, attributes, {}, connections))
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "expected"),
+    [
+        ("prospect", 101, records(("contact", CONTACT_IDS[0]))),
+        ("prospect", 102, records(("contact", CONTACT_IDS[1]))),
+        ("prospect", 103, records(("contact", CONTACT_IDS[2]))),
+        ("prospect", 104, records(("lead", LEAD_IDS[0]))),
+        ("prospect", 105, records(("lead", LEAD_IDS[1]), ("contact", CONTACT_IDS[3]))),
+        ("prospect", 106, records(("contact", CONTACT_IDS[4]))),
+        ("prospect", 107, records(("contact", CONTACT_IDS[5]))),
+        ("prospect", NEWCOMER, ()),
+        ("prospect", 109, records(("lead", LEAD_IDS[2]))),
+        ("prospect", 110, records(("lead", LEAD_IDS[3]))),
+        ("prospect", 999, ()),
+        ("user", 1, records(("systemuser", USER_IDS[0]))),
+        ("user", 2, records(("systemuser", USER_IDS[1]))),
+        ("user", UNKNOWN_USER, ()),
+        ("user", FORMER_USER, ()),
+        ("opportunity", 301, records(("opportunity", OPPORTUNITY_IDS[0]))),
+        ("opportunity", 302, records(("opportunity", OPPORTUNITY_IDS[1]))),
+        ("opportunity", UNKNOWN_OPPORTUNITY, ()),
+    ],
+)
+async def test_everybody_is_found(
+    processes: Processes, kind: str, number: int, expected: tuple[CrmRecord, ...]
+) -> None:
+    """By connection in every form, by custom id, by address; trusted, distrusted, and from the table the same."""
+    found, _ = await ask(processes.start(), kind, number)
+    assert found.records == expected
+    assert (await ask(processes.start(), kind, number))[0] == found
+    assert (await ask(processes.start(), kind, number, distrust=True))[0].records == expected
+
+
+async def test_what_a_look_up_costs(processes: Processes) -> None:
+    """Cold: two table operations and one Outreach call; from the table one operation; from memory nothing."""
+    first, second = processes.start(), processes.start()
+    cold, shared, warm = [(await ask(one, "prospect", 101))[1] for one in (first, second, first)]
+    assert cold.calls == {"storage": 2, "outreach": 1}
+    assert shared.calls == {"storage": 1}
+    assert warm.calls == {}
+    assert [work.cache_hits for work in (cold, shared, warm)] == [0, 1, 1]
+
+
+async def test_many_ask_once(processes: Processes) -> None:
+    """A burst of events with the same person makes one call."""
+    directory = processes.start()
+    work = begin(Work())
+    wanted = [Reference("prospect", "101")]
+    found = await asyncio.gather(*(directory.resolve(wanted) for _ in range(10)))
+    assert all(people == found[0] for people in found)
+    assert work.calls["outreach"] == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "calls"),
+    [
+        (101, 3500, {}),
+        (101, 3700, {"storage": 1}),
+        (101, 86_500, {"storage": 2, "outreach": 1}),
+        (104, 800, {}),
+        (104, 1000, {"storage": 2, "outreach": 1, "dataverse": 1}),
+        (NEWCOMER, 50, {}),
+        (NEWCOMER, 70, {"storage": 2, "outreach": 1, "dataverse": 2}),
+    ],
+    ids=["contact, memory", "contact, table", "contact, old", "lead", "lead, old", "nobody", "nobody, old"],
+)
+async def test_how_long_answers_hold(processes: Processes, number: int, seconds: int, calls: dict[str, int]) -> None:
+    """A contact holds an hour in memory and a day in the table, a lead 15 minutes, nobody one."""
+    directory = processes.start()
+    await ask(directory, "prospect", number)
+    processes.clock.pass_by(seconds=seconds)
+    assert (await ask(directory, "prospect", number))[1].calls == calls
+
+
+async def test_distrust_goes_to_all(processes: Processes) -> None:
+    """What distrust finds out replaces the row, so that other processes learn it too."""
+    crm = processes.product.crm
+    directory = processes.start()
+    await ask(directory, "prospect", 101)
+    people.delete(crm, {"entity_set": "contacts", "id": CONTACT_IDS[0]})
+    assert (await ask(directory, "prospect", 101))[0].records
+    assert not (await ask(directory, "prospect", 101, distrust=True))[0].records
+    assert not (await ask(processes.start(), "prospect", 101))[0].records
+
+
+async def test_every_address_is_tried(processes: Processes) -> None:
+    """Somebody who is in Dynamics under a second address is found by that."""
+    add_prospect(processes.product, 120, emails=["nobody@example.com", CONTACT_EMAILS[5].upper()])
+    found, work = await ask(processes.start(), "prospect", 120)
+    assert found.records == records(("contact", CONTACT_IDS[5]))
+    assert found.email == "nobody@example.com"
+    assert work.calls["dataverse"] == 1
+
+
+async def test_the_main_address_decides(processes: Processes) -> None:
+    """Where two addresses lead to two people, the first address is right."""
+    add_prospect(processes.product, 121, emails=[CONTACT_EMAILS[5], CONTACT_EMAILS[4]])
+    add_prospect(processes.product, 122, emails=[CONTACT_EMAILS[4], CONTACT_EMAILS[5]])
+    found = [(await ask(processes.start(), "prospect", number))[0] for number in (121, 122)]
+    assert [person.records[0].id for person in found] == [CONTACT_IDS[5], CONTACT_IDS[4]]
+    assert not any(person.note for person in found)
+
+
+async def test_addresses_that_are_none(processes: Processes) -> None:
+    """Text that cannot be an address is not asked for, and a quote in one stays inside its literal."""
+    add_prospect(processes.product, 123, emails=["not an address", "o'neil@example.com", "' or 1 eq 1 or '@x"])
+    found, work = await ask(processes.start(), "prospect", 123)
+    assert not found.records
+    assert found.email == "o'neil@example.com"
+    assert work.calls["dataverse"] == 2
+
+
+@pytest.mark.parametrize("keep_lead", [True, False])
+async def test_qualified_lead(processes: Processes, *, keep_lead: bool) -> None:
+    """A lead that was qualified is the contact that was made of it, whether the lead is still there or not."""
+    made = people.qualify(processes.product.crm, {"lead": LEAD_IDS[0], "keep_lead": keep_lead})
+    found, _ = await ask(processes.start(), "prospect", 104)
+    contact = found.record("contact")
+    assert contact is not None
+    assert contact.id == made["contact"]
+
+
+async def test_disqualified_lead(processes: Processes) -> None:
+    """A lead that came to nothing is still who was met."""
+    lead = processes.product.crm.rows["lead"][LEAD_IDS[0]]
+    processes.product.crm.touch(lead, statecode=2, statuscode=4)
+    assert (await ask(processes.start(), "prospect", 104))[0].records == records(("lead", LEAD_IDS[0]))
+
+
+async def test_merged_contact(processes: Processes) -> None:
+    """A contact that was merged into another is that other one, once Dynamics is asked."""
+    people.merge(processes.product.crm, {"from": CONTACT_IDS[0], "into": CONTACT_IDS[1]})
+    assert (await ask(processes.start(), "prospect", 101, distrust=True))[0].records == records(
+        ("contact", CONTACT_IDS[1])
+    )
+
+
+async def test_connections_of_other_kinds(processes: Processes) -> None:
+    """A prospect that is connected to an account only is looked up by address."""
+    add_prospect(processes.product, 124, emails=[LEAD_EMAILS[2]], connections=[connection("Account", CONTACT_IDS[0])])
+    assert (await ask(processes.start(), "prospect", 124))[0].records == records(("lead", LEAD_IDS[2]))
+
+
+async def test_who_is_nobody_is_told(processes: Processes) -> None:
+    """The piece of work knows who could not be found, from memory too."""
+    directory = processes.start()
+    for _ in range(2):
+        work = begin(Work())
+        await directory.resolve([Reference("prospect", "101"), Reference("prospect", str(NEWCOMER))])
+        assert work.unresolved == {f"prospect:{NEWCOMER}"}
+
+
+async def test_lead_qualified_between_two_events(product: Installation) -> None:
+    """The meeting of a lead that was qualified since its last event ends with the contact as attendee."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(prospects=[104]))
+    assert (5, LEAD_IDS[0]) in product.parties()
+    made = people.qualify(product.crm, {"lead": LEAD_IDS[0]})
+    await restart_later(product, hours=1)
+    entry = await product.sync(script.changed(title="Second talk"))
+    assert entry["outcome"] == "updated"
+    assert {party for party in product.parties() if party[0] == 5} == {(5, made["contact"])}
+    assert product.appointment.values["_regardingobjectid_value"] == made["contact"]
+
+
+async def test_contact_replaced_between_two_events(product: Installation) -> None:
+    """When Dynamics says that an attendee is gone, everybody is looked up again: here a new contact has the address."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(prospects=[107], opportunity=301))
+    people.delete(product.crm, {"entity_set": "contacts", "id": CONTACT_IDS[5]})
+    new = people.add(product.crm, CONTACT, {"emailaddress1": CONTACT_EMAILS[5]})
+    both = (Target("prospect", 107), Target("prospect", 101))
+    entry = await product.sync(script.changed(relationships={"prospects": both}))
+    assert entry["outcome"] == "updated"
+    assert {party for party in product.parties() if party[0] == 5} == {(5, new.id), (5, CONTACT_IDS[0])}
+
+
+async def test_warm_directory_asks_nobody(product: Installation) -> None:
+    """Once everybody is known, events cost no Outreach call at all."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(prospects=[101, 102, 104], opportunity=301))
+    before = product.outreach.log.total
+    for number in range(20):
+        await product.sync(script.changed(title=f"Title {number}"))
+    assert product.outreach.log.total == before
+
+
+async def restart_later(product: Installation, **span: float) -> None:
+    """A new process, after some time."""
+    await product.restart()
+    product.runtime.later = timedelta(**span)

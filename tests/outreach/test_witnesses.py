@@ -1,0 +1,70 @@
+"""Recordings and tasks on their whole way: from the webhook to the appointment of the meeting that they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.azurite import StorageNames
+from sandbox.outreach.deliveries import MeetingScript
+from tests.outreach.samples import mapping_file, recording, task
+from tests.product.bench import Installation, installation
+
+OF_MEETING = {"data": {"type": "meeting", "id": 5}}
+
+
+@pytest.fixture
+async def product(azurite: str, storage_names: StorageNames, tmp_path: Path) -> AsyncIterator[Installation]:
+    """A fresh installation with every source enabled."""
+    settings = {"MAPPING_FILE": mapping_file(tmp_path, "event", "kaiaRecording", "task")}
+    async with installation(azurite, storage_names.queue("events"), **settings) as made:
+        yield made
+
+
+def calendar_event() -> MeetingScript:
+    return MeetingScript(17, resource="calendarEvent", meeting=5)
+
+
+async def test_recorded_meeting_is_completed(product: Installation) -> None:
+    """A recording of the calendar event completes the meeting's appointment, and its title changes nothing."""
+    await product.sync(calendar_event().booked(title="Intro"))
+    entry = await product.sync(recording(1))
+    assert entry["columns"] == ["statecode"]
+    assert product.appointment.values["statecode"] == 1
+    assert product.appointment.values["subject"] == "Intro"
+
+
+async def test_recording_before_the_meeting(product: Installation) -> None:
+    """A recording that arrives first waits for its meeting; the appointment is made completed."""
+    first = await product.sync(recording(1))
+    assert first["outcome"] == "parked"
+    await product.sync(calendar_event().booked())
+    assert len(product.crm.appointments) == 1
+    assert product.appointment.values["statecode"] == 1
+
+
+async def test_task_about_a_meeting(product: Installation) -> None:
+    """`task.completed` names nobody, but the task's earlier event did."""
+    script = calendar_event()
+    await product.sync(script.booked())
+    await product.sync(task(2, "created", subject=OF_MEETING, state="incomplete"))
+    assert product.appointment.values["statecode"] == 0
+    entry = await product.sync(task(2, "completed"))
+    assert (entry["outcome"], entry["columns"]) == ("updated", ["statecode"])
+    assert product.appointment.values["statecode"] == 1
+
+
+async def test_task_about_somebody(product: Installation) -> None:
+    """A completed task of which nothing is known is ignored with a reason, and leaves nothing behind."""
+    receipts = await product.send(
+        task(3, "created", subject={"data": {"type": "prospect", "id": 101}}, state="incomplete"), task(3, "completed")
+    )
+    assert [receipt.status for receipt in receipts] == ["ignored", "accepted"]
+    await product.work()
+    entry = await product.journal(receipts[1])
+    assert entry["outcome"] == "ignored"
+    assert entry["lastError"]["code"] == "unnamed"
+    assert await product.runtime.meetings.parked(limit=10) == 0
+    assert not product.crm.appointments

@@ -1,0 +1,56 @@
+"""Which local variables a suspended frame will still read. The others are of the past and tell nothing apart.
+
+The usual analysis: backwards from each instruction, a variable is live where a path leads to a read of it before a write.
+Every instruction under an exception handler may go to that handler.
+"""
+
+from __future__ import annotations
+
+import dis
+from functools import cache
+from types import CodeType
+
+_READS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK"})
+_WRITES = frozenset({"STORE_FAST", "DELETE_FAST"})
+_ENDS = frozenset({"RETURN_VALUE", "RAISE_VARARGS", "RERAISE"})
+_ALWAYS_JUMPS = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"})
+
+
+def live_at(code: CodeType, instruction: int) -> frozenset[str]:
+    """The variables that are live after the instruction at this offset. Closures count as live always."""
+    return _live_after(code).get(instruction, frozenset(code.co_varnames)) | {*code.co_cellvars, *code.co_freevars}
+
+
+@cache
+def _live_after(code: CodeType) -> dict[int, frozenset[str]]:
+    instructions = list(dis.get_instructions(code))
+    handlers = _handlers(code)
+    following: dict[int, tuple[int, ...]] = {}
+    for index, one in enumerate(instructions):
+        targets = [target for start, end, target in handlers if start <= one.offset < end]
+        if one.opcode in dis.hasjrel or one.opcode in dis.hasjabs:
+            targets.append(one.argval)
+        if one.opname not in _ENDS | _ALWAYS_JUMPS and index + 1 < len(instructions):
+            targets.append(instructions[index + 1].offset)
+        following[one.offset] = tuple(targets)
+    before: dict[int, frozenset[str]] = {one.offset: frozenset() for one in instructions}
+    after = dict(before)
+    changed = True
+    while changed:
+        changed = False
+        for one in reversed(instructions):
+            live = frozenset[str]().union(*(before[target] for target in following[one.offset]))
+            after[one.offset] = live
+            if one.opname in _WRITES:
+                live -= {one.argval}
+            elif one.opname in _READS:
+                live |= {one.argval}
+            if live != before[one.offset]:
+                before[one.offset] = live
+                changed = True
+    return after
+
+
+def _handlers(code: CodeType) -> list[tuple[int, int, int]]:
+    """(start, end, target) of each exception handler."""
+    return [(entry.start, entry.end, entry.target) for entry in dis._parse_exception_table(code)]  # type: ignore[attr-defined] # 3.11 has no public way
