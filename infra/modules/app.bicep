@@ -103,6 +103,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+      // The worker's own loggers say something about every call; ours say it once.
+      PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'outreach_dynamics'
       OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'
       OTEL_TRACES_SAMPLER_ARG: tracedShare
       // Spans are the app's own. That of an HTTP library would hold the whole URL, with an e-mail address in a $filter.

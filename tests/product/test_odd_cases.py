@@ -1,0 +1,239 @@
+"""Cases that somebody once got wrong: each would lose an event, write a wrong value, or hide a failure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sandbox.azurite import StorageNames
+from sandbox.dataverse.faults import Fault, FaultPlan
+from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
+from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
+from shared.core.envelope import Envelope, fits_queue
+from shared.core.signature import sign
+from shared.runtime import new_trace
+from tests.product.bench import SECRET, Installation, installation
+
+
+def next_call_meets(product: Installation, **fault: Any) -> None:
+    """The next call to Dataverse gets this answer."""
+    plan = FaultPlan()
+    plan.queue.append(Fault.parse(fault, retry_after=0, hold_seconds=0))
+    product.crm.faults = plan
+
+
+@pytest.mark.parametrize("ending", ["declined", "destroyed", "canceled"])
+async def test_a_guest_cancels_nothing(azurite: str, storage_names: StorageNames, ending: str) -> None:
+    """A guest who declines or deletes their own copy leaves the organizer's meeting as it is."""
+    async with installation(azurite, storage_names.queue("events"), SYNC_ON_CANCEL="cancel") as product:
+        organizer = MeetingScript(17, resource="calendarEvent", meeting=5)
+        guest = MeetingScript(18, resource="calendarEvent", meeting=5)
+        await product.sync(organizer.booked(user=1), guest.booked(user=2, isOrganizer=False))
+        await product.sync(getattr(guest, ending)())
+        assert product.appointment.values["statecode"] == 0
+        assert product.appointment.values["_ownerid_value"] == USER_IDS[0]
+        await product.sync(getattr(organizer, ending)())
+        assert product.appointment.values["statecode"] == 2
+
+
+async def test_an_organizer_set_in_dynamics_gives_way(product: Installation) -> None:
+    """An appointment has one organizer; where somebody set another, the next change of attendees still gets in."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(user=1))
+    product.edit(
+        appointment_activity_parties=[
+            {"participationtypemask": 5, "partyid_contact@odata.bind": f"/contacts({CONTACT_IDS[0]})"},
+            {"participationtypemask": 7, "partyid_systemuser@odata.bind": f"/systemusers({USER_IDS[2]})"},
+        ]
+    )
+    entry = await product.sync(
+        script.changed(relationships={"prospects": (Target("prospect", 102),), "prospect": None})
+    )
+    assert entry["outcome"] == "updated"
+    assert product.parties() == {(5, CONTACT_IDS[1]), (7, USER_IDS[0])}
+
+
+async def test_a_booker_told_to_be_a_prospect(product: Installation) -> None:
+    """In the flat form only `bookerType` tells that a booker is a prospect; user 2 must not be taken for prospect 2."""
+    document = MeetingScript(1).booked(bookerType="Prospect").document
+    document["data"]["relationships"]["booker"] = {"type": "booker", "id": 2}
+    await product.sync(document)
+    assert "MSCRMCallerID" not in product.writes()[0]["headers"]
+
+
+async def test_events_of_one_trace_have_a_dead_letter_each(product: Installation) -> None:
+    """Two events that came under one traceparent do not overwrite each other."""
+    trace = new_trace()
+    for title in ("One", "Two"):
+        body = MeetingScript(1).booked(title=title, startTime="nonsense").body
+        headers = {"outreach-webhook-signature": sign(body, SECRET)}
+        await product.runtime.ingest.receive(body, headers=headers, trace=trace)
+    await product.work()
+    assert len(await product.runtime.admin.list_dead_letters()) == 2
+
+
+async def test_a_failure_during_replay_stays(product: Installation) -> None:
+    """A dead letter that was written again while it was being replayed is not forgotten."""
+    await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    ((row, envelope),) = await product.runtime.dead_letters.take(correlation_ids=None, limit=10)
+    await product.runtime.carry_out(base64.b64decode(envelope.to_message()))
+    await product.runtime.dead_letters.remove(row)
+    assert len(await product.runtime.admin.list_dead_letters()) == 1
+
+
+async def test_poison_is_found_under_its_meeting(product: Installation) -> None:
+    """A delivery that the trigger gave up on stands on its meeting's page."""
+    await product.send(MeetingScript(1).booked())
+    message = await product.queue.receive_message()
+    assert message is not None
+    await product.runtime.carry_out_poisoned(base64.b64decode(message.content))
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "poison")
+
+
+async def test_dead_letters_of_a_calendar_event_stand_under_its_meeting(product: Installation) -> None:
+    """An event of a calendar event that belongs to a meeting fails, and is cleared, under the meeting."""
+    script = MeetingScript(17, resource="calendarEvent", meeting=5)
+    await product.sync(script.booked())
+    later = MeetingScript(17, resource="calendarEvent", now=script._now)
+    await product.sync(later.changed(endTime="2020-01-01T00:00:00Z"))
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert letter["meetingId"] == "meeting:5"
+    await product.sync(later.changed(endTime="2026-03-02T16:00:00Z"))
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_parked_under_an_older_instance(product: Installation) -> None:
+    """An instance that still has the old settings looks at a parked meeting: the new ones send it on again."""
+    await product.restart(SYNC_PUSHING="false")
+    await product.sync(MeetingScript(1).booked())
+    await product.restart(SYNC_PUSHING="true")
+    await product.runtime.sweep.run()
+    await product.restart(SYNC_PUSHING="false")
+    await product.work()
+    assert not product.crm.appointments
+    await product.restart(SYNC_PUSHING="true")
+    await product.runtime.sweep.run()
+    await product.work()
+    assert len(product.crm.appointments) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_wish_refused_in_any_way(product: Installation, status: int) -> None:
+    """Whatever code Dataverse refuses Created On or Created By with, the appointment is written."""
+    next_call_meets(product, status=status, code="0x80040225", message="The user is disabled.")
+    entry = await product.sync(MeetingScript(1).booked())
+    assert entry["outcome"] == "created"
+    assert any("createdby" in note for note in entry["notes"])
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (408, "", "retrying"),
+        (409, "", "retrying"),
+        (500, "-2147204784", "retrying"),
+        (429, "-2147015902", "retrying"),
+        (412, "0x8006088d", "dead-lettered"),
+        (412, "0x80060892", "dead-lettered"),
+        (400, "0x80040203", "dead-lettered"),
+    ],
+)
+async def test_what_may_pass(product: Installation, status: int, code: str, outcome: str) -> None:
+    """Each of Dataverse's answers leads where its meaning says."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(booker=None))
+    next_call_meets(product, status=status, code=code, message="x")
+    (receipt,) = await product.send(script.changed(title="Next"))
+    await product.work(limit=1)
+    entry = await product.journal(receipt)
+    assert entry["outcome"] == outcome
+    if "-" in code:
+        assert entry["lastError"]["code"].startswith("0x80")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"meta": None},
+        {"meta": {"eventName": "meeting.created", "deliveredAt": "2026-02-01 09:00:00 UTC"}},
+        {"meta": {"eventName": "meeting.created", "deliveredAt": ""}},
+    ],
+    ids=str,
+)
+async def test_odd_members_cost_no_event(product: Installation, change: dict[str, Any]) -> None:
+    """What nobody needs may have any form."""
+    document = MeetingScript(1).booked().document | change
+    document["data"]["relationships"] |= {
+        "calendar": {"type": "calendar", "id": "somebody@example.com ü"},
+        "x": {"id": ""},
+    }
+    await product.sync(document)
+    assert len(product.crm.appointments) == 1
+
+
+async def test_an_unreadable_relationship_that_counts_is_a_dead_letter(product: Installation) -> None:
+    """Where the mapping needs it, an unreadable relationship is told, not ignored."""
+    document = MeetingScript(1).booked().document
+    document["data"]["relationships"]["prospects"] = [{"type": "prospect", "id": 5.5}]
+    entry = await product.sync(document)
+    assert (entry["outcome"], entry["lastError"]["code"]) == ("dead-lettered", "wrong_type")
+
+
+async def test_half_an_emoji(product: Installation) -> None:
+    """A title that was cut in the middle of an emoji is taken, with the half replaced."""
+    body = MeetingScript(1).booked(title="Demo HALF \U0001f642").body.replace(b"HALF", b"\\ud83d")
+    await product.sync(json_body(body))
+    assert product.appointment.values["subject"] == "Demo \ufffd \U0001f642"
+
+
+def json_body(body: bytes) -> Any:
+    """A delivery whose bytes are sent as they are."""
+    return Delivery("meeting.created", body)
+
+
+async def test_a_wrong_value_under_one_alias(product: Installation) -> None:
+    """The sources are names that Outreach may use: one that holds something else gives way to the next."""
+    document = MeetingScript(1).booked(completed="2026-01-01").document
+    document["data"]["attributes"] |= {"title": {"html": "x"}, "subject": "The real one"}
+    await product.sync(document)
+    assert product.appointment.values["subject"] == "The real one"
+
+
+async def test_far_days(product: Installation) -> None:
+    """An all-day meeting beyond the calendar is told, not tried again and again."""
+    entry = await product.sync(MeetingScript(1).booked(allDay=True, startTime="9999-12-31", endTime="9999-12-31"))
+    assert (entry["outcome"], entry["attempts"]) == ("dead-lettered", 1)
+
+
+def test_other_alphabets_fit_the_queue() -> None:
+    """A message is not blown up by escapes: twenty thousand Cyrillic letters go by the queue."""
+    envelope = Envelope(correlation_id="a" * 32, received_at="2026-01-01T00:00:00Z", body={"text": "ж" * 20_000})
+    assert fits_queue(envelope.to_message())
+    assert Envelope.from_message(base64.b64decode(envelope.to_message())) == envelope
+
+
+async def test_duplicates_ask_nobody(product: Installation) -> None:
+    """A repeat asks neither Outreach nor Dataverse, not even about somebody who was nobody."""
+    booked = MeetingScript(1).booked(prospects=[108])
+    await product.sync(booked)
+    before = (product.crm.log.total, product.outreach.log.total)
+    product.runtime.sync._directory = None  # type: ignore[assignment]  # whoever asks fails
+    assert (await product.sync(booked))["outcome"] == "duplicate"
+    assert (product.crm.log.total, product.outreach.log.total) == before
+
+
+async def test_concurrency_off_is_told(product: Installation) -> None:
+    """With optimistic concurrency off for the table nothing can be fenced: a dead letter says what to do."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    product.crm.switches = replace(product.crm.switches, optimistic_concurrency=False)
+    entry = await product.sync(script.changed(title="Next"))
+    assert entry["outcome"] == "dead-lettered"
+    assert "Optimistic concurrency" in entry["lastError"]["reason"]
+    assert json.dumps(entry)
