@@ -69,14 +69,6 @@ class Dataverse:
         response = await self.request("GET", f"/{entity_set}", params=params)
         return list(response.json().get("value", ()))
 
-    async def exists(self, entity_set: str, record_id: str, *, key: str) -> bool:
-        """Whether the record is there."""
-        try:
-            await self.request("GET", f"/{entity_set}({record_id})", params={"$select": key})
-        except TargetMissing:
-            return False
-        return True
-
     async def who_am_i(self) -> dict[str, Any]:
         """The application user's ids; the cheapest call there is."""
         found: dict[str, Any] = (await self.request("GET", "/WhoAmI")).json()

@@ -139,6 +139,14 @@ async def apply(
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at Dynamics showed (None: no such appointment), and the fence that stood in the row then."""
+
+    actual: Actual | None
+    fence: str | None
+
+
 class _Work:
     """The rounds of one `apply`: what one round learnt and the next one needs."""
 
@@ -161,9 +169,7 @@ class _Work:
         self._copy_of = copy_of
         self._event = event
         self._linked = False
-        self._actual: Actual | None = None
-        self._gone = False
-        self._looked_under: str | None = None
+        self._seen: _Seen | None = None
         self._fenced_by: str | None = None
         self._distrust = False
         self._reopen = False
@@ -173,6 +179,7 @@ class _Work:
 
     async def round(self, patch: Fields) -> Outcome | None:
         """One round; `None` means that something moved under us and the next round must look again."""
+        self._fenced_by = None
         before, row_version = await self._meetings.load(self._key)
         state = before or MeetingState({}, self._rules.new_appointment_id)
         if state.moved_to:
@@ -195,6 +202,8 @@ class _Work:
         if patch and before is not None and not merged.taken and _is_settled(state):
             # Nothing new, and nothing left to do: not even a look at who the people are.
             return Outcome("updated" if self._claimed else self._news, state.appointment_id, state=state)
+        if self._seen is not None and self._seen.fence != state.crm_version:
+            self._seen = None  # somebody has looked or written since, and knows better
         state = self._seen_gone(replace(state, fields=merged.fields))
         values = collapse(state.fields, self._rules.mapping)
         try:
@@ -218,6 +227,14 @@ class _Work:
         """The meeting that it turned out to be."""
         return self._key
 
+    @property
+    def _actual(self) -> Actual | None:
+        return self._seen.actual if self._seen is not None else None
+
+    @property
+    def _gone(self) -> bool:
+        return self._seen is not None and self._seen.actual is None
+
     def _note_news(self, merged: Merged) -> None:
         if merged.taken:
             self._news = "merged"
@@ -235,8 +252,8 @@ class _Work:
         return state.crm_version is not None and not needed <= known
 
     def _seen_gone(self, state: MeetingState) -> MeetingState:
-        if not self._gone or state.crm_version != self._looked_under:
-            return state  # not seen, or somebody has written it since
+        if not self._gone:
+            return state
         if self._rules.mapping.deleted_in_dynamics == "leave":
             return replace(state, gone=True, doubt=frozenset(), crm_version=None)
         return replace(state, crm_version=None, applied={}, closed_as=None)
@@ -308,7 +325,7 @@ class _Work:
         )
         kind: Kind = "created" if creating else "updated"
         settled = self._noted(settled, kind)
-        self._actual = None
+        self._seen = None
         if await self._save(settled, version) is None:
             return None
         notes = (*want.notes, *written.notes)
@@ -371,9 +388,8 @@ class _Work:
         return saved
 
     async def _look(self, state: MeetingState, doubt: AbstractSet[str]) -> None:
-        self._actual = await self._appointments.read(state.appointment_id, doubt - {STATE})
-        self._gone = self._actual is None
-        self._looked_under = state.crm_version if self._gone else None
+        actual = await self._appointments.read(state.appointment_id, doubt - {STATE})
+        self._seen = _Seen(actual, state.crm_version)
 
     async def _target_missing(self, claim: MeetingState, doubt: frozenset[str]) -> None:
         """A 404: the appointment was deleted, or somebody it points at was deleted, merged or qualified."""

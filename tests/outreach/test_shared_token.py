@@ -20,6 +20,13 @@ from tests.outreach.support import Clock, Naps
 from tests.product.bench import Installation, OwnTables, installation
 
 Tables = Callable[[str], Table]
+OAUTH = {
+    "OUTREACH_API_TOKEN": "",
+    "OUTREACH_CLIENT_ID": CLIENT_ID,
+    "OUTREACH_CLIENT_SECRET": CLIENT_SECRET,
+    "OUTREACH_REFRESH_TOKEN": FIRST_REFRESH_TOKEN,
+    "OUTREACH_REDIRECT_URI": REDIRECT_URI,
+}
 
 
 class Seller:
@@ -75,15 +82,8 @@ def shared(table: Table, seller: Any, clock: Clock, *, seed: str = "first", slee
 
 async def test_several_workers_over_one_table(azurite: str, storage_names: StorageNames) -> None:
     """Six processes, ten generations of tokens: each is bought once, no refresh token is sent twice, all are served."""
-    credentials = {
-        "OUTREACH_API_TOKEN": "",
-        "OUTREACH_CLIENT_ID": CLIENT_ID,
-        "OUTREACH_CLIENT_SECRET": CLIENT_SECRET,
-        "OUTREACH_REFRESH_TOKEN": FIRST_REFRESH_TOKEN,
-        "OUTREACH_REDIRECT_URI": REDIRECT_URI,
-    }
     async with (
-        installation(azurite, storage_names.queue("events"), **credentials) as product,
+        installation(azurite, storage_names.queue("events"), **OAUTH) as product,
         AsyncExitStack() as closing,
     ):
         workers = [product.runtime, *(OwnTables(product.environment) for _ in range(5))]
@@ -306,6 +306,16 @@ async def test_idle_app_keeps_its_refresh_token(tables: Tables, clock: Clock) ->
         bought.append(await worker.keep_alive())
         clock.pass_by(days=1)
     assert bought == [True, False, False] * 3
+
+
+async def test_idle_for_two_months(azurite: str, storage_names: StorageNames) -> None:
+    """An app that nothing happens to, except its timer, can still ask Outreach after two months."""
+    async with installation(azurite, storage_names.queue("events"), **OAUTH) as product:
+        for _ in range(60):
+            assert not (await product.runtime.sweep.run()).failed
+            let_hours_pass(product, [product.runtime], hours=24)
+        assert await product.runtime.outreach.get("user", "1") is not None
+        assert product.outreach.tokens.issued == 21
 
 
 async def test_s2s_needs_no_keeping(tables: Tables, clock: Clock) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
 
+from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
 from sandbox.outreach.store import Store, Switches
 from shared.adapters.marks import Marks
@@ -16,6 +18,7 @@ from shared.adapters.storage import Table
 from shared.core.errors import Permanent, Transient
 from shared.subscription import Subscription
 from tests.outreach.support import Clock, add_webhook, client
+from tests.product.bench import installation
 
 OURS = "https://sync.example.com"
 URL = f"{OURS}/api/outreach/events?code=a-function-key"
@@ -105,7 +108,7 @@ async def test_webhooks_of_others_are_left_alone(stand_in: tuple[Store, str], gu
     assert webhook.attributes["active"] is False
 
 
-@pytest.mark.parametrize("url", [f"{OURS}/api/outreach/events", f"{OURS}/api/outreach/events/", URL.replace("s", "s")])
+@pytest.mark.parametrize("url", [f"{OURS}/api/outreach/events", f"{OURS}/api/outreach/events/", URL])
 async def test_ours_in_every_spelling(stand_in: tuple[Store, str], guard: Guard, url: str) -> None:
     """With and without key or slash, in whatever case the host is written, it is ours."""
     add_webhook(stand_in[0], 1, url.replace("sync.example", "Sync.Example"))
@@ -174,3 +177,14 @@ async def test_without_an_address_there_is_nothing_to_look_for(stand_in: tuple[S
     """On a laptop no webhook can point here."""
     assert await guard.look(url="") == ({}, [])
     assert stand_in[0].log.total == 0
+
+
+async def test_by_the_sweep(azurite: str, storage_names: StorageNames) -> None:
+    """The app finds its webhook by its public address, every ten minutes."""
+    async with installation(azurite, storage_names.queue("events"), PUBLIC_URL=OURS) as product:
+        webhook = add_webhook(product.outreach, 1, URL, active=False)
+        assert (await product.runtime.sweep.run()).counts["subscription"]["repaired"] == 1
+        assert webhook.attributes["active"] is True
+        assert "subscription" not in (await product.runtime.sweep.run()).counts
+        product.runtime.later = timedelta(minutes=10)
+        assert (await product.runtime.sweep.run()).counts["subscription"]["disabled"] == 0
