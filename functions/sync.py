@@ -22,7 +22,7 @@ async def sync(message: func.QueueMessage) -> None:
     try:
         await runtime().carry_out(message.get_body())
     except asyncio.CancelledError as error:
-        # The worker gets no answer from a cancelled task; an ordinary error gives the message back at once.
+        # The worker gets no answer from a cancelled task; an ordinary error gives the message back.
         raise RuntimeError("The worker is stopping; the message goes back to the queue.") from error
 
 

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,12 +25,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from sandbox.appointments import COMPLETED, OPEN, Appointment, all_appointments
-from sandbox.outreach.deliveries import Delivery, MeetingScript
+from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
+from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from sandbox.outreach.sender import Sender
 from sandbox.stack import Stack
 
 # 429 pauses the whole app for its Retry-After, so it is a small part of the tenth; the others are equal.
 FAULTS: Final = ("429", *["503"] * 6, *["drop_before"] * 6, *["drop_after"] * 6)
+# Whom prospects 101 to 105 are in Dynamics (`sandbox/outreach/seed.py`).
+_IN_DYNAMICS: Final = (*CONTACT_IDS[:3], LEAD_IDS[0], CONTACT_IDS[3])
+LENGTH: Final = timedelta(minutes=30)
+DAY: Final = timedelta(days=1)
 FAULT_RATE: Final = 0.1
 DUPLICATE_RATE: Final = 0.1
 # How far an event may come from its place in the order.
@@ -89,10 +94,21 @@ class Count:
 class Wanted:
     """What one meeting's appointment must be in the end."""
 
-    subject: str
+    subject: str | None
+    description: str | None
     location: str | None
     start: datetime
+    end: datetime
+    owner: str
+    organizer: str
+    regarding: str | None
+    attendees: frozenset[str]
     state: tuple[int, int]
+
+    @classmethod
+    def of(cls, actual: Appointment) -> Wanted:
+        """The same columns of what is there."""
+        return cls(**{field.name: getattr(actual, field.name) for field in fields(cls)})
 
 
 def soak(plan: Plan, console: Console | None = None) -> int:
@@ -151,28 +167,48 @@ def write_events(plan: Plan) -> tuple[list[Delivery], dict[int, Wanted]]:
 def _life(script: MeetingScript, number: int, chance: random.Random) -> tuple[list[Delivery], Wanted]:
     """Deliveries of one meeting, and what must come of them."""
     start = datetime(2026, 3, 2, 8, tzinfo=UTC) + timedelta(minutes=15 * (number % 1000))
-    subject, state = f"Meeting {number}", OPEN
-    location: str | None = None
-    people: dict[str, Any] = {"prospects": [101 + number % 7], "user": 1 + number % 3, "opportunity": 301}
-    life = [script.booked(title=subject, start=start, **people)]
+    prospect, user = number % 5, number % len(USER_IDS)
+    people: dict[str, Any] = {"prospects": [101 + prospect], "user": 1 + user, "opportunity": 301}
+    want = Wanted(
+        subject=f"Meeting {number}",
+        description=None,
+        location=None,
+        start=start,
+        end=start + LENGTH,
+        owner=USER_IDS[user],
+        organizer=USER_IDS[user],
+        regarding=OPPORTUNITY_IDS[0],
+        attendees=frozenset({_IN_DYNAMICS[prospect]}),
+        state=OPEN,
+    )
+    life = [script.booked(title=want.subject or "", start=start, **people)]
     for change in range(chance.randint(1, 6)):
-        match chance.randrange(4):
+        match chance.randrange(6):
             case 0:
-                subject = f"Meeting {number}, version {change}"
-                life.append(script.changed(title=subject))
+                want = replace(want, subject=f"Meeting {number}, version {change}")
+                life.append(script.changed(title=want.subject))
             case 1:
-                location = f"Room {change}"
-                life.append(script.changed(location=location))
+                want = replace(want, location=f"Room {change}")
+                life.append(script.changed(location=want.location))
             case 2:
-                start += timedelta(days=1)
-                life.append(script.rescheduled(start))
+                want = replace(want, start=want.start + DAY, end=want.start + DAY + LENGTH)
+                life.append(script.rescheduled(want.start))
+            case 3:
+                want = replace(want, location=None, description=f"Agenda {change}")
+                life.append(script.changed(location=None, description=want.description))
+            case 4:
+                user = chance.randrange(len(USER_IDS))
+                want = replace(want, owner=USER_IDS[user], organizer=USER_IDS[user])
+                life.append(script.changed(relationships={"user": Target("user", 1 + user)}))
             case _:
-                location = None
-                life.append(script.changed(location=None, description=f"Agenda {change}"))
+                prospect = chance.randrange(len(_IN_DYNAMICS))
+                want = replace(want, attendees=frozenset({_IN_DYNAMICS[prospect]}))
+                target = Target("prospect", 101 + prospect)
+                life.append(script.changed(relationships={"prospect": target, "prospects": (target,)}))
     if chance.random() < 0.3:
-        state = COMPLETED
+        want = replace(want, state=COMPLETED)
         life.append(script.completed())
-    return life, Wanted(subject, location, start, state)
+    return life, want
 
 
 class _Driver:
@@ -317,7 +353,7 @@ async def _compare(stack: Stack, wanted: dict[int, Wanted], count: Count) -> Non
             continue
         count.applied += 1
         count.duplicated += len(mine) - 1
-        actual = Wanted(mine[0].subject or "", mine[0].location, mine[0].start, mine[0].state)
+        actual = Wanted.of(mine[0])
         if actual != want:
             count.stale += 1
             count.examples.append(f"Meeting {number} is {actual}, must be {want}.")

@@ -32,6 +32,11 @@ class Result:
         return json.loads(self.out)
 
 
+def problems(result: Result) -> list[str]:
+    """What `doctor --json` or `mapping check --json` found to mend, each with its fix."""
+    return [f"{one['what']} {one['fix']}" for one in result.document["findings"] if one["state"] == "problem"]
+
+
 class Commands:
     """`run("status", "5")` is `python -m ops status 5` with the stack's settings in the environment."""
 

@@ -45,13 +45,28 @@ async def test_passing_trouble_is_tried_again(product: Installation, kind: str) 
 
 
 async def test_delays_grow(product: Installation) -> None:
-    """Each further attempt waits longer, up to a quarter of an hour."""
+    """Each further attempt waits longer."""
     product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("drop_before", retry_after=0, hold_seconds=0),))
     await product.send(MeetingScript(1).booked())
     await product.work(limit=4)
     delays = product.runtime.queue.delays[1:]
     assert delays == sorted(delays)
     assert 2 <= delays[0] <= 4
+
+
+async def test_an_outage_costs_few_calls(product: Installation) -> None:
+    """After five failures in a row nobody calls for a while, however many events wait, and none waits as an attempt."""
+    product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("drop_before", retry_after=0, hold_seconds=0),))
+    await product.send(*(MeetingScript(number).booked() for number in range(1, 6)))
+    await product.work(limit=5)
+    calls = product.crm.log.total
+    product.runtime.sync._pause = lambda: 60.0  # as the breaker says, but longer than an event would wait for
+    await product.work(limit=20)
+    assert product.crm.log.total == calls
+    product.runtime.later = timedelta(hours=8)
+    await product.work(limit=5)
+    assert min(product.runtime.queue.delays[-5:]) >= 450
+    assert await product.runtime.admin.list_dead_letters() == []
 
 
 async def test_retry_after_pauses_the_instance(product: Installation) -> None:
@@ -160,7 +175,8 @@ async def test_outreach_down_is_passing_trouble(azurite: str, storage_names: Sto
 
 
 async def test_broken_settings_keep_events(product: Installation) -> None:
-    """With a wrong setting events are still taken in, and they wait in the queue until it is mended."""
+    """With a wrong setting events are still taken in; they wait in the queue and go out when it is mended."""
+    right = product.environment["DATAVERSE_URL"]
     await product.restart(DATAVERSE_URL="https://example.com", MAPPING_FILE="/nowhere/mapping.json")
     await product.send(MeetingScript(1).booked())
     await product.work(limit=2)
@@ -168,6 +184,9 @@ async def test_broken_settings_keep_events(product: Installation) -> None:
     assert report["status"] == "unhealthy"
     assert "MAPPING_FILE" in report["parts"]["settings"]["reason"]
     assert "DATAVERSE_URL" in report["parts"]["settings"]["reason"]
+    await product.restart(DATAVERSE_URL=right, MAPPING_FILE="")
+    await product.work()
+    assert len(product.crm.appointments) == 1
 
 
 async def test_large_event_goes_by_the_spill_table(product: Installation) -> None:

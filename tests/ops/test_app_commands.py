@@ -1,0 +1,171 @@
+"""Commands that talk to the running app, and those that look at mapping and preview: what they print and do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.core.mapping import DEFAULT_MAPPING_FILE
+from tests.ops.commands import Commands, booked, problems, saved
+
+
+def test_send_test_goes_all_the_way_and_nothing_reaches_dynamics(ops: Commands) -> None:
+    """Without a file the delivery is parked in its row: the way is proven, and Dynamics is not touched."""
+    result = ops.run("send-test", "--json")
+    assert result.code == 0
+    assert result.document["journal"]["outcome"] == "parked"
+    assert result.document["journal"]["meetingId"] == "meeting:ops-test"
+    assert ops.dataverse("state")["appointments"] == []
+
+
+def test_send_test_with_a_file_and_status(ops: Commands, tmp_path: Path) -> None:
+    """A file is sent as it is; status finds its event and its meeting."""
+    sent = ops.run("send-test", saved(tmp_path, booked(901)), "--json")
+    assert (sent.code, sent.document["journal"]["outcome"]) == (0, "created")
+    event = ops.run("status", sent.document["answer"]["correlationId"], "--json")
+    meeting = ops.run("status", "901")
+    assert (event.code, event.document["meetingId"]) == (0, "meeting:901")
+    assert meeting.code == 0
+    assert "in Dynamics" in meeting.out
+    assert "Intro call" in meeting.out
+
+
+def test_send_test_says_when_the_secret_is_wrong(ops: Commands) -> None:
+    """The app's own words come through, and the exit code is 1."""
+    result = ops.run("send-test", OUTREACH_WEBHOOK_SECRET="another-secret")
+    assert result.code == 1
+    assert "The signature does not fit the body." in result.err
+
+
+def test_send_test_of_another_resource_is_ignored(ops: Commands, tmp_path: Path) -> None:
+    """What the mapping does not name ends there, and that is all right."""
+    result = ops.run("send-test", saved(tmp_path, {"data": {"type": "prospect", "id": 1}}))
+    assert result.code == 0
+    assert "the app forgets it" in result.out
+
+
+def test_an_unknown_meeting_and_event(ops: Commands) -> None:
+    """Unknown is exit code 1, with a sentence."""
+    meeting, event = ops.run("status", "424242"), ops.run("status", "0" * 31 + "1", "--json")
+    assert (meeting.code, event.code) == (1, 1)
+    assert "No event of meeting 424242" in meeting.err
+    assert event.document["error"]["code"] == "not_found"
+
+
+def test_an_id_with_slashes_stays_an_id(ops: Commands) -> None:
+    """An id cannot lead to another route."""
+    assert "No event of meeting" in ops.run("status", "../health").err
+
+
+def test_dead_letters_are_listed_and_replayed(ops: Commands, tmp_path: Path) -> None:
+    """What Dynamics refuses for good is listed with the reason; mended and replayed, it is done."""
+    ops.dataverse("switches", {"missing_privileges": ["prvCreateActivity"]})
+    sent = ops.run("send-test", saved(tmp_path, booked(902)), "--json")
+    correlation_id = sent.document["answer"]["correlationId"]
+    assert (sent.code, sent.document["journal"]["outcome"]) == (1, "dead-lettered")
+    listed = ops.run("deadletters", "list")
+    assert listed.code == 1
+    assert correlation_id in listed.out
+    assert "security role" in listed.out
+    assert ops.run("status", "902").code == 1
+    ops.dataverse("switches", {"missing_privileges": []})
+    replayed = ops.run("deadletters", "replay", correlation_id, "--json")
+    assert (replayed.code, replayed.document["replayed"]) == (0, 1)
+    assert ops.run("send-test", saved(tmp_path, booked(902, title="Again"), "again.json")).code == 0
+    assert ops.run("deadletters", "list").code == 0
+
+
+def test_replay_wants_to_know_what(ops: Commands) -> None:
+    """Neither ids nor --all, or both, is wrong usage; an id that is none of them is found out."""
+    assert ops.run("deadletters", "replay").code == 2
+    assert ops.run("deadletters", "replay", "--all", "0" * 32).code == 2
+    assert ops.run("deadletters", "replay", "0" * 32).code == 1
+
+
+@pytest.mark.parametrize("url", ["http", None])
+def test_preview_by_the_app_and_by_itself_say_the_same(ops: Commands, tmp_path: Path, url: str | None) -> None:
+    """With an address the app is asked, without one it is worked out here: the same answer."""
+    asked = ops.run("preview", saved(tmp_path, booked(903)), "--json", OPS_APP_URL=ops.stack.host_url if url else None)
+    assert (asked.code, asked.document["outcome"]) == (0, "created")
+    assert asked.document["requests"][0]["body"]["subject"] == "Intro call"
+    assert ops.dataverse("state")["appointments"] == []
+
+
+def test_preview_of_what_cannot_be_carried_out(ops: Commands, tmp_path: Path) -> None:
+    """A delivery that would become a dead letter is exit code 1."""
+    result = ops.run("preview", saved(tmp_path, booked(904, endTime="2026-03-01T15:00:00Z")))
+    assert result.code == 1
+    assert "before it starts" in result.out
+
+
+@pytest.mark.parametrize(("content", "code"), [("{", 2), ('{"data": 1}', 1)])
+def test_preview_of_what_is_no_delivery(ops: Commands, tmp_path: Path, content: str, code: int) -> None:
+    """A file that is no JSON is wrong usage; JSON that is no delivery is told by its member."""
+    path = tmp_path / "file.json"
+    path.write_text(content)
+    assert ops.run("preview", str(path)).code == code
+
+
+def test_mapping_is_shown(ops: Commands) -> None:
+    """All rows stand there, with the conditions in words."""
+    result = ops.run("mapping", "show", "--json")
+    assert [row["row"] for row in result.document["rows"]][:3] == ["Booked Date", "Booker", "Title"]
+    assert "prospects is set" in result.document["createConditions"]
+    assert "A new appointment needs: prospects is set." in ops.run("mapping", "show").out
+
+
+def test_mapping_is_checked_against_the_live_columns(ops: Commands, tmp_path: Path) -> None:
+    """A column that an administrator has not made yet is found, and then found to be there."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    content["rows"][4] |= {"column": "new_place"}
+    path = saved(tmp_path, content, "mapping.json")
+    assert "no column new_place" in problems(ops.run("mapping", "check", path, "--live", "--json"))[0]
+    ops.dataverse("columns", {"columns": [{"name": "new_place", "type": "String", "max_length": 200}]})
+    assert ops.run("mapping", "check", path, "--live").code == 0
+
+
+def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: Path) -> None:
+    """Every problem of the file, without needing any service."""
+    path = saved(tmp_path, {"version": 1, "resources": {}, "rows": []}, "mapping.json")
+    result = ops.run("mapping", "check", path)
+    assert result.code == 1
+    assert "mapping.json: rows" in result.out
+
+
+@pytest.mark.parametrize("command", [("status", "5"), ("deadletters", "list"), ("send-test",)])
+@pytest.mark.parametrize(
+    ("changes", "code", "told"),
+    [
+        ({"OPS_APP_URL": None}, 2, "--url"),
+        ({"OPS_APP_URL": "http://sync.example.com"}, 2, "https://"),
+        ({"OPS_APP_KEY": None}, 2, "OPS_APP_KEY is not set"),
+        ({"OPS_APP_KEY": "wrong"}, 1, "does not accept the key"),
+        ({"OPS_APP_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
+    ],
+)
+def test_remote_commands_say_what_is_missing(
+    ops: Commands, command: tuple[str, ...], changes: dict[str, str | None], code: int, told: str
+) -> None:
+    """Address and key are asked for, never guessed, and a key goes to https or this machine only."""
+    result = ops.run(*command, **changes)
+    assert result.code == code
+    assert told in " ".join(result.err.split())
+
+
+def test_the_key_may_have_another_name(ops: Commands) -> None:
+    """--key-env names the variable; the key itself is never an option."""
+    result = ops.run("deadletters", "list", "--key-env", "MY_KEY", OPS_APP_KEY=None, MY_KEY="sandbox-admin-key")
+    assert result.code in {0, 1}
+    assert result.err == ""
+
+
+def test_settings_may_come_from_a_file(ops: Commands, tmp_path: Path) -> None:
+    """A local.settings.json fills in what the environment does not say."""
+    names = [name for name in ops.environment if name.startswith(("OUTREACH_", "DATAVERSE_", "AzureWebJobs"))]
+    path = saved(tmp_path, {"Values": {name: ops.environment[name] for name in names}}, "local.settings.json")
+    result = ops.run("webhooks", "list", "--settings", path, **dict.fromkeys(names))
+    assert result.code == 0
+    broken = saved(tmp_path, {"Values": "none"}, "broken.json")
+    assert ops.run("webhooks", "list", "--settings", broken).code == 2

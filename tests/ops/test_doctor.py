@@ -1,0 +1,135 @@
+"""`doctor` against a good installation, and against everything that can be wrong with one."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from ops.checks.dynamics import NEEDED, OPTIONAL
+from sandbox.dataverse.privileges import PRIVILEGES
+from tests.ops.commands import Commands, Result, problems, saved
+
+
+def states(result: Result) -> dict[str, set[str]]:
+    """The states found by area."""
+    found: dict[str, set[str]] = {}
+    for finding in result.document["findings"]:
+        found.setdefault(finding["area"], set()).add(finding["state"])
+    return found
+
+
+def test_doctor_is_content_with_a_good_installation(ops: Commands) -> None:
+    """With a webhook there is nothing to mend but the privileges that the stand-in does not know."""
+    ops.run("webhooks", "register", "--resource", "*")
+    result = ops.run("doctor", "--json")
+    unknown = set(NEEDED) - set(PRIVILEGES)
+    assert [problem for problem in problems(result) if not any(name in problem for name in unknown)] == []
+    assert set(states(result)) == {"Settings", "Storage", "Dynamics", "Mapping", "Outreach", "The app"}
+    assert result.document["ok"] == (not unknown)
+
+
+def test_the_privileges_are_those_that_the_set_up_asks_for() -> None:
+    """The doctor looks for what the set-up instructions say to give, and for nothing else."""
+    said = set(re.findall(r"`(prv[A-Za-z]+)`", (Path(__file__).parents[2] / "infra/README.md").read_text()))
+    assert said - {"prvReadAccount", "prvAppendToAccount"} == {*NEEDED, *OPTIONAL}
+
+
+def test_doctor_lists_every_bad_setting_and_looks_no_further(ops: Commands) -> None:
+    """What depends on settings is skipped, not guessed."""
+    result = ops.run("doctor", "--json", DATAVERSE_URL="https://evil.example.com", SYNC_PUSHING="perhaps")
+    assert result.code == 1
+    assert len([one for one in result.document["findings"] if one["area"] == "Settings"]) == 2
+    assert states(result)["Dynamics"] == {"skipped"}
+
+
+@pytest.mark.parametrize(
+    ("switches", "told"),
+    [
+        ({"missing_privileges": ["prvWriteActivity"]}, "prvWriteActivity"),
+        ({"optimistic_concurrency": False}, "Optimistic concurrency is off"),
+    ],
+)
+def test_doctor_finds_what_is_wrong_in_dynamics(ops: Commands, switches: dict[str, Any], told: str) -> None:
+    """A missing privilege and a table without optimistic concurrency are found before an event finds them."""
+    ops.dataverse("switches", switches)
+    result = ops.run("doctor", "--json")
+    assert result.code == 1
+    assert any(told in problem for problem in problems(result))
+
+
+def test_doctor_notes_the_two_privileges_that_can_be_missed(ops: Commands) -> None:
+    """Without them the sync goes on, and the note says what is lost."""
+    ops.dataverse("switches", {"override_created_on": "refuse", "act_on_behalf": "refuse"})
+    notes = [one["what"] for one in ops.run("doctor", "--json").document["findings"] if one["state"] == "warning"]
+    assert any("prvOverrideCreatedOnCreatedBy" in note for note in notes)
+    assert any("prvActOnBehalfOfAnotherUser" in note for note in notes)
+
+
+def test_doctor_looks_at_the_apps_own_user(ops: Commands) -> None:
+    """AZURE_CLIENT_ID names the user whose privileges count, and must be one in Dynamics."""
+    known = ops.run("doctor", "--json", AZURE_CLIENT_ID="1b000000-0000-4000-8000-000000000000")
+    unknown = ops.run("doctor", "--json", AZURE_CLIENT_ID="1b000000-0000-4000-8000-000000000099")
+    assert any("The app is user 10000000" in one["what"] for one in known.document["findings"])
+    assert any("No application user has client id" in problem for problem in problems(unknown))
+
+
+def test_doctor_finds_missing_scopes(ops: Commands) -> None:
+    """Each scope is tried by a small read, and named."""
+    ops.outreach("switches", {"missing_scopes": ["events.read", "webhooks.read"]})
+    found = problems(ops.run("doctor", "--json"))
+    assert any("events.read" in problem for problem in found)
+    assert any("webhooks.all" in problem for problem in found)
+
+
+def test_doctor_finds_refused_credentials(ops: Commands) -> None:
+    """A token that Outreach does not take is one problem, not five."""
+    result = ops.run("doctor", "--json", OUTREACH_API_TOKEN="nonsense")
+    assert [one["state"] for one in result.document["findings"] if one["area"] == "Outreach"] == ["problem"]
+
+
+def test_doctor_finds_a_webhook_that_does_not_work(ops: Commands) -> None:
+    """None, disabled, for another resource, with another secret: each is told with what to do."""
+    assert any("No webhook leads to" in problem for problem in problems(ops.run("doctor", "--json")))
+    attributes = {
+        "resource": "account",
+        "action": "*",
+        "url": f"{ops.stack.host_url}/api/outreach/events",
+        "secret": "another",
+        "active": True,
+        "disabledReason": "too many failures",
+        "disabledSince": "2026-01-01T00:00:00Z",
+    }
+    ops.outreach("seed", {"webhooks": [{"id": 5, "attributes": attributes}]})
+    found = " ".join(problems(ops.run("doctor", "--json")))
+    for told in ("too many failures", "another secret", "No webhook is for a resource of the mapping"):
+        assert told in found
+
+
+def test_doctor_leaves_nothing_behind(ops: Commands) -> None:
+    """The probes in queue and tables are taken away again."""
+    queue = QueueClient.from_connection_string(ops.environment["AzureWebJobsStorage"], "outreach-events")
+    before = ops.run("deadletters", "list", "--json").document["count"]
+    ops.run("doctor")
+    with queue:
+        assert queue.get_queue_properties().approximate_message_count == 0
+    assert ops.run("deadletters", "list", "--json").document["count"] == before
+
+
+def test_doctor_holds_the_mapping_against_saved_metadata(ops: Commands, tmp_path: Path) -> None:
+    """--metadata takes the place of the live columns."""
+    path = saved(tmp_path, {"value": [{"LogicalName": "subject", "AttributeType": "Integer"}]}, "metadata.json")
+    assert any("no column location" in problem for problem in problems(ops.run("doctor", "--json", "--metadata", path)))
+
+
+def test_doctor_with_storage_away(ops: Commands) -> None:
+    """Unreachable storage is told with the roles that are needed, and the rest is looked at all the same."""
+    away = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=" + base64.b64encode(b"k").decode()
+    away += ";QueueEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a;"
+    result = ops.run("doctor", "--json", AzureWebJobsStorage=away)
+    assert states(result)["Storage"] == {"problem"}
+    assert "ok" in states(result)["Dynamics"]

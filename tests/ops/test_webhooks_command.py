@@ -1,0 +1,122 @@
+"""`webhooks` against the Outreach stand-in and the running app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.ops.commands import Commands, booked, saved
+
+KEYS_AND_SECRETS = ("sandbox-admin-key", "sandbox-function-key", "sandbox-webhook-secret", "sandbox-outreach-api-token")
+
+
+def webhooks(ops: Commands) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ops.outreach("state")["webhooks"]
+    return found
+
+
+def test_registering_meeting_where_outreach_refuses_says_what_to_do_instead(ops: Commands) -> None:
+    """The 422 becomes three ways on, and nothing is registered."""
+    result = ops.run("webhooks", "register", "--resource", "meeting")
+    assert result.code == 1
+    for way in ("--resource '*'", "resources.event.enabled", "Outreach's support"):
+        assert way in " ".join(result.err.split())
+    assert webhooks(ops) == []
+
+
+def test_register_without_resources_takes_those_of_the_mapping(ops: Commands) -> None:
+    """Where Outreach allows meetings, each resource of the mapping gets a webhook with the app's secret and key."""
+    ops.outreach("switches", {"meeting_webhooks": "allow"})
+    assert ops.run("webhooks", "register").code == 0
+    made = [one["attributes"] for one in webhooks(ops)]
+    assert [one["resource"] for one in made] == ["meeting", "calendarEvent"]
+    assert {one["url"] for one in made} == {f"{ops.stack.host_url}/api/outreach/events?code=sandbox-function-key"}
+    assert {one["secret"] for one in made} == {"sandbox-webhook-secret"}
+
+
+def test_registering_twice_makes_one_and_wakes_a_disabled_one(ops: Commands) -> None:
+    """A webhook that is there stays; one that Outreach disabled is switched on again."""
+    for expected in ("registered", "was there already"):
+        result = ops.run("webhooks", "register", "--resource", "*", "--json")
+        assert result.document["webhooks"][0]["done"] == expected
+    (one,) = webhooks(ops)
+    disabled = {"disabledReason": "timeouts", "disabledSince": "2026-01-01T00:00:00Z"}
+    ops.outreach("update", {"collection": "webhooks", "id": one["id"], "attributes": disabled})
+    assert "disabled: timeouts" in ops.run("webhooks", "list").out
+    again = ops.run("webhooks", "register", "--resource", "*", "--json")
+    assert again.document["webhooks"][0]["done"] == "switched on again"
+    assert webhooks(ops)[0]["attributes"]["disabledReason"] is None
+
+
+def test_a_registered_webhook_is_removed(ops: Commands) -> None:
+    """Removing tells of each id whether it was there."""
+    ops.run("webhooks", "register", "--resource", "*")
+    number = str(webhooks(ops)[0]["id"])
+    result = ops.run("webhooks", "remove", number, "77")
+    assert result.code == 1
+    assert f"Webhook {number}: removed." in result.out
+    assert "Webhook 77: there is none." in result.out
+    assert webhooks(ops) == []
+    assert ops.run("webhooks", "remove", "1/../users").code == 2
+
+
+def test_rotating_begins_in_the_settings(ops: Commands) -> None:
+    """Without both secrets the command explains the first step and changes nothing."""
+    result = ops.run("webhooks", "rotate-secret")
+    assert result.code == 1
+    assert "OUTREACH_WEBHOOK_SECRET_PREVIOUS" in result.err
+
+
+def test_outreach_gets_no_secret_that_the_app_does_not_accept(ops: Commands) -> None:
+    """While the app knows only the old secret, the webhooks keep it."""
+    ops.run("webhooks", "register", "--resource", "*")
+    settings = {
+        "OUTREACH_WEBHOOK_SECRET": "the-new-secret",
+        "OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret",
+    }
+    result = ops.run("webhooks", "rotate-secret", **settings)
+    assert result.code == 1
+    assert "does not accept the OUTREACH_WEBHOOK_SECRET of these settings yet" in " ".join(result.err.split())
+    assert webhooks(ops)[0]["attributes"]["secret"] == "sandbox-webhook-secret"
+
+
+def test_an_accepted_secret_goes_to_the_webhooks(ops: Commands) -> None:
+    """When the app accepts both, every webhook that leads to it gets the new one, and no other."""
+    ops.run("webhooks", "register", "--resource", "*")
+    other = {
+        "resource": "account",
+        "action": "*",
+        "url": "https://example.com/hook",
+        "secret": "theirs",
+        "active": True,
+    }
+    ops.outreach("seed", {"webhooks": [{"id": 5, "attributes": other}]})
+    settings = {
+        "OUTREACH_WEBHOOK_SECRET": "the-new-secret",
+        "OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret",
+    }
+    ops.stack.host.restart(**settings)
+    try:
+        result = ops.run("webhooks", "rotate-secret", **settings)
+    finally:
+        back = {"OUTREACH_WEBHOOK_SECRET": "sandbox-webhook-secret", "OUTREACH_WEBHOOK_SECRET_PREVIOUS": ""}
+        ops.stack.host.restart(**back)
+    assert result.code == 0
+    assert {one["attributes"]["secret"] for one in webhooks(ops)} == {"the-new-secret", "theirs"}
+    assert "the-new-secret" not in result.out
+
+
+def test_no_command_prints_a_key_or_secret(ops: Commands, tmp_path: Path) -> None:
+    """Neither keys nor secrets nor cleanup tokens come out, not even as JSON."""
+    ops.run("webhooks", "register", "--resource", "*")
+    hidden = [*KEYS_AND_SECRETS, webhooks(ops)[0]["attributes"]["cleanupToken"]]
+    for arguments in (
+        ("webhooks", "list"),
+        ("webhooks", "register", "--resource", "*"),
+        ("doctor",),
+        ("send-test",),
+        ("preview", saved(tmp_path, booked(905))),
+    ):
+        for form in ((), ("--json",)):
+            result = ops.run(*arguments, *form)
+            assert [word for word in hidden if word in result.out + result.err] == [], arguments
