@@ -36,6 +36,8 @@ class Size:
 
 
 PARTS = 7
+# The table's, where nobody looks at a terminal.
+WIDTH = 120
 QUICK = Size(imports=3, starts=1, counted=12, core_loops=2, rounds=1, raced=15, compared=40, remembered=200)
 
 
@@ -53,7 +55,9 @@ def bench(
     if as_json:
         sys.stdout.write(json.dumps(to_json(measures, quick=quick), indent=2) + "\n")
     else:
-        Console().print(to_table(measures))
+        shown = Console()
+        shown.width = max(shown.width, WIDTH)
+        shown.print(to_table(measures))
     over = broken(measures)
     for one in over:
         said.print(f"Over budget: {one.section}: {one.what}", style="bold red", highlight=False)
@@ -67,7 +71,7 @@ def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]
     starts = processes.time_starts(laboratory, imports=size.imports, starts=size.starts, tell=teller.detail)
     found += processes.start_measures(starts)
     teller.begin("calls")
-    ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted))
+    ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, tell=teller.detail))
     found += calls.measures(ours, naive)
     for latency_ms in (0.0, rates.REMOTE_MS):
         teller.begin(f"rates, services that take {latency_ms:.0f} ms")
@@ -76,9 +80,9 @@ def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]
         )
         found += rates.measures(*asyncio.run(race), latency_ms=latency_ms)
     teller.begin("repeats and disorder")
-    found += correct.measures(*asyncio.run(correct.compare(laboratory, many=size.compared)))
+    found += correct.measures(*asyncio.run(correct.compare(laboratory, many=size.compared, tell=teller.detail)))
     teller.begin(f"memory over {size.remembered:,} events")
-    found += processes.measure_memory(laboratory, events=size.remembered)
+    found += processes.measure_memory(laboratory, events=size.remembered, tell=teller.detail)
     teller.begin("the pure core")
     found += pure.measure_core(loops=size.core_loops)
     return found + cost.measures(ours.applied, naive.applied)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.builds import Build, Naive, Product
@@ -30,15 +30,15 @@ class Verdict:
     duplicated: int
     stale: int
 
-    def __str__(self) -> str:
-        return f"{self.lost} lost, {self.duplicated} duplicated, {self.stale} stale of {self.events:,} events"
 
-
-async def compare(laboratory: Laboratory, *, many: int) -> tuple[Verdict, Verdict]:
+async def compare(laboratory: Laboratory, *, many: int, tell: Callable[[str], None]) -> tuple[Verdict, Verdict]:
     """What each build makes of the same `many` meetings."""
-    environment = laboratory.settings("bench-correct")
+    environment = laboratory.installation("bench-correct")
     asked = meetings(range(_FIRST, _FIRST + many))
-    return await _check(laboratory, Product(environment), asked), await _check(laboratory, Naive(environment), asked)
+    tell("ours")
+    ours = await _check(laboratory, Product(environment), asked)
+    tell("naive")
+    return ours, await _check(laboratory, Naive(environment), asked)
 
 
 def measures(ours: Verdict, naive: Verdict) -> list[Measure]:

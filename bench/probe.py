@@ -11,7 +11,7 @@ so everything is imported where it is measured.
 | `accept` | imports the app and has its first event accepted |
 | `apply` | imports the app and has the queue message on standard input (base64) applied |
 | `naive-apply` | imports the naive build and has its first event applied |
-| `memory N` | imports, applies one event, applies N events; resident memory after each |
+| `memory N` | imports, applies one event, applies N events; resident memory after each, progress on standard error |
 """
 
 from __future__ import annotations
@@ -161,6 +161,7 @@ async def _memory(many: int) -> dict[str, int | None]:
             for number in range(first, min(first + 100, many + 1)):
                 await _accept(handlers, number)
             await _work_off(handlers, queue)
+            sys.stderr.write(f"{min(first + 99, many):,} of {many:,}\n")
     found["many"] = resident()
     return found
 

@@ -9,20 +9,18 @@ import os
 import statistics
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from azure.storage.queue.aio import QueueClient
 
-from bench.builds import Product
 from bench.laboratory import Laboratory
 from bench.report import Measure
-from bench.workload import in_turn, warming
 from sandbox.azurite import ROOT
 
 _MB = 1024 * 1024
-_SECONDS = 600
 _QUEUE = "bench-processes"
 # The smallest instance of Flex Consumption; the platform's own part is not in it.
 INSTANCE_MB = 512
@@ -42,8 +40,8 @@ class Starts:
 
 def time_starts(laboratory: Laboratory, *, imports: int, starts: int, tell: Callable[[str], None]) -> Starts:
     """Every kind takes its turn in every round, so that a busy minute touches all of them."""
-    environment = laboratory.settings(_QUEUE)
-    asyncio.run(_make_tables(laboratory, environment))
+    environment = laboratory.installation(_QUEUE)
+    asyncio.run(laboratory.clean())
     found: dict[str, list[float]] = {}
 
     def probe(mode: str, *, text: str = "") -> None:
@@ -82,12 +80,12 @@ def start_measures(found: Starts) -> list[Measure]:
     ]
 
 
-def measure_memory(laboratory: Laboratory, *, events: int) -> list[Measure]:
+def measure_memory(laboratory: Laboratory, *, events: int, tell: Callable[[str], None]) -> list[Measure]:
     """Resident memory of one worker process; empty where the system does not tell."""
-    environment = laboratory.settings(_QUEUE)
+    environment = laboratory.installation(_QUEUE)
     asyncio.run(laboratory.clean())
     base = run_probe(environment, "baseline")["resident"]
-    found = run_probe(environment, "memory", str(events))
+    found = run_probe(environment, "memory", str(events), tell=tell)
     if base is None or None in found.values():
         return []
     section = "memory of one worker, without the host's own part of it"
@@ -99,31 +97,40 @@ def measure_memory(laboratory: Laboratory, *, events: int) -> list[Measure]:
     ]
 
 
-def run_probe(environment: Mapping[str, str], *arguments: str, text: str = "") -> dict[str, Any]:
-    """What the probe printed. Raises `RuntimeError` with its words where it failed."""
+def run_probe(
+    environment: Mapping[str, str], *arguments: str, text: str = "", tell: Callable[[str], None] = len
+) -> dict[str, Any]:
+    """What the probe printed; `tell` gets each line that it says on the way.
+
+    Raises `RuntimeError` with its last words where it failed.
+    """
     command = [sys.executable, "-m", "bench.probe", *arguments]
-    given = {**_clean_environment(), **environment}
-    done = subprocess.run(  # noqa: S603 - our own code
-        command, cwd=ROOT, env=given, input=text, capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"bench.probe {' '.join(arguments)} failed.\n{done.stderr[-2000:]}")
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
+    said: deque[str] = deque(maxlen=40)
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command,
+        cwd=ROOT,
+        env={**_clean_environment(), **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise AssertionError  # they are pipes
+        process.stdin.write(text)
+        process.stdin.close()
+        for line in process.stderr:
+            said.append(line)
+            tell(line.strip())
+        printed = process.stdout.read()
+    if process.returncode != 0:
+        raise RuntimeError(f"bench.probe {' '.join(arguments)} failed.\n{''.join(said)}")
+    found: dict[str, Any] = json.loads(printed)
+    return found
 
 
 def _clean_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-
-
-async def _make_tables(laboratory: Laboratory, environment: Mapping[str, str]) -> None:
-    """In Azure they are declared; here the first event of the run makes them, and that is no part of a start."""
-    await laboratory.clean()
-    product = Product(environment)
-    try:
-        await product.run(in_turn(warming(1_000_000)))
-    finally:
-        await product.aclose()
 
 
 async def _message(environment: Mapping[str, str]) -> str:

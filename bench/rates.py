@@ -31,7 +31,7 @@ async def take_turns(
     laboratory: Laboratory, *, many: int, rounds: int, latency_ms: float, tell: Callable[[str], None]
 ) -> tuple[Rounds, Rounds]:
     """`rounds` rounds of `many` meetings for each build, ours first in one round and second in the next."""
-    environment = laboratory.settings("bench-rates")
+    environment = laboratory.installation("bench-rates")
     product, naive = Product(environment), Naive(environment)
     ours, theirs = Rounds(), Rounds()
     turns: list[tuple[Build, Rounds]] = [(product, ours), (naive, theirs)]

@@ -23,6 +23,7 @@ from shared.adapters.outreach import API, Outreach
 from shared.core.delivery import RecordId
 from shared.core.errors import Permanent
 from shared.core.merge import sortable
+from shared.telemetry import SUBSCRIPTION
 
 log = logging.getLogger("outreach_dynamics.subscription")
 
@@ -110,6 +111,7 @@ class Subscription:
         if after != before:
             document = {number: {"count": tries.count, "after": tries.after} for number, tries in after.items()}
             await self._marks.put(MARK, document)
+        SUBSCRIPTION.record(float(counts["webhooks"] > 0 and counts["disabled"] == 0))
         return counts
 
     async def _ours(self) -> list[_Webhook]:

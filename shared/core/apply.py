@@ -248,8 +248,9 @@ class _Work:
         written for the version alone keeps what it holds, which may be theirs too.
         """
         needed = plan.doubt if plan.only_fence else plan.doubt & {PARTIES}
-        known = self._actual.columns.keys() if self._actual is not None else frozenset[str]()
-        return state.crm_version is not None and not needed <= known
+        if self._actual is not None:
+            return not needed <= self._actual.columns.keys()
+        return state.crm_version is not None and bool(needed)
 
     def _seen_gone(self, state: MeetingState) -> MeetingState:
         if not self._gone:

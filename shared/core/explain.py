@@ -161,7 +161,7 @@ def columns(
     if want is not None:
         results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
     values = collapse(after.fields, mapping)
-    rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(after.fields)]
+    rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
     for row in rows:
         name, stamped = _standing(row, after.fields, values)
@@ -187,18 +187,18 @@ def columns(
 
 @dataclass(frozen=True, slots=True)
 class _Lifecycle:
-    """The state as if it were a row: it is fed by whichever life-cycle field spoke last."""
+    """The state as if it were a row: it is fed by the first life-cycle field that is true."""
 
     field: str
     column: str = STATE
     row: str = "Life cycle"
     transform: str = "state"
-    per_calendar: bool = False
+    per_calendar: bool = True  # some of them are, and looking costs the others nothing
 
 
-def _lifecycle(fields: Fields) -> _Lifecycle:
-    spoken = [name for name in LIFECYCLE_FIELDS if name in fields]
-    true = [name for name in spoken if fields[name].value]
+def _lifecycle(values: Mapping[str, Any]) -> _Lifecycle:
+    spoken = [name for name in LIFECYCLE_FIELDS if name in values]
+    true = [name for name in spoken if values[name]]
     return _Lifecycle((true or spoken or [LIFECYCLE_FIELDS[0]])[0])
 
 

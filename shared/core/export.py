@@ -32,6 +32,8 @@ _NULLS = frozenset({"", "\\N"})
 # What says something of the row and not of the meeting, and what `_people` reads.
 _NOT_OF_THE_MEETING = frozenset({"ID", "BENTO", "O_ID", "SURROGATE_ID", "DML_AT", "DML_TYPE", "IS_DELETED_IN_APP"})
 _PEOPLE = frozenset({"BOOKER_ID", "CREATOR_ID", "CREATOR_TYPE"})
+_FLAGS = frozenset({"ALL_DAY", "CANCELED", "NO_SHOW", "IS_DELETED_IN_APP"})
+_TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0"})
 _ID = re.compile(r"([0-9]+)(\.0)?")
 _SPACE_BEFORE_ZONE = re.compile(r"\s+(Z|[+-][0-9]{2}:?[0-9]{2})$")
 
@@ -155,7 +157,19 @@ def _is_attribute(name: str) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
+    if name in _FLAGS:
+        return _flag(value, name)
     return _instant(value, name) if name.endswith(("_AT", "_TIME")) else value
+
+
+def _flag(value: Any, name: str) -> bool | None:
+    """Checked here, because the sync leaves out what it cannot read: a meeting that was called off would be booked."""
+    text = "" if value is None else str(value).strip().lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    if text:
+        raise BadRow(f"{name} is neither true nor false.")
+    return None
 
 
 def _instant(value: Any, name: str) -> str | None:
@@ -231,8 +245,9 @@ def _id(value: Any, name: str) -> str | None:
 
 
 def _is_deleted(row: Row) -> bool:
-    flag = str(row.get("IS_DELETED_IN_APP") or "").strip().lower() == "true"
-    return flag or str(row.get("DML_TYPE") or "").strip().lower() in {"delete", "backfill-delete"}
+    return _flag(row.get("IS_DELETED_IN_APP"), "IS_DELETED_IN_APP") or str(
+        row.get("DML_TYPE") or ""
+    ).strip().lower() in {"delete", "backfill-delete"}
 
 
 def _camel(name: str) -> str:

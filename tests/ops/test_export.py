@@ -120,6 +120,8 @@ def test_times_are_utc_unless_they_say_otherwise(text: str, instant: str) -> Non
     [
         {"START_TIME": "soon"},
         {"START_TIME": 5},
+        {"CANCELED": "perhaps"},
+        {"IS_DELETED_IN_APP": 2},
         {"ID": "x"},
         {"ID": True},
         {"ID": None},

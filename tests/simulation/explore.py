@@ -1,4 +1,4 @@
-"""Going through what can happen: all of it, or a seeded sample, or one schedule again."""
+"""Going through what can happen: all of it, or a seeded sample."""
 
 from __future__ import annotations
 
@@ -8,40 +8,48 @@ from dataclasses import dataclass
 
 from simulation.invariants import check
 from simulation.scenario import Scenario, Variant, as_it_is
-from simulation.world import Simulation, Violation, World
+from simulation.workers import endless_patience
+from simulation.world import DONE, Simulation, Violation, World
 
-# In a random walk, how likely a fault is beside each plain move.
-FAULT_WEIGHT = 0.12
+# In a random walk, how likely a fault is beside a plain move.
+_FAULT_WEIGHT = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """How much was seen: different worlds, the moves between them, and the worlds among them in which all was quiet."""
+    """How much was seen: different worlds, the moves between them, worlds in which all was quiet, refusals met."""
 
     worlds: int
     moves: int
     quiet: int
-    places: int
+    refusals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """How much a sample saw: schedules, their moves in all, different worlds on their way."""
+
+    schedules: int
+    moves: int
+    worlds: int
 
 
 class Broken(AssertionError):
     """A schedule that breaks a promise; the message holds the line that plays it again."""
 
     def __init__(self, scenario: Scenario, schedule: list[str], variant: Variant, violation: Violation) -> None:
-        text = written(scenario, schedule, variant)
-        super().__init__(f"{violation}\nreplay({text!r})")
-        self.text = text
+        bug = "" if variant is as_it_is else f"{variant.__name__} / "
+        self.line = f"{bug}{scenario.name}: {' '.join(schedule)}"
         self.violation = str(violation)
+        super().__init__(f"{self.violation}\nreplay({self.line!r})")
 
 
-def written(scenario: Scenario, schedule: list[str], variant: Variant) -> str:
-    """A schedule as one line."""
-    bug = "" if variant is as_it_is else f"{variant.__name__} / "
-    return f"{bug}{scenario.name}: {' '.join(schedule)}"
-
-
+@endless_patience()
 def explore(scenario: Scenario, *, variant: Variant = as_it_is) -> Explored:
-    """Every schedule of `scenario`, of any length. Raises `Broken` with a shortest schedule that breaks a promise."""
+    """Every schedule of `scenario`, of any length. Raises `Broken` with a shortest schedule that breaks a promise.
+
+    Schedules that lead to the same world go on alike, so each world is gone through once, nearest first.
+    """
     simulation = Simulation(scenario, variant)
     start = simulation.start()
     came: dict[World, tuple[World, str] | None] = {start: None}
@@ -59,43 +67,23 @@ def explore(scenario: Scenario, *, variant: Variant = as_it_is) -> Explored:
                 came[following] = world, move
                 check(simulation, following)
             except Violation as violation:
-                raise Broken(scenario, [*_path(came, world), move], variant, violation) from None
+                raise Broken(scenario, [*_way_to(world, came), move], variant, violation) from None
             waiting.append(following)
-    return Explored(len(came), moves, quiet, len(simulation.places))
+    return Explored(len(came), moves, quiet, simulation.refusals)
 
 
-def _path(came: dict[World, tuple[World, str] | None], world: World) -> list[str]:
-    moves: list[str] = []
-    step = came[world]
-    while step is not None:
-        moves.append(step[1])
-        step = came[step[0]]
-    return moves[::-1]
-
-
-@dataclass(slots=True)
-class Sampled:
-    """What a sample came to."""
-
-    schedules: int
-    moves: int
-    worlds: int
-
-
+@endless_patience()
 def sample(scenario: Scenario, *, schedules: int, seed: int, variant: Variant = as_it_is) -> Sampled:
     """So many random schedules of `scenario`, the same ones for the same seed. Raises `Broken`."""
     simulation = Simulation(scenario, variant)
-    start = simulation.start()
     chance = random.Random(seed)  # noqa: S311 - a reproducible sample
+    start = simulation.start()
     seen: set[World] = set()
     moves = 0
     for _ in range(schedules):
         world, schedule = start, list[str]()
-        while True:
-            offered = list(simulation.moves(world))
-            if not offered or (simulation.is_quiet(world) and chance.random() < 0.5):
-                break
-            weights = [FAULT_WEIGHT if move[-1] in "-+~=" else 1.0 for move in offered]
+        while offered := list(simulation.moves(world)):
+            weights = [_FAULT_WEIGHT if move[-1] in "+~=" else 1.0 for move in offered]
             (move,) = chance.choices(offered, weights)
             schedule.append(move)
             try:
@@ -107,3 +95,34 @@ def sample(scenario: Scenario, *, schedules: int, seed: int, variant: Variant = 
             seen.add(world)
         moves += len(schedule)
     return Sampled(schedules, moves, len(seen))
+
+
+@endless_patience()
+def most_loads_alone(scenario: Scenario) -> int:
+    """How many rows the worker that takes longest loads until it ends, if from some world on nobody disturbs it."""
+    simulation = Simulation(scenario, as_it_is)
+    start = simulation.start()
+    seen, waiting, most = {start}, [start], 0
+    while waiting:
+        world = waiting.pop()
+        for number in simulation.carried(world):
+            alone, loads = world, 0
+            while alone.events[number] != DONE:
+                loads += simulation.is_load(alone, number)
+                alone = simulation.after(alone, str(number + 1))
+            most = max(most, loads)
+        for move in simulation.moves(world):
+            following = simulation.after(world, move)
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return most
+
+
+def _way_to(world: World, came: dict[World, tuple[World, str] | None]) -> list[str]:
+    moves: list[str] = []
+    step = came[world]
+    while step is not None:
+        moves.append(step[1])
+        step = came[step[0]]
+    return moves[::-1]

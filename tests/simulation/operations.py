@@ -67,17 +67,22 @@ class Load(Operation):
 
 @dataclass(frozen=True)
 class Save(Operation):
-    """Write a row if it still has `version` (None: if there is none). `rules`: the settings of the worker."""
+    """Write a row if it still has `version` (None: if there is none); with `overwrite`, whatever is there.
+
+    `rules`: the settings of the worker.
+    """
 
     key: str
     state: MeetingState
     version: str | None
     rules: int
+    overwrite: bool = False
 
     def __str__(self) -> str:
         state = self.state
         what = f"moved to {state.moved_to}" if state.moved_to else f"doubt {sorted(state.doubt)}"
-        return f"save {self.key} over row {self.version}: {what}, fence {state.crm_version}{' parked' * bool(state.parked)}"
+        parked = ", parked" if state.parked else ""
+        return f"save {self.key} over row {self.version}: {what}, fence {state.crm_version}{parked}"
 
 
 @dataclass(frozen=True)

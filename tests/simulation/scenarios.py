@@ -18,6 +18,7 @@ _THIRD = event(6, title="Third")
 _FIRST_AGAIN = event(7, title="First")
 _MOVED = event(8, starts_at="2026-01-06T10:00:00+00:00", ends_at="2026-01-06T11:00:00+00:00")
 _HELD = event(9, completed=True)
+_OTHERS = event(4, prospects=["2", "3"])
 _THEIR_TITLE = Edit({"subject": "Theirs"})
 _THEIR_PLACE = Edit({"location": "Room One"})
 _PLUGIN = Edit()
@@ -66,6 +67,16 @@ TWO_WORKERS: tuple[Scenario, ...] = (
         (booked(prospects=["1"]),),
         (Edit(guest="5:contact:guest"),),
     ),
+    Scenario(
+        "created, attendees come, a person adds one",
+        (booked(), event(5, prospects=["2"])),
+        edits=(Edit(guest="5:contact:guest"),),
+    ),
+    Scenario(
+        "attendees there and back again",
+        (event(5, prospects=["2"]), event(6, prospects=["1"])),
+        (booked(prospects=["1"]),),
+    ),
     Scenario("the owner leaves", (event(5, owner=["2"]), event(6, owner=[])), (booked(owner=["1"]),)),
     Scenario(
         "the owner leaves and the first comes back",
@@ -109,5 +120,41 @@ TWO_WORKERS: tuple[Scenario, ...] = (
     ),
 )
 
-MORE_WORKERS: tuple[Scenario, ...] = ()
+MORE_WORKERS: tuple[Scenario, ...] = (
+    Scenario(
+        "three workers: booked, moved, held, edited",
+        (booked(), _SECOND, _THIRD, _MOVED, _HELD, _SECOND),
+        edits=(_THEIR_PLACE, _THEIR_TITLE),
+        organisation=_STRICT,
+        workers=3,
+        faults=4,
+    ),
+    Scenario(
+        "four workers: everything there and back again",
+        (booked(prospects=["1"]), _SECOND, _FIRST_AGAIN, _OTHERS, _MOVED, event(10, prospects=["1"]), _SECOND),
+        edits=(Edit(guest="5:contact:guest"), _PLUGIN, _THEIR_TITLE),
+        workers=4,
+        faults=6,
+    ),
+    Scenario(
+        "three workers: a calendar event turns out to be of a meeting",
+        (
+            of_calendar_event(booked(), meeting=None),
+            of_calendar_event(_SECOND, meeting=MEETING),
+            of_calendar_event(_MOVED, meeting=None),
+            of_calendar_event(_FIRST_AGAIN, meeting=MEETING),
+            of_calendar_event(_HELD, meeting=None),
+        ),
+        workers=3,
+        faults=3,
+    ),
+    Scenario(
+        "three workers: deleted under way",
+        (_SECOND, _MOVED, _FIRST_AGAIN, _OTHERS, _MOVED),
+        (booked(prospects=["1"]),),
+        (Edit(deletes=True), _THEIR_PLACE),
+        workers=3,
+        faults=4,
+    ),
+)
 ALL = (*TWO_WORKERS, *MORE_WORKERS)

@@ -1,2 +1,182 @@
+"""Bugs put in on purpose, each as a wrapper around the ports: what the product would do without one of its rules.
+
+A checker that never says no proves nothing. Every one of these must be caught.
+"""
+
 from __future__ import annotations
-SEEDED_BUGS=()
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.core.identity import MeetingKey
+from shared.core.meeting import Actual, MeetingState, Written
+from shared.core.merge import Stamp, Stamped
+from shared.core.ports import Appointments, FenceRefused, Meetings
+from simulation.operations import Acknowledge, Create, Save, SetState, Update
+from simulation.scenario import Ports, Variant
+
+_NEVER = Stamp("", "")
+
+
+@dataclass
+class _Meetings:
+    """Hands everything on."""
+
+    inner: Meetings
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        return await self.inner.load(key)
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        return await self.inner.save(key, state, version=version)
+
+
+@dataclass
+class _Appointments:
+    """Hands everything on."""
+
+    inner: Appointments
+
+    async def create(
+        self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
+    ) -> Written:
+        return await self.inner.create(appointment_id, columns, created_on=created_on, created_by=created_by)
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        return await self.inner.update(appointment_id, columns, version=version)
+
+    async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
+        return await self.inner.set_state(appointment_id, state, version=version)
+
+    async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        return await self.inner.read(appointment_id, columns)
+
+
+class _Unfenced(_Appointments):
+    async def create(
+        self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
+    ) -> Written:
+        del created_on, created_by
+        written: Written = await Create(appointment_id, columns, overwrite=True)
+        return written
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        del version
+        written: Written = await Update(appointment_id, columns, None)
+        return written
+
+    async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
+        del version
+        written: Written = await SetState(appointment_id, state, None)
+        return written
+
+
+class _RepeatsTheWrite(_Appointments):
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        try:
+            return await self.inner.update(appointment_id, columns, version=version)
+        except FenceRefused:
+            actual = await self.inner.read(appointment_id, ())
+            if actual is None:
+                raise
+            return await self.inner.update(appointment_id, columns, version=actual.version)
+
+
+class _BelievesALook(_Appointments):
+    """Remembers the last look; what it showed to be right already is not written."""
+
+    seen: Actual | None = None
+
+    async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        self.seen = await self.inner.read(appointment_id, columns)
+        return self.seen
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        seen = self.seen
+        if seen is not None and all(seen.columns.get(name) == value for name, value in columns.items()):
+            return Written(version)
+        return await self.inner.update(appointment_id, columns, version=version)
+
+
+class _TakesNoNote(_Meetings):
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        return await self.inner.save(key, replace(state, doubt=frozenset()), version=version)
+
+
+class _LastComerWins(_Meetings):
+    """What stands in the row looks as if it were older than anything; it is saved with its own stamps."""
+
+    stood: Mapping[str, Stamped] | None = None
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        state, version = await self.inner.load(key)
+        if state is None:
+            return state, version
+        self.stood = state.fields
+        return replace(state, fields={name: one._replace(stamp=_NEVER) for name, one in state.fields.items()}), version
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        stood = self.stood or {}
+        fields = {name: stood[name] if one.stamp == _NEVER else one for name, one in state.fields.items()}
+        return await self.inner.save(key, replace(state, fields=fields), version=version)
+
+
+class _AcknowledgesFirst(_Meetings):
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        saved = await self.inner.save(key, state, version=version)
+        if state.doubt:
+            await Acknowledge()
+        return saved
+
+
+class _SavesOverOthers(_Meetings):
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        saved: str = await Save(str(key), state, version, 0, overwrite=True)
+        return saved
+
+
+def no_fence(ports: Ports) -> Ports:
+    """Every write to Dynamics takes place whatever the version is."""
+    return replace(ports, appointments=_Unfenced(ports.appointments))
+
+
+def repeats_the_write_without_loading(ports: Ports) -> Ports:
+    """After a refused fence the same write is sent again with the actual version; the row is not loaded again."""
+    return replace(ports, appointments=_RepeatsTheWrite(ports.appointments))
+
+
+def believes_a_look(ports: Ports) -> Ports:
+    """After a refused fence nothing is written where the doubtful columns look right."""
+    return replace(ports, appointments=_BelievesALook(ports.appointments))
+
+
+def no_note_of_doubt(ports: Ports) -> Ports:
+    """The claim does not say which columns are about to be written."""
+    return replace(ports, meetings=_TakesNoNote(ports.meetings))
+
+
+def merges_by_arrival(ports: Ports) -> Ports:
+    """Who comes last wins, whenever it happened."""
+    return replace(ports, meetings=_LastComerWins(ports.meetings))
+
+
+def acknowledges_before_the_write(ports: Ports) -> Ports:
+    """The queue is told that the event is done as soon as it is merged."""
+    return replace(ports, meetings=_AcknowledgesFirst(ports.meetings))
+
+
+def saves_over_others(ports: Ports) -> Ports:
+    """Rows are saved whoever saved them meanwhile."""
+    return replace(ports, meetings=_SavesOverOthers(ports.meetings))
+
+
+SEEDED_BUGS: tuple[Variant, ...] = (
+    no_fence,
+    repeats_the_write_without_loading,
+    believes_a_look,
+    no_note_of_doubt,
+    merges_by_arrival,
+    acknowledges_before_the_write,
+    saves_over_others,
+)

@@ -93,7 +93,7 @@ def on_table(operation: Load | Save | Acknowledge, table: Table, *, fresh: Versi
     row = table.get(operation.key)
     if isinstance(operation, Load):
         return table, Answer((row.state, row.version) if row else (None, None))
-    if operation.version != (row.version if row else None):
+    if not operation.overwrite and operation.version != (row.version if row else None):
         return table, Answer(error=RowConflict)
     stands = row.parked_under if row else None
     saved = Row(operation.state, fresh, operation.rules if operation.state.parked else stands)

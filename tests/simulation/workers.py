@@ -3,17 +3,19 @@
 A coroutine cannot be copied. So for each place where a worker can stand, the answers are kept that led there first; to go
 on from there in a second way, a fresh coroutine is fed those answers again.
 
-Two workers are at the same place where all their frames are: the same code, the same instruction, equal local variables
-(but for the names of versions, see `interned`). The one thing left out is how many rounds a worker has made: with endless
-patience it may go round for ever, which says more than stopping it after twelve.
+Two workers are at the same place where all their frames are: the same code, the same instruction, and equal values in
+the variables that will still be read (but for the names of versions, see `interned`). The one thing left out is how many
+rounds a worker has made: with endless patience it may go round for ever, which says more than stopping it after twelve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any
+from unittest.mock import patch
 
 from shared.core.apply import Outcome
 from shared.core.errors import SyncError
@@ -22,7 +24,15 @@ from simulation.liveness import live_at
 from simulation.operations import Acknowledge, Answer, Operation
 
 Run = Coroutine[Operation, Answer, Outcome]
+_FOR_EVER = 10**9
 _ROUND_COUNTERS = frozenset({"round_", "_"})
+
+
+@contextmanager
+def endless_patience() -> Iterator[None]:
+    """No worker gives up after so many rounds."""
+    with patch("shared.core.apply.MAX_ROUNDS", _FOR_EVER), patch("shared.core.linking.MAX_ROUNDS", _FOR_EVER):
+        yield
 
 
 @dataclass(slots=True)
@@ -46,11 +56,22 @@ class Place:
     versions: tuple[Version, ...] = ()
     live: Run | None = None
 
+    @property
+    def history(self) -> list[Answer]:
+        """The answers that led here."""
+        answers: list[Answer] = []
+        at: Place | None = self
+        while at is not None and at.answer is not None:
+            answers.append(at.answer)
+            at = at.parent
+        return answers[::-1]
+
 
 class Places:
     """All places seen; a worker is a place and the versions that it remembers."""
 
-    def __init__(self, operations: Shapes[Operation], answers: Shapes[Answer]) -> None:
+    def __init__(self, operations: Shapes[Operation], answers: Shapes[Answer], *, tell_apart: TellApart) -> None:
+        self._tell_apart = tell_apart
         self._operations = operations
         self._answers = answers
         self._places: list[Place] = []
@@ -115,14 +136,9 @@ class Places:
 
     def _again(self, place: Place) -> Run:
         """A fresh coroutine that has come as far as `place`."""
-        answers: list[Answer] = []
-        at: Place | None = place
-        while at is not None and at.answer is not None:
-            answers.append(at.answer)
-            at = at.parent
         run = place.start()
         run.send(None)  # type: ignore[arg-type] # the first value sent into a coroutine is None
-        for answer in reversed(answers):
+        for answer in place.history:
             run.send(answer)
         return run
 
@@ -140,7 +156,7 @@ class Places:
         else:
             place.live = run
             place.acknowledged = place.acknowledged or isinstance(operation, Acknowledge)
-            shape, versions = split((hashable(operation), _frames(run)))
+            shape, versions = split((hashable(operation), self._tell_apart(place, run)))
             number, asked = self._operations.number(operation)
             place.asks = Shaped(number, tuple(versions.index(version) for version in asked))
             name = (shape, place.acknowledged)
@@ -152,8 +168,12 @@ class Places:
         return found, versions
 
 
-def _frames(run: Any) -> Hashable:
+TellApart = Callable[[Place, Run], Hashable]
+
+
+def by_frames(place: Place, run: Run) -> Hashable:
     """All that a suspended coroutine is: its frames and those that it awaits, down to the operation."""
+    del place
     found: list[Hashable] = []
     at: Any = run
     while at is not None:
@@ -169,3 +189,9 @@ def _frames(run: Any) -> Hashable:
         found.append((frame.f_code, frame.f_lasti, hashable(variables)))
         at = following
     return tuple(found)
+
+
+def by_history(place: Place, run: Run) -> Hashable:
+    """All that a worker was ever told: surely enough, but without end where two workers hinder each other."""
+    del run
+    return id(place.start), hashable(place.history)

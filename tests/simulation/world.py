@@ -28,7 +28,7 @@ from simulation.people import do_edit
 from simulation.scenario import MEETING, Event, Scenario, Variant, ports
 from simulation.scenario import rules as everything_on
 from simulation.stores import Crm, Table, on_crm, on_table
-from simulation.workers import Places, Run
+from simulation.workers import Places, Run, TellApart, by_frames
 
 # Where an event stands that no worker carries.
 WAITING, DONE, ABSENT = Shaped(-1), Shaped(-2), Shaped(-3)
@@ -75,7 +75,7 @@ class Stores:
 class Simulation:
     """One scenario, run by the product or by a variant of it with a bug put in."""
 
-    def __init__(self, scenario: Scenario, variant: Variant) -> None:
+    def __init__(self, scenario: Scenario, variant: Variant, *, tell_apart: TellApart = by_frames) -> None:
         self.scenario = scenario
         self.rules: tuple[Rules, ...] = scenario.rules or (everything_on(),)
         self._variant = variant
@@ -83,7 +83,7 @@ class Simulation:
         self._crms: Shapes[Crm] = Shapes()
         self._operations: Shapes[Operation] = Shapes()
         self._answers: Shapes[Answer] = Shapes()
-        self.places = Places(self._operations, self._answers)
+        self.places = Places(self._operations, self._answers, tell_apart=tell_apart)
         self._performed: dict[tuple[int, int, bool, Names], tuple[Shaped, Shaped]] = {}
         self._performed_exactly: dict[tuple[Shaped, Shaped, bool, int], tuple[Shaped, Shaped]] = {}
         self._edited: dict[tuple[int, int, int, tuple[bool, ...]], Shaped] = {}
@@ -115,6 +115,20 @@ class Simulation:
             and world.rules + 1 == len(self.rules)
             and not self._can_sweep(world)
         )
+
+    @property
+    def refusals(self) -> frozenset[str]:
+        """The errors with which any operation was answered so far."""
+        answers = (self._answers.example(answer.shape) for _, answer in self._performed.values())
+        return frozenset(answer.error.__name__ for answer in answers if answer.error is not None)
+
+    def carried(self, world: World) -> list[int]:
+        """The events that a worker carries, by their numbers."""
+        return [number for number, at in enumerate(world.events) if at.shape >= 0]
+
+    def is_load(self, world: World, number: int) -> bool:
+        """Whether the next step of the worker of this event reads a row: at least once in every round."""
+        return isinstance(self._operations.example(self._asks(world, number).shape), Load)
 
     def moves(self, world: World) -> Iterator[str]:
         """Everything that can happen now."""

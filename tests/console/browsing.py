@@ -1,0 +1,99 @@
+"""A real browser over a running stack, as an admin uses it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sandbox.outreach.deliveries import Delivery
+from sandbox.stack import EVENTS_ROUTE, Stack
+from shared.core.signature import sign
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+# Without these it asks for networks that are not there, many times over.
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_SECONDS: Final = 30.0
+
+
+def chromium() -> str | None:
+    """The path of the system's Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def headless(executable: str) -> Iterator[Browser]:
+    """A browser without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A stack with the means to send events to it and to look at it."""
+
+    stack: Stack
+    browser: Browser
+
+    def address(self, page: str) -> str:
+        """Where a page of the console is."""
+        return f"{self.stack.host_url}/api/console/{page}"
+
+    def deliver(self, delivery: Delivery | bytes) -> dict[str, Any]:
+        """Send an event and wait until it is carried out; returns its journal."""
+        body = delivery if isinstance(delivery, bytes) else delivery.body
+        access = self.stack.access
+        headers = {
+            "x-functions-key": access.function_key,
+            "outreach-webhook-signature": sign(body, access.webhook_secret),
+        }
+        answer = httpx.post(f"{self.stack.host_url}{EVENTS_ROUTE}", content=body, headers=headers, timeout=20)
+        answer.raise_for_status()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        address = f"{self.stack.host_url}/api/correlations/{answer.json()['correlationId']}"
+        while time.monotonic() < deadline:
+            found = httpx.get(address, headers={"x-functions-key": access.admin_key}, timeout=20)
+            if found.status_code == 200 and found.json()["outcome"] != "retrying":
+                journal: dict[str, Any] = found.json()
+                return journal
+            time.sleep(0.1)
+        raise AssertionError(f"not carried out: {answer.text}")
+
+    @contextmanager
+    def signed_in(self, **options: Any) -> Iterator[Page]:
+        """A page of a browser that has signed in; `options` as Playwright's `new_context` takes them."""
+        with self.page(**options) as page:
+            page.goto(self.address("home"))
+            page.get_by_label("Admin key").fill(self.stack.access.admin_key)
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("heading", name="Overview").wait_for()
+            yield page
+
+    @contextmanager
+    def page(self, **options: Any) -> Iterator[Page]:
+        """A page of a fresh browser. An error of a script on it, or a dialog, is an error of the test."""
+        context = self.browser.new_context(**options)
+        page = context.new_page()
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
+        yield page
+        context.close()
+        assert wrong == []

@@ -1,0 +1,155 @@
+"""Queries, alerts, runbook and code speak of the same lines, metrics and outcomes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.console.words import OUTCOMES
+from shared.telemetry import LINES, METRICS
+
+ROOT = Path(__file__).resolve().parents[2]
+QUERIES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "infra/kql").glob("*.kql"))}
+ALERTS = [name for name in QUERIES if name.startswith("alert-")]
+MONITORING = (ROOT / "infra/modules/monitoring.bicep").read_text(encoding="utf-8")
+RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+SOURCES = [path for folder in ("shared", "functions") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+LINE = {line.what: line for line in LINES}
+METRIC = {metric.name: metric for metric in METRICS}
+
+# The columns of Azure Monitor's tables that the queries may use:
+# https://learn.microsoft.com/azure/azure-monitor/reference/tables-category
+COLUMNS = {
+    "AppTraces": {"TimeGenerated", "Message", "OperationId", "SeverityLevel"},
+    "AppMetrics": {"TimeGenerated", "Name", "Sum", "Max", "ItemCount", "Properties"},
+    "AppRequests": {"TimeGenerated", "Name", "Url", "ResultCode", "DurationMs", "OperationId"},
+    "AppDependencies": {"TimeGenerated", "Name", "Target", "ResultCode", "DurationMs", "OperationId"},
+    "AzureDiagnostics": {"TimeGenerated", "ResourceProvider", "OperationName"},
+    "Usage": {"DataType", "Quantity", "IsBillable"},
+}
+
+
+def code(query: str) -> str:
+    """A query without comments and texts."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|//[^\n]*", "''", query)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_lines_and_their_members_exist(name: str) -> None:
+    """A query reads lines that the app writes, and members that those lines have."""
+    whats = re.findall(r"""startswith '\{"what": "(\w+)"'""", QUERIES[name])
+    assert len(whats) == QUERIES[name].count("Message startswith")
+    known = {field for what in whats for field in LINE[what].fields} | {"what"}
+    assert set(re.findall(r"\bline\.(\w+)", QUERIES[name])) <= known
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_metrics_and_their_attributes_exist(name: str) -> None:
+    """A query reads metrics that the app records, by attributes that they have."""
+    names = re.findall(r'Name == "([\w.]+)"', QUERIES[name])
+    attributes = {attribute for metric in names for attribute in METRIC[metric].attributes}
+    assert set(re.findall(r"\bProperties\.(\w+)", QUERIES[name])) <= attributes
+    if "AppMetrics" in QUERIES[name]:
+        assert names
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_outcomes_exist(name: str) -> None:
+    """An outcome that a query asks for is one that an event can have."""
+    compared = re.findall(r"line\.outcome (?:==|in) \(?([^)\n]+)", QUERIES[name])
+    for outcome in re.findall(r'"([\w-]+)"', " ".join(compared)):
+        assert outcome in OUTCOMES
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_columns_exist(name: str) -> None:
+    """Whatever begins with a capital is a table of Azure Monitor or a column of one that the query reads."""
+    words = set(re.findall(r"\b[A-Z]\w+", code(QUERIES[name])))
+    tables = words & COLUMNS.keys()
+    assert tables
+    assert words - tables <= set().union(*(COLUMNS[table] for table in tables))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_every_query_is_deployed(name: str) -> None:
+    """No query lies around unused."""
+    assert f"loadTextContent('../kql/{name}')" in MONITORING
+
+
+def test_the_alerts_are_those_of_the_runbook() -> None:
+    """Every alert has a query and a section in the runbook that its link leads to; there are no others."""
+    rules = re.findall(r"name: '([a-z-]+)'\n    title:", MONITORING)
+    sections = re.findall(r"^### (.+)$", RUNBOOK.partition("## Alerts")[2].partition("\n## ")[0], re.MULTILINE)
+    assert rules
+    assert {f"alert-{rule}.kql" for rule in rules} == set(ALERTS)
+    assert [section.lower().replace(" ", "-") for section in sections] == rules
+
+
+def test_replaced_defaults_stand_in_the_queries() -> None:
+    """Where a parameter takes the place of a query's default, that default is there to be replaced."""
+    pairs = re.findall(r"'(let \w+ = [^']+;)',\s+'let", MONITORING)
+    assert len(pairs) == 5
+    for default in pairs:
+        assert sum(default in query for query in QUERIES.values()) == 1, default
+
+
+def test_the_runbook_has_every_metric_and_line() -> None:
+    """Its tables are those of the code."""
+    for metric in METRICS:
+        attributes = ", ".join(f"`{attribute}`" for attribute in metric.attributes) or "none"
+        assert f"| `{metric.name}` | {metric.kind} | {metric.unit} | {attributes} | {metric.meaning} |" in RUNBOOK
+    for line in LINES:
+        members = ", ".join(f"`{field}`" for field in line.fields)
+        assert f"| `{line.what}` | {line.meaning} | {members} |" in RUNBOOK
+    assert RUNBOOK.count("\n| `") - RUNBOOK.partition("### Metrics")[0].count("\n| `") == len(METRICS) + len(LINES)
+
+
+def test_names_are_unique() -> None:
+    """No two metrics and no two lines share a name."""
+    assert len(METRIC) == len(METRICS)
+    assert len(LINE) == len(LINES)
+
+
+def test_every_line_in_the_code_is_in_the_table() -> None:
+    """A line that the code can write is in the table, and the table has no line that nothing writes."""
+    written = {
+        what
+        for path in SOURCES
+        for what in re.findall(r'\b_?line\(\s*"(\w+)"|"what": "(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    assert {first or second for first, second in written} == LINE.keys()
+
+
+def test_every_logger_is_exported() -> None:
+    """All loggers lie below the one that the worker exports."""
+    exported = re.search(r"PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: '(\w+)'", app_bicep())
+    assert exported
+    names = [
+        name for path in SOURCES for name in re.findall(r'getLogger\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+    ]
+    assert names
+    assert all(name == exported[1] or name.startswith(f"{exported[1]}.") for name in names)
+
+
+def test_nothing_configures_telemetry() -> None:
+    """Only the worker does; a second exporter or handler would send every line twice."""
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        for call in ("configure_azure_monitor(", "addHandler(", "basicConfig(", "set_tracer_provider(", "dictConfig("):
+            assert call not in text, path
+
+
+def test_no_library_adds_spans() -> None:
+    """Every instrumentation that the worker's distribution would switch on is switched off: they tell whole URLs."""
+    found = re.search(r"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: '([\w,]+)'", app_bicep())
+    assert found
+    from azure.monitor.opentelemetry._constants import _FULLY_SUPPORTED_INSTRUMENTED_LIBRARIES as SUPPORTED
+
+    assert set(found[1].split(",")) == set(SUPPORTED)
+
+
+def app_bicep() -> str:
+    return (ROOT / "infra/modules/app.bicep").read_text(encoding="utf-8")
