@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import calls, correct, cost, processes, pure, rates
+from bench import calls, contention, correct, cost, processes, pure, rates
 from bench.laboratory import Laboratory
 from bench.report import Measure, broken, to_json, to_table
 from sandbox.azurite import InstallFailed
@@ -23,11 +23,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much: processes for imports and for first events, meetings for each part, rounds, events for memory."""
+    """How much: processes for imports and first events, meetings for each part, rounds, events for memory."""
 
     imports: int = 11
     starts: int = 5
     counted: int = 60
+    crowds: int = 4
     core_loops: int = 20
     rounds: int = 5
     raced: int = 60
@@ -35,10 +36,10 @@ class Size:
     remembered: int = 5_000
 
 
-PARTS = 7
+PARTS = 8
 # The table's, where nobody looks at a terminal.
 WIDTH = 120
-QUICK = Size(imports=3, starts=1, counted=12, core_loops=2, rounds=1, raced=15, compared=40, remembered=200)
+QUICK = Size(imports=3, starts=1, counted=12, crowds=1, core_loops=2, rounds=1, raced=24, compared=40, remembered=200)
 
 
 @app.command()
@@ -73,6 +74,8 @@ def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]
     teller.begin("calls")
     ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, tell=teller.detail))
     found += calls.measures(ours, naive)
+    teller.begin("calls when events meet")
+    found += asyncio.run(contention.count_crowds(laboratory, meetings=size.crowds, tell=teller.detail))
     for latency_ms in (0.0, rates.REMOTE_MS):
         teller.begin(f"rates, services that take {latency_ms:.0f} ms")
         race = rates.take_turns(

@@ -75,6 +75,7 @@ class Product:
             environment["AzureWebJobsStorage"], environment["SYNC_QUEUE_NAME"]
         )
         self._appointments: dict[str, int] = {}
+        self._spilled = False
 
     async def run(self, deliveries: Sequence[Delivery], *, workers: int = WORKERS) -> Run:
         """Reading and deleting messages is the host's job in Azure; here it is done between two clocks."""
@@ -83,7 +84,8 @@ class Product:
         async def take_in(delivery: Delivery) -> None:
             given = {name.lower(): value for name, value in headers(delivery, secret=self._secret).items()}
             try:
-                await self.runtime.ingest.receive(delivery.body, headers=given, trace=new_trace())
+                receipt = await self.runtime.ingest.receive(delivery.body, headers=given, trace=new_trace())
+                self._spilled |= receipt.way == "spill"
             except (BadDelivery, Transient):
                 run.failed += 1
 
@@ -125,10 +127,10 @@ class Product:
         return []
 
     async def _waiting(self) -> bool:
-        """Whether anything is unfinished. What storage was too slow for lies in the spill table until the sweep comes."""
+        """Whether anything is unfinished. What the queue was too slow for lies in a table until the sweep comes."""
         if int((await self._queue.get_queue_properties()).approximate_message_count or 0) > 0:
             return True
-        if await self.runtime.spill.depth(limit=1) == 0:
+        if not self._spilled or await self.runtime.spill.depth(limit=1) == 0:
             return False
         await self.runtime.sweep.run()
         return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.builds import Build, Naive, Product
 from bench.laboratory import Counts, Laboratory, Wires
 from bench.report import Measure
-from bench.workload import in_turn, meetings, step_by_step, warming
+from bench.workload import in_turn, invitations, meetings, step_by_step, warming
 from sandbox.dataverse.seed import CONTACT_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript
 
@@ -40,10 +40,17 @@ class PerEvent:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What three kinds of events cost: applied ones, the same ones once more, those that name somebody new."""
+    """What events of one kind cost.
+
+    applied     books a meeting, or changes columns of it; nobody in it is new
+    repeated    the same once more
+    inviting    changes who attends
+    strange     books a meeting with somebody whom nobody has asked for yet
+    """
 
     applied: PerEvent
     repeated: PerEvent
+    inviting: PerEvent
     strange: PerEvent
 
 
@@ -58,9 +65,10 @@ async def count_calls(laboratory: Laboratory, *, many: int, tell: Callable[[str]
 def measures(ours: Tally, naive: Tally) -> list[Measure]:
     """The table's lines, with the budgets of the design."""
     applied, repeated = "calls per applied event, people known", "calls per repeated event"
-    strange = "calls per event that names somebody new"
+    inviting, strange = "calls per event that changes who attends", "calls per event that names somebody new"
     one, other = ours.applied, naive.applied
     two, twice = ours.repeated, naive.repeated
+    more, others = ours.inviting, naive.inviting
     new, newly = ours.strange, naive.strange
     return [
         Measure(applied, "Dataverse", one.dataverse, naive=other.dataverse, budget=1.05, counted=True),
@@ -70,6 +78,9 @@ def measures(ours: Tally, naive: Tally) -> list[Measure]:
         Measure(repeated, "Dataverse", two.dataverse, naive=twice.dataverse, budget=0, counted=True),
         Measure(repeated, "tables", two.tables, naive=twice.tables, budget=2, counted=True),
         Measure(repeated, "Outreach", two.outreach, naive=twice.outreach, budget=0, counted=True),
+        Measure(inviting, "Dataverse", more.dataverse, naive=others.dataverse),
+        Measure(inviting, "tables", more.tables, naive=others.tables),
+        Measure(inviting, "Outreach", more.outreach, naive=others.outreach),
         Measure(strange, "Dataverse", new.dataverse, naive=newly.dataverse),
         Measure(strange, "tables", new.tables, naive=newly.tables),
         Measure(strange, "Outreach", new.outreach, naive=newly.outreach),
@@ -83,9 +94,11 @@ async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Bui
         build = make(laboratory.installation("bench-calls", storage=wires.storage))
         try:
             await build.run(in_turn(warming(_WARM)), workers=_WORKERS)
-            steps = step_by_step(meetings(range(_FIRST, _FIRST + many)))
+            steps = step_by_step(meetings(range(_FIRST, _FIRST + many), inviting=0))
+            invited = invitations(_WARM)
             # A repeat comes soon after what it repeats.
             turns = [(await _cost(wires, build, step), await _cost(wires, build, step)) for step in steps]
+            inviting = await _cost(wires, build, invited)
             strange = await _cost(wires, build, _with_strangers())
         finally:
             await build.aclose()
@@ -94,6 +107,7 @@ async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Bui
     return Tally(
         PerEvent.of(applied, events),
         PerEvent.of(repeated, events),
+        PerEvent.of(inviting, len(invited)),
         PerEvent.of(strange, _STRANGERS),
     )
 

@@ -118,6 +118,10 @@ class Laboratory:
         await _post(self.dataverse.url, "reset", {})
         column = {"name": MEETING_COLUMN, "type": "String", "max_length": 100}
         await _post(self.dataverse.url, "columns", {"columns": [column]})
+        await self.slow_down(latency_ms)
+
+    async def slow_down(self, latency_ms: float) -> None:
+        """From now on both services take this long for an answer."""
         for url in (self.dataverse.url, self.outreach.url):
             await _post(url, "faults", {"latency_ms": latency_ms})
 

@@ -98,7 +98,7 @@ def measure_memory(laboratory: Laboratory, *, events: int, tell: Callable[[str],
 
 
 def run_probe(
-    environment: Mapping[str, str], *arguments: str, text: str = "", tell: Callable[[str], None] = len
+    environment: Mapping[str, str], *arguments: str, text: str = "", tell: Callable[[str], object] = len
 ) -> dict[str, Any]:
     """What the probe printed; `tell` gets each line that it says on the way.
 

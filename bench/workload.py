@@ -20,8 +20,8 @@ from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 CONTACT_OF: Final = dict(zip((101, 102, 103, 105, 106, 107), CONTACT_IDS, strict=True))
 USERS: Final = (1, 2, 3)
 OPPORTUNITIES: Final = (301, 302, 303)
-MOST_CHANGES: Final = 4
-# One change in twenty-five invites another prospect: the only kind that costs a second Dataverse call.
+CHANGES: Final = range(1, 5)
+# One change in twenty-five invites more people.
 INVITING: Final = 0.04
 HELD: Final = 0.3
 REPEATED: Final = 0.1
@@ -54,10 +54,20 @@ class Meeting:
     wanted: Wanted
 
 
-def meetings(numbers: range, *, seed: int = 1) -> list[Meeting]:
-    """A meeting for each of `numbers`, each booked and then changed one to four times; some were held."""
+def meetings(numbers: range, *, seed: int = 1, changes: range = CHANGES, inviting: float = INVITING) -> list[Meeting]:
+    """A meeting for each of `numbers`: booked, changed so often, and a part of them held.
+
+    `inviting`: which part of the changes invites more people.
+    """
     chance = random.Random(seed)  # noqa: S311 - a repeatable workload, not a secret
-    return [_meeting(number, chance) for number in numbers]
+    return [_meeting(number, chance, chance.choice(changes), inviting) for number in numbers]
+
+
+def hurried(number: int, *, many: int) -> tuple[Delivery, list[Delivery]]:
+    """A meeting that is booked, and then `many` changes of its title within as many minutes."""
+    script = _script(number)
+    booked = _booked(script, number)
+    return booked, [script.changed(title=f"Meeting {number}, version {change}") for change in range(many)]
 
 
 def warming(first: int) -> list[Meeting]:
@@ -69,8 +79,18 @@ def warming(first: int) -> list[Meeting]:
     ]
 
 
+def invitations(first: int) -> list[Delivery]:
+    """Everybody is invited to each meeting of `warming(first)`."""
+    deliveries = []
+    for number in range(first, first + len(CONTACT_OF)):
+        script = _script(number)
+        _booked(script, number)
+        deliveries.append(_inviting(script))
+    return deliveries
+
+
 def in_turn(many: Sequence[Meeting]) -> list[Delivery]:
-    """All first deliveries, then all second ones, and so on: no event meets another one of its meeting."""
+    """All first deliveries, then all second ones, and so on, so that events of one meeting are far apart."""
     return list(chain.from_iterable(step_by_step(many)))
 
 
@@ -96,17 +116,16 @@ def in_disorder(many: Sequence[Meeting], *, seed: int = 1) -> list[Delivery]:
     return [delivery for _, delivery in placed]
 
 
-def _meeting(number: int, chance: random.Random) -> Meeting:
+def _meeting(number: int, chance: random.Random, changes: int, inviting: float) -> Meeting:
     script = _script(number)
     deliveries = [_booked(script, number)]
     wanted = _wanted(number)
     subject, location, start, state, attendees = wanted.subject, None, wanted.start, OPEN, wanted.attendees
-    for change in range(1, chance.randint(1, MOST_CHANGES) + 1):
+    for change in range(1, changes + 1):
         kind = chance.random()
-        if kind < INVITING:
+        if kind < inviting:
             attendees = frozenset(CONTACT_OF.values())
-            everybody = tuple(Target("prospect", prospect) for prospect in CONTACT_OF)
-            deliveries.append(script.changed(relationships={"prospects": everybody}))
+            deliveries.append(_inviting(script))
         elif kind < 0.4:
             start += timedelta(days=1)
             deliveries.append(script.rescheduled(start))
@@ -139,6 +158,11 @@ def _booked(script: MeetingScript, number: int) -> Delivery:
         opportunity=OPPORTUNITIES[number % len(OPPORTUNITIES)],
         description="What we want to talk about. " * 20,
     )
+
+
+def _inviting(script: MeetingScript) -> Delivery:
+    everybody = tuple(Target("prospect", prospect) for prospect in CONTACT_OF)
+    return script.changed(relationships={"prospects": everybody})
 
 
 def _wanted(number: int) -> Wanted:

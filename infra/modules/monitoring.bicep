@@ -48,7 +48,8 @@ var alerts = [
     title: 'Changes reach Dynamics late'
     severity: 2
     frequency: 'PT5M'
-    window: 'PT15M'
+    // What fails for now is tried again at least every quarter of an hour.
+    window: 'PT30M'
     query: replace(loadTextContent('../kql/alert-lag.kql'), 'let limit = 600;', 'let limit = ${lagLimitMinutes * 60};')
   }
   {

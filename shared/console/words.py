@@ -27,6 +27,8 @@ OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "deleted in Dynamics": ("Deleted in Dynamics", "calm"),
 }
 
+# A number and its unit stay on one line.
+_GAP: Final = "\N{NO-BREAK SPACE}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -67,11 +69,11 @@ def lasting(seconds: float | None) -> str:
     if seconds is None:
         return NONE
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_GAP}s"
     if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f}{_GAP}s"
     if seconds < 2 * _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
+        return f"{seconds / _MINUTE:.0f}{_GAP}min"
     if seconds < 2 * _DAY:
-        return f"{seconds / _HOUR:.0f} h"
-    return f"{seconds / _DAY:.0f} days"
+        return f"{seconds / _HOUR:.0f}{_GAP}h"
+    return f"{seconds / _DAY:.0f}{_GAP}days"

@@ -92,8 +92,13 @@ class Desk:
         page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.on("console", lambda message: wrong.extend(_refused_by_policy(message.text)))
         yield page
         context.close()
         assert wrong == []
+
+
+def _refused_by_policy(message: str) -> list[str]:
+    """What the page's own policy had to stop, which no page of ours may try."""
+    return [message] if "Content Security Policy" in message else []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from function_app import app
+from tests.test_function_app import bindings
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKER = ROOT.parent / "shared/tools/check_bicep.py"
@@ -77,7 +77,7 @@ def test_scale_groups_name_functions_that_exist() -> None:
     """A warm instance is kept for a function of this app, not for a name of the past."""
     groups = set(re.findall(r"'function:(\w+)'", MAIN))
     assert groups
-    assert groups <= {function.get_function_name() for function in app.get_functions()}
+    assert groups <= bindings().keys()
 
 
 def test_every_table_of_the_app_is_declared() -> None:

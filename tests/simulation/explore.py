@@ -6,10 +6,10 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-from simulation.invariants import check
-from simulation.scenario import Scenario, Variant, as_it_is
-from simulation.workers import endless_patience
-from simulation.world import DONE, Simulation, Violation, World
+from tests.simulation.invariants import check
+from tests.simulation.scenario import Scenario, Variant, as_it_is
+from tests.simulation.workers import endless_patience
+from tests.simulation.world import DONE, Simulation, Violation, World
 
 # In a random walk, how likely a fault is beside a plain move.
 _FAULT_WEIGHT = 0.12

@@ -8,11 +8,10 @@ from typing import Any
 from shared.core.apply import STATES, Rules
 from shared.core.appointment import PARTIES, STATE, fingerprint
 from shared.core.meeting import MeetingState
-from shared.core.merge import Fields
-from simulation.people import merged, wanted
-from simulation.scenario import MEETING, Scenario
-from simulation.stores import Appointment, Crm, Table
-from simulation.world import Simulation, Violation, World
+from tests.simulation.people import merged, wanted
+from tests.simulation.scenario import MEETING, Scenario
+from tests.simulation.stores import Appointment, Crm, Table
+from tests.simulation.world import Simulation, Violation, World
 
 
 def check(simulation: Simulation, world: World) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from shared.core.apply import OPEN, Rules
 from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
 from shared.core.merge import Fields, Stamped, merge
-from simulation.interned import Version
-from simulation.scenario import MEETING, Connections, Edit, Event
-from simulation.stores import Crm, Table, Theirs, with_appointment, without
+from tests.simulation.interned import Version
+from tests.simulation.scenario import MEETING, Connections, Edit, Event
+from tests.simulation.stores import Crm, Table, Theirs, with_appointment, without
 
 
 def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset()) -> Mapping[str, Any]:

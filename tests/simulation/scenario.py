@@ -14,11 +14,12 @@ from shared.core.mapping import MappingFile, parse_mapping
 from shared.core.meeting import CrmRecord, Person
 from shared.core.merge import Fields, Stamp, Stamped
 from shared.core.ports import Appointments, Directory, Meetings
-from simulation.operations import SimulatedAppointments, SimulatedMeetings
-from simulation.stores import Organisation
+from tests.simulation.operations import SimulatedAppointments, SimulatedMeetings
+from tests.simulation.stores import Organisation
 
 MEETING = MeetingKey("meeting", "5")
 CALENDAR_EVENT = MeetingKey("calendarEvent", "17")
+OTHER_CALENDAR_EVENT = MeetingKey("calendarEvent", "18")
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ def booked(at: int = 1, **values: Any) -> Event:
     return event(at, **{"title": "First", **times, **values})
 
 
-def of_calendar_event(told: Event, *, meeting: MeetingKey | None) -> Event:
-    """`told` as a delivery about the calendar event; `meeting` where it names the meeting."""
+def of_calendar_event(told: Event, *, meeting: MeetingKey | None, calendar_event: MeetingKey = CALENDAR_EVENT) -> Event:
+    """`told` as a delivery about a calendar event; `meeting` where it names the meeting."""
     if meeting is None:
-        return replace(told, key=CALENDAR_EVENT)
-    return replace(told, key=meeting, copy_of=CALENDAR_EVENT)
+        return replace(told, key=calendar_event)
+    return replace(told, key=meeting, copy_of=calendar_event)
 
 
 @dataclass(frozen=True)
@@ -64,24 +65,28 @@ class Edit:
     """What a person does to the appointment: sets columns, a state, adds an attendee, or deletes it.
 
     With nothing set it is a change that concerns no column of ours, such as that of a plug-in: only the version rises.
+    `in_peace`: only while no worker is under way. A person who opens a closed appointment in the very moment in which a
+    worker opens it too cannot be told from the worker.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     state: tuple[int, int] | None = None
     guest: str = ""
     deletes: bool = False
+    in_peace: bool = False
 
 
 @dataclass(frozen=True)
 class Scenario:
     """One case.
 
-    events   what was accepted; an event that is there twice was delivered twice
-    before   events that were carried out before the case begins
-    edits    what people do, in this order, at any time while the appointment is there, or never
-    workers  how many events are under way at once
-    faults   how many deaths, late requests and repeated requests there may be in all
-    rules    the settings; where there are several, the admin changes from one to the next at any time
+    events        what was accepted; an event that is there twice was delivered twice
+    before        events that were carried out before the case begins
+    edits         what people do, in this order, at any time while the appointment is there, or never
+    workers       how many events are under way at once
+    faults        how many deaths, late requests and repeated requests there may be in all
+    rules         the settings; where there are several, the admin changes from one to the next at any time
+    dead_letters  an event may end as one, because what is known at that time cannot be mapped
     """
 
     name: str
@@ -92,6 +97,7 @@ class Scenario:
     faults: int = 1
     organisation: Organisation = Organisation()
     rules: tuple[Rules, ...] = ()
+    dead_letters: bool = False
 
     @property
     def told(self) -> tuple[Event, ...]:
@@ -99,18 +105,22 @@ class Scenario:
         return (*self.before, *self.events)
 
 
-def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate") -> MappingFile:
+def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate", without: str = "") -> MappingFile:
     """A small mapping with one row for each kind of column: more rows would make no difference but time."""
     content: dict[str, Any] = {
         "version": 1,
         "resources": {"meeting": {}, "calendarEvent": {"key": ["relationships.meeting"]}},
         "rows": [
-            _row("title", "subject", "text", "attributes.title"),
-            _row("location", "location", "text", "attributes.location"),
-            _row("starts_at", "scheduledstart", "start", "attributes.startTime"),
-            _row("ends_at", "scheduledend", "end", "attributes.endTime"),
-            _row("prospects", "appointment_activity_parties", "attendees", "relationships.prospects"),
-            _row("owner", "ownerid", "owner", "relationships.owner"),
+            row
+            for row in (
+                _row("title", "subject", "text", "attributes.title"),
+                _row("location", "location", "text", "attributes.location"),
+                _row("starts_at", "scheduledstart", "start", "attributes.startTime"),
+                _row("ends_at", "scheduledend", "end", "attributes.endTime"),
+                _row("prospects", "appointment_activity_parties", "attendees", "relationships.prospects"),
+                _row("owner", "ownerid", "owner", "relationships.owner"),
+            )
+            if row["field"] != without
         ],
         "signals": [{"field": "completed", "kind": "flag", "sources": ["action=completed"]}],
         "deleted_in_dynamics": deleted_in_dynamics,

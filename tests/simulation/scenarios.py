@@ -1,17 +1,28 @@
-"""The cases that are explored exhaustively with two workers, and those that are sampled with three and four."""
+"""The cases: those that are explored to the end with two workers, and those that are sampled with more."""
 
 from __future__ import annotations
 
-from shared.core.apply import CANCELED, COMPLETED
+from shared.core.apply import CANCELED, COMPLETED, OPEN
 from shared.core.appointment import Policy
-from simulation.scenario import MEETING, Edit, Scenario, booked, event, mapping, of_calendar_event, rules
-from simulation.stores import Organisation
+from tests.simulation.scenario import (
+    MEETING,
+    OTHER_CALENDAR_EVENT,
+    Edit,
+    Scenario,
+    booked,
+    event,
+    mapping,
+    of_calendar_event,
+    rules,
+)
+from tests.simulation.stores import Organisation
 
 _STRICT = Organisation(strict=True)
-_STRICT_FIRST = Organisation(strict=True, checks_first="closed")
-_LEAVE = (rules(mapping_file=mapping(deleted_in_dynamics="leave")),)
+_STRICT_AND_SAYS_CLOSED_FIRST = Organisation(strict=True, checks_first="closed")
+_LEAVES_DELETED = (rules(mapping_file=mapping(deleted_in_dynamics="leave")),)
 _PUSHING_COMES_ON = (rules(Policy(pushing=False)), rules())
 _UPDATE_GOES_OFF_AND_ON = (rules(), rules(Policy(update=False)), rules())
+_TITLE_LEAVES_THE_MAPPING = (rules(), rules(mapping_file=mapping(without="title")))
 
 _SECOND = event(5, title="Second")
 _THIRD = event(6, title="Third")
@@ -19,58 +30,80 @@ _FIRST_AGAIN = event(7, title="First")
 _MOVED = event(8, starts_at="2026-01-06T10:00:00+00:00", ends_at="2026-01-06T11:00:00+00:00")
 _HELD = event(9, completed=True)
 _OTHERS = event(4, prospects=["2", "3"])
-_THEIR_TITLE = Edit({"subject": "Theirs"})
-_THEIR_PLACE = Edit({"location": "Room One"})
-_PLUGIN = Edit()
 
-TWO_WORKERS: tuple[Scenario, ...] = (
+_THEIR_TITLE = Edit({"subject": "Theirs"})
+_THEIR_PLACE = Edit({"location": "Theirs"})
+_PLUGIN = Edit()
+_GUEST = Edit(guest="5:contact:guest")
+_DELETES = Edit(deletes=True)
+_CANCELS = Edit(state=CANCELED)
+
+_PLAIN: tuple[Scenario, ...] = (
     Scenario("create twice", (booked(), booked()), faults=2),
     Scenario("create and update", (booked(), _SECOND), faults=2),
     Scenario("create, update and the update again", (booked(), _SECOND, _SECOND)),
-    Scenario("two updates of one column", (_SECOND, _THIRD), before=(booked(),), faults=2),
-    Scenario("two updates of two columns", (_SECOND, _MOVED), before=(booked(),)),
-    Scenario("there and back again", (_SECOND, _FIRST_AGAIN), before=(booked(),), faults=2),
     Scenario("create as held", (booked(completed=True), _SECOND)),
-    Scenario("update and held", (_SECOND, _HELD), before=(booked(),)),
-    Scenario("update after held, strict rows", (_SECOND,), before=(booked(), _HELD), organisation=_STRICT, faults=2),
-    Scenario("two updates after held, strict rows", (_SECOND, _MOVED), before=(booked(), _HELD), organisation=_STRICT),
+    Scenario("two updates of one column", (_SECOND, _THIRD), (booked(),), faults=2),
+    Scenario("two updates of two columns", (_SECOND, _MOVED), (booked(),), faults=2),
+    Scenario("there and back again", (_SECOND, _FIRST_AGAIN), (booked(),), faults=2),
+    Scenario("update and held", (_SECOND, _HELD), (booked(),)),
+    Scenario(
+        "an end before its start, and what mends it",
+        (
+            event(5, ends_at="2026-01-05T09:30:00+00:00", title="Second"),
+            event(6, starts_at="2026-01-05T09:00:00+00:00"),
+        ),
+        (booked(),),
+        dead_letters=True,
+    ),
+)
+
+_CLOSED: tuple[Scenario, ...] = (
+    Scenario("update after held", (_SECOND,), (booked(), _HELD), faults=2, organisation=_STRICT),
+    Scenario("two updates after held", (_SECOND, _MOVED), (booked(), _HELD), faults=0, organisation=_STRICT),
     Scenario(
         "two updates after held, closed is said before stale",
         (_SECOND, _MOVED),
-        before=(booked(), _HELD),
-        organisation=_STRICT_FIRST,
+        (booked(), _HELD),
+        faults=0,
+        organisation=_STRICT_AND_SAYS_CLOSED_FIRST,
     ),
     Scenario(
-        "held, then not held after all, strict rows",
+        "held, then not held after all",
         (_SECOND, event(10, completed=False)),
-        before=(booked(), _HELD),
+        (booked(), _HELD),
+        faults=0,
         organisation=_STRICT,
     ),
-    Scenario("a person edits the column", (booked(), _SECOND), edits=(_THEIR_TITLE,)),
-    Scenario("a person edits the column between two updates", (_SECOND, _FIRST_AGAIN), (booked(),), (_THEIR_TITLE,)),
-    Scenario("a person edits another column", (booked(location=None), _SECOND), edits=(_THEIR_PLACE,)),
-    Scenario("a person edits another column that Outreach once set", (_SECOND, _THIRD), (booked(location="A"),), (_THEIR_PLACE,)),
-    Scenario("a plug-in touches the row", (_SECOND, _MOVED), (booked(),), (_PLUGIN,)),
+    Scenario("a person completes it", (_SECOND,), (booked(),), (Edit(state=COMPLETED),), 2, 2, _STRICT),
+    Scenario("a person cancels what was held", (_SECOND,), (booked(), _HELD), (_CANCELS,), 2, 2, _STRICT),
     Scenario(
-        "a person completes it, strict rows", (_SECOND,), (booked(),), (Edit(state=COMPLETED),), organisation=_STRICT
-    ),
-    Scenario(
-        "a person cancels what was held, strict rows",
+        "a person opens what was held, in peace",
         (_SECOND, _MOVED),
         (booked(), _HELD),
-        (Edit(state=CANCELED),),
+        (Edit(state=OPEN, in_peace=True),),
+        faults=0,
         organisation=_STRICT,
     ),
+)
+
+_PEOPLE: tuple[Scenario, ...] = (
+    Scenario("a person edits the column", (booked(), _SECOND), edits=(_THEIR_TITLE,)),
+    Scenario("a person edits the column between two updates", (_SECOND, _FIRST_AGAIN), (booked(),), (_THEIR_TITLE,)),
+    Scenario("a person edits another column", (booked(), _SECOND), edits=(_THEIR_PLACE,)),
+    Scenario(
+        "a person edits another column that Outreach once set",
+        (_SECOND, _THIRD),
+        (booked(location="A"),),
+        (_THEIR_PLACE,),
+    ),
+    Scenario("a plug-in touches the row", (_SECOND, _MOVED), (booked(),), (_PLUGIN,)),
+    Scenario("a person adds an attendee to a new one", (booked(), event(5, prospects=["2"])), edits=(_GUEST,)),
     Scenario(
         "attendees change and a person adds one",
         (event(5, prospects=["2"]), event(6, prospects=["2", "3"])),
         (booked(prospects=["1"]),),
-        (Edit(guest="5:contact:guest"),),
-    ),
-    Scenario(
-        "created, attendees come, a person adds one",
-        (booked(), event(5, prospects=["2"])),
-        edits=(Edit(guest="5:contact:guest"),),
+        (_GUEST,),
     ),
     Scenario(
         "attendees there and back again",
@@ -82,12 +115,7 @@ TWO_WORKERS: tuple[Scenario, ...] = (
         "the owner leaves and the first comes back",
         (event(5, owner=["2"]), event(6, owner=[]), event(7, owner=["1"])),
         (booked(owner=["1"]),),
-    ),
-    Scenario(
-        "the owner leaves and a person edits another column",
-        (event(5, owner=["2"]), event(6, owner=[])),
-        (booked(owner=["1"], location="A"),),
-        (_THEIR_PLACE,),
+        faults=0,
     ),
     Scenario(
         "the contact was merged",
@@ -95,11 +123,26 @@ TWO_WORKERS: tuple[Scenario, ...] = (
         (booked(prospects=["1"]),),
         organisation=Organisation(missing=frozenset({"contact:prospect2"})),
     ),
-    Scenario("a person deletes it", (_SECOND, _MOVED), (booked(),), (Edit(deletes=True),)),
-    Scenario("a person deletes it and then edits the new one", (_SECOND, _MOVED), (booked(),), (Edit(deletes=True), _THEIR_PLACE)),
-    Scenario("a person deletes it and it stays so", (_SECOND, _MOVED), (booked(),), (Edit(deletes=True),), rules=_LEAVE),
+    Scenario("a person deletes it", (_SECOND, _MOVED), (booked(),), (_DELETES,)),
+    Scenario(
+        "a person deletes it and edits the new one", (_SECOND, _MOVED), (booked(),), (_DELETES, _THEIR_PLACE), faults=0
+    ),
+    Scenario("a person deletes it and it stays so", (_SECOND, _MOVED), (booked(),), (_DELETES,), rules=_LEAVES_DELETED),
+)
+
+_SETTINGS: tuple[Scenario, ...] = (
     Scenario("parked, then pushing comes on", (booked(), _SECOND), rules=_PUSHING_COMES_ON),
     Scenario("Outbound Update goes off and on", (_SECOND, _FIRST_AGAIN), (booked(),), rules=_UPDATE_GOES_OFF_AND_ON),
+    Scenario(
+        "a column leaves the mapping, a person edits another",
+        (_SECOND, _FIRST_AGAIN),
+        (booked(location="A"),),
+        (_THEIR_PLACE,),
+        rules=_TITLE_LEAVES_THE_MAPPING,
+    ),
+)
+
+_LINKING: tuple[Scenario, ...] = (
     Scenario(
         "a calendar event turns out to be of a meeting",
         (of_calendar_event(booked(), meeting=None), of_calendar_event(_SECOND, meeting=MEETING)),
@@ -110,6 +153,14 @@ TWO_WORKERS: tuple[Scenario, ...] = (
         (of_calendar_event(booked(), meeting=None),),
     ),
     Scenario(
+        "two calendar events of one meeting",
+        (
+            of_calendar_event(_SECOND, meeting=MEETING),
+            of_calendar_event(_FIRST_AGAIN, meeting=MEETING, calendar_event=OTHER_CALENDAR_EVENT),
+        ),
+        (of_calendar_event(booked(), meeting=None),),
+    ),
+    Scenario(
         "the link, and two more of the calendar event",
         (
             of_calendar_event(_SECOND, meeting=None),
@@ -117,24 +168,28 @@ TWO_WORKERS: tuple[Scenario, ...] = (
             of_calendar_event(_FIRST_AGAIN, meeting=None),
         ),
         (of_calendar_event(booked(), meeting=None),),
+        faults=0,
     ),
 )
 
-MORE_WORKERS: tuple[Scenario, ...] = (
+TWO_WORKERS = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_LINKING)
+
+SAMPLED: tuple[Scenario, ...] = (
+    Scenario(
+        "two workers: a person cancels what was held",
+        (_SECOND, _MOVED),
+        (booked(), _HELD),
+        (_CANCELS,),
+        faults=2,
+        organisation=_STRICT,
+    ),
     Scenario(
         "three workers: booked, moved, held, edited",
         (booked(), _SECOND, _THIRD, _MOVED, _HELD, _SECOND),
         edits=(_THEIR_PLACE, _THEIR_TITLE),
-        organisation=_STRICT,
         workers=3,
         faults=4,
-    ),
-    Scenario(
-        "four workers: everything there and back again",
-        (booked(prospects=["1"]), _SECOND, _FIRST_AGAIN, _OTHERS, _MOVED, event(10, prospects=["1"]), _SECOND),
-        edits=(Edit(guest="5:contact:guest"), _PLUGIN, _THEIR_TITLE),
-        workers=4,
-        faults=6,
+        organisation=_STRICT,
     ),
     Scenario(
         "three workers: a calendar event turns out to be of a meeting",
@@ -152,9 +207,20 @@ MORE_WORKERS: tuple[Scenario, ...] = (
         "three workers: deleted under way",
         (_SECOND, _MOVED, _FIRST_AGAIN, _OTHERS, _MOVED),
         (booked(prospects=["1"]),),
-        (Edit(deletes=True), _THEIR_PLACE),
+        (_DELETES, _THEIR_PLACE),
         workers=3,
         faults=4,
     ),
+    Scenario(
+        "four workers: everything there and back again",
+        (booked(prospects=["1"]), _SECOND, _FIRST_AGAIN, _OTHERS, _MOVED, event(10, prospects=["1"]), _SECOND),
+        edits=(_GUEST, _PLUGIN, _THEIR_TITLE),
+        workers=4,
+        faults=6,
+    ),
 )
-ALL = (*TWO_WORKERS, *MORE_WORKERS)
+
+
+def scenario(name: str) -> Scenario:
+    """The case of this name."""
+    return next(one for one in (*TWO_WORKERS, *SAMPLED) if one.name == name)

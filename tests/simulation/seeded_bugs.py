@@ -13,8 +13,8 @@ from shared.core.identity import MeetingKey
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.merge import Stamp, Stamped
 from shared.core.ports import Appointments, FenceRefused, Meetings
-from simulation.operations import Acknowledge, Create, Save, SetState, Update
-from simulation.scenario import Ports, Variant
+from tests.simulation.operations import Acknowledge, Create, Save, SetState, Update
+from tests.simulation.scenario import Ports, Variant
 
 _NEVER = Stamp("", "")
 
@@ -33,7 +33,7 @@ class _Meetings:
 
 
 @dataclass
-class _Appointments:
+class PassedOn:
     """Hands everything on."""
 
     inner: Appointments
@@ -53,7 +53,7 @@ class _Appointments:
         return await self.inner.read(appointment_id, columns)
 
 
-class _Unfenced(_Appointments):
+class _Unfenced(PassedOn):
     async def create(
         self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
     ) -> Written:
@@ -72,7 +72,7 @@ class _Unfenced(_Appointments):
         return written
 
 
-class _RepeatsTheWrite(_Appointments):
+class _RepeatsTheWrite(PassedOn):
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
         try:
             return await self.inner.update(appointment_id, columns, version=version)
@@ -83,7 +83,7 @@ class _RepeatsTheWrite(_Appointments):
             return await self.inner.update(appointment_id, columns, version=actual.version)
 
 
-class _BelievesALook(_Appointments):
+class _BelievesALook(PassedOn):
     """Remembers the last look; what it showed to be right already is not written."""
 
     seen: Actual | None = None

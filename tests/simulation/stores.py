@@ -15,8 +15,8 @@ from shared.core.appointment import PARTIES, STATE
 from shared.core.errors import RowConflict
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.ports import AppointmentClosed, FenceRefused, TargetMissing
-from simulation.interned import Version
-from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Read, Save, SetState, Update
+from tests.simulation.interned import Version
+from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Read, Save, SetState, Update
 
 CLOSED_STATES = (1, 2)
 
@@ -163,6 +163,12 @@ def _write(
     mentioned = {party.partition(":")[2] for party in columns.get(PARTIES) or ()}
     if mentioned & organisation.missing:
         return crm, Answer(error=TargetMissing)
-    theirs = {name: edit for name, edit in now.theirs.items() if name not in columns or columns[name] == edit.value}
-    changed = replace(now, columns={**now.columns, **columns}, ours={**now.ours, **columns}, theirs=theirs)
+    # Who writes back what a person wrote has not written anything.
+    left = {name for name, edit in now.theirs.items() if columns.get(name, edit.value) == edit.value}
+    changed = replace(
+        now,
+        columns={**now.columns, **columns},
+        ours={**now.ours, **{name: value for name, value in columns.items() if name not in left}},
+        theirs={name: edit for name, edit in now.theirs.items() if name in left or name == STATE},
+    )
     return with_appointment(crm, appointment_id, changed), Answer(Written(now.version))

@@ -19,9 +19,9 @@ from unittest.mock import patch
 
 from shared.core.apply import Outcome
 from shared.core.errors import SyncError
-from simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
-from simulation.liveness import live_at
-from simulation.operations import Acknowledge, Answer, Operation
+from tests.simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
+from tests.simulation.liveness import live_at
+from tests.simulation.operations import Acknowledge, Answer, Operation
 
 Run = Coroutine[Operation, Answer, Outcome]
 _FOR_EVER = 10**9

@@ -21,14 +21,15 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from shared.core.apply import Outcome, Rules, apply
+from shared.core.errors import Unmappable
 from shared.core.merge import Fields
-from simulation.interned import Names, Shaped, Shapes, Version, pattern
-from simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
-from simulation.people import do_edit
-from simulation.scenario import MEETING, Event, Scenario, Variant, ports
-from simulation.scenario import rules as everything_on
-from simulation.stores import Crm, Table, on_crm, on_table
-from simulation.workers import Places, Run, TellApart, by_frames
+from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
+from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
+from tests.simulation.people import do_edit
+from tests.simulation.scenario import MEETING, Event, Scenario, Variant, ports
+from tests.simulation.scenario import rules as everything_on
+from tests.simulation.stores import Crm, Table, on_crm, on_table
+from tests.simulation.workers import Places, Run, TellApart, by_frames
 
 # Where an event stands that no worker carries.
 WAITING, DONE, ABSENT = Shaped(-1), Shaped(-2), Shaped(-3)
@@ -193,7 +194,7 @@ class Simulation:
         world, answer = self._perform(self.places.asks(worker), world, fresh)
         worker = self.places.after(worker, answer)
         place = self.places[worker]
-        if place.error is not None:
+        if place.error is not None and not (self.scenario.dead_letters and isinstance(place.error, Unmappable)):
             raise Violation(f"the worker gave up: {type(place.error).__name__}: {place.error}")
         if place.outcome is not None:
             world = self._forgets_parked(world, number, place.outcome)
@@ -298,7 +299,10 @@ class Simulation:
     def _can_edit(self, world: World) -> bool:
         if not self._crms.example(world.crm.shape).appointments:
             return False
-        if not self.scenario.edits[world.edits].deletes:
+        edit = self.scenario.edits[world.edits]
+        if edit.in_peace and (world.late or self.carried(world)):
+            return False
+        if not edit.deletes:
             return True
         # A create that is still on its way brings back what a person deletes meanwhile: nothing in the row could tell.
         asked = [asks for _, asks in world.late] + [self.places.asks(at) for at in world.events if at.shape >= 0]

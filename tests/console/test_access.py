@@ -1,0 +1,188 @@
+"""Who gets in, what a form must bring, and what every answer says to browsers and caches."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+
+from sandbox.outreach.deliveries import MeetingScript
+from shared.adapters.sessions import LENGTH, TABLE
+from shared.console.access import ROLE
+from shared.console.pages import MAX_FORM_BYTES, Answer, Request
+from tests.product.bench import Installation
+
+PAGES = ("home", "find", "meeting", "event", "deadletters", "preview", "nowhere", "replay", "sign-out", "session")
+SHOWN = ("home", "deadletters", "preview", "sign-in")
+
+
+def principal(*roles: str, kind: str = "roles") -> dict[str, str]:
+    """The headers that App Service Authentication adds for a person."""
+    claims = [{"typ": kind, "val": role} for role in roles]
+    content = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims, "role_typ": "roles"}).encode()).decode()
+    return {"x-ms-client-principal": content, "x-ms-client-principal-id": "11111111-1111-4111-8111-111111111111"}
+
+
+def cookie_of(answer: Answer) -> str:
+    """The cookie that an answer sets, as a browser sends it back."""
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+async def signed_in(product: Installation) -> Request:
+    """A request of somebody who has signed in with the key."""
+    answer = await product.runtime.console.sign_in(Request("POST", "session"))
+    return Request("GET", "home", headers={"cookie": cookie_of(answer)})
+
+
+async def form_token(product: Installation, request: Request) -> str:
+    """What the forms of this session hold."""
+    answer = await product.runtime.console.show(replace(request, page="preview"))
+    found = re.search(r'name="form" value="([0-9a-f]{64})"', answer.html)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("page", PAGES)
+async def test_nobody_sees_anything_without_a_session(product: Installation, page: str, method: str) -> None:
+    """Every page asks to sign in, whether it exists or not, and tells nothing else."""
+    await product.sync(MeetingScript(1).booked())
+    for cookie in ("", "__Host-console=", "__Host-console=made-up", "console=x", "a=b; __Host-console=ü"):
+        headers = {"cookie": cookie, "x-functions-key": "guessed", **principal(ROLE)}
+        answer = await product.runtime.console.show(Request(method, page, query={"id": "1"}, headers=headers))
+        assert answer.status == 401
+        assert "Admin key" in answer.html
+        assert "meeting:1" not in answer.html
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("page", SHOWN)
+async def test_what_every_page_says_to_browsers(product: Installation, page: str) -> None:
+    """Nothing from elsewhere, nothing framed, nothing kept, no script but the one of the sign-in page."""
+    request = replace(await signed_in(product), page=page) if page != "sign-in" else Request("GET", page)
+    answer = await product.runtime.console.show(request)
+    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["form-action"] == "'self'"
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert ("script-src" in policy) == ("<script>" in answer.html) == (page == "sign-in")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", answer.html)
+    assert not re.search(r"\son\w+=|\sstyle=", answer.html)
+
+
+async def test_the_cookie(product: Installation) -> None:
+    """No script can read it, no other site use it, no plain http gets it; what is stored does not give it away."""
+    answer = await product.runtime.console.sign_in(Request("POST", "session"))
+    assert answer.status == 204
+    name, _, token = cookie_of(answer).partition("=")
+    assert name == "__Host-console"
+    for attribute in ("HttpOnly", "Secure", "SameSite=Strict", "Path=/"):
+        assert f"; {attribute}" in answer.headers["Set-Cookie"]
+    rows = await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)
+    assert len(rows) == 1
+    assert token not in json.dumps(rows, default=str)
+
+
+async def test_the_key_in_the_address_is_left_behind(product: Installation) -> None:
+    """A browser that brings it there gets a session and another address; a script with the header gets the page."""
+    console = product.runtime.console
+    answer = await console.enter(Request("GET", "", query={"code": "the-key"}))
+    assert (answer.status, answer.headers["Location"]) == (303, "/api/console/home")
+    assert "the-key" not in str(answer.headers)
+    shown = await console.show(Request("GET", "home", headers={"cookie": cookie_of(answer)}))
+    assert shown.status == 200
+    page = await console.enter(Request("GET", "", headers={"x-functions-key": "the-key"}))
+    assert page.status == 200
+    assert "At a glance" in page.html
+    assert "Set-Cookie" not in page.headers
+
+
+async def test_a_session_ends(product: Installation) -> None:
+    """By itself after some hours, and for good when somebody signs out; old rows are tidied away."""
+    request = await signed_in(product)
+    assert (await product.runtime.console.show(request)).status == 200
+    product.runtime.later = LENGTH + timedelta(seconds=1)
+    assert (await product.runtime.console.show(request)).status == 401
+    second = await signed_in(product)
+    assert len(await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)) == 1
+    body = urlencode({"form": await form_token(product, second)}).encode()
+    out = await product.runtime.console.show(replace(second, method="POST", page="sign-out", body=body))
+    assert "Max-Age=0" in out.headers["Set-Cookie"]
+    assert (await product.runtime.console.show(second)).status == 401
+
+
+@pytest.mark.parametrize("page", ["replay", "preview", "sign-out"])
+async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
+    """Without the token of this very session nothing is done: not without one, not with another's."""
+    await product.sync(MeetingScript(1).booked(endTime="2020-01-01T00:00:00Z"))
+    request, other = await signed_in(product), await signed_in(product)
+    for token in ("", "made-up", "ü", await form_token(product, other)):
+        body = urlencode({"form": token, "all": "yes"}).encode()
+        answer = await product.runtime.console.show(replace(request, method="POST", page=page, body=body))
+        assert answer.status == 400
+    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert (await product.runtime.console.show(request)).status == 200
+
+
+async def test_replay_sends_what_was_chosen(product: Installation) -> None:
+    """One letter goes by its id, all by their button; what is not chosen stays."""
+    for number in (1, 2, 3):
+        await product.sync(MeetingScript(number).booked(endTime="2020-01-01T00:00:00Z"))
+    chosen = (await product.runtime.admin.list_dead_letters())[0]["correlationId"]
+    request = await signed_in(product)
+    token = await form_token(product, request)
+    body = urlencode({"form": token, "id": chosen}).encode()
+    answer = await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
+    assert answer.headers["Location"] == "/api/console/deadletters?replayed=1"
+    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    body = urlencode({"form": token, "all": "yes"}).encode()
+    await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"&".join(b"a=1" for _ in range(2000)), b"x" * (MAX_FORM_BYTES + 1)])
+async def test_what_is_no_form_is_refused(product: Installation, body: bytes) -> None:
+    """Bytes, floods of fields and huge bodies are told so."""
+    request = await signed_in(product)
+    answer = await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
+    assert answer.status in {400, 413}
+
+
+async def test_the_platform_may_sign_people_in(product: Installation) -> None:
+    """With App Service Authentication on, a person with the role gets in and stays in; without it nobody does."""
+    await product.restart(WEBSITE_AUTH_ENABLED="True")
+    console = product.runtime.console
+    entered = await console.show(Request("GET", "home", headers=principal("Reader", ROLE)))
+    assert entered.status == 200
+    again = principal(ROLE) | {"cookie": cookie_of(entered)}
+    assert "Set-Cookie" not in (await console.show(Request("GET", "home", headers=again))).headers
+    for headers in (principal("Reader"), principal(), principal(ROLE, kind="name"), {"x-ms-client-principal": "e30="}):
+        assert (await console.show(Request("GET", "home", headers=headers))).status == 401
+    for broken in ("%%%", base64.b64encode(b"[]").decode(), base64.b64encode(b'{"claims": [1]}').decode()):
+        assert (await console.show(Request("GET", "home", headers={"x-ms-client-principal": broken}))).status == 401
+
+
+async def test_a_persons_session_is_theirs(product: Installation) -> None:
+    """A cookie of somebody whom the platform signed in is worth nothing without that sign-in."""
+    await product.restart(WEBSITE_AUTH_ENABLED="True")
+    console = product.runtime.console
+    entered = await console.show(Request("GET", "home", headers=principal(ROLE)))
+    alone = {"cookie": cookie_of(entered)}
+    assert (await console.show(Request("GET", "home", headers=alone))).status == 401
+    lost = principal("Reader") | alone
+    assert (await console.show(Request("GET", "home", headers=lost))).status == 401
+
+
+async def test_headers_of_a_stranger_count_for_nothing(product: Installation) -> None:
+    """Where the platform does not sign people in, anybody could send its headers: they are not read."""
+    answer = await product.runtime.console.show(Request("GET", "home", headers=principal(ROLE)))
+    assert answer.status == 401

@@ -1,0 +1,136 @@
+"""Outcomes, values, spans of time, what somebody looks for, and the chart's geometry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+
+from shared.adapters.tallies import SLOT, Tally
+from shared.console import chart, words
+from shared.console.search import Sought, sought
+from shared.core.apply import Kind
+
+NOW = datetime(2026, 3, 2, 15, 7, tzinfo=UTC)
+HEX = "f6ac24355f0255beae3f642335c2e6d8"
+GUID = "f6ac2435-5f02-55be-ae3f-642335c2e6d8"
+
+
+def test_every_outcome_has_words() -> None:
+    """Whatever the journal or a meeting's state can say is said in words."""
+    assert set(get_args(Kind)) | {"retrying", "dead-lettered", "ignored", "writing", "failed"} <= words.OUTCOMES.keys()
+
+
+def test_an_unknown_outcome_is_shown_as_it_is() -> None:
+    """A row of another version does not break the page."""
+    assert (words.outcome("surprise"), words.tone("surprise")) == ("surprise", "calm")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, words.NONE),
+        ("", words.NONE),
+        ([], words.NONE),
+        (True, "yes"),
+        (False, "no"),
+        ("text", "text"),
+        (7, "7"),
+        ({"type": "prospect", "id": "3"}, "prospect 3"),
+        ([{"type": "user", "id": "1"}, {"type": "prospect", "id": "3"}], "user 1, prospect 3"),
+        ({"other": 1}, '{"other": 1}'),
+    ],
+)
+def test_values(value: Any, shown: str) -> None:
+    """Records, flags and nothing are shown as people say them."""
+    assert words.value(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, words.NONE),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (119, "119 s"),
+        (600, "10 min"),
+        (7300, "2 h"),
+        (200_000, "2 days"),
+    ],
+)
+def test_spans_of_time(seconds: float | None, shown: str) -> None:
+    """One unit, the one that people would use."""
+    assert words.lasting(seconds).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" 5 ", Sought("5", meeting="5")),
+        ("calendarEvent:17", Sought("calendarEvent:17", meeting="calendarEvent:17")),
+        (GUID, Sought(GUID, correlation_id=GUID.replace("-", ""), appointment_id=GUID)),
+        (
+            f"{{{GUID.upper()}}}",
+            Sought(f"{{{GUID.upper()}}}", correlation_id=GUID.replace("-", ""), appointment_id=GUID),
+        ),
+        (
+            f"https://contoso.crm.dynamics.com/main.aspx?etn=appointment&id={GUID}",
+            Sought(f"https://contoso.crm.dynamics.com/main.aspx?etn=appointment&id={GUID}", appointment_id=GUID),
+        ),
+        (
+            f"https://contoso.crm.dynamics.com/main.aspx?id=%7b{GUID.upper()}%7d",
+            Sought(f"https://contoso.crm.dynamics.com/main.aspx?id=%7b{GUID.upper()}%7d", appointment_id=GUID),
+        ),
+        ("", Sought("")),
+    ],
+)
+def test_what_is_sought(text: str, expected: Sought) -> None:
+    """Ids are told apart by their form; a pasted address counts as the appointment in it."""
+    assert sought(text) == expected
+
+
+def tally(*lags: float) -> Tally:
+    return Tally(Counter(updated=len(lags)), len(lags), sum(lags), max(lags))
+
+
+def test_chart_of_a_day() -> None:
+    """Bars stand in time order inside the frame, the slowest tops the average, and what is too old is not shown."""
+    slots = {
+        datetime(2026, 3, 2, 15, 0, tzinfo=UTC): tally(1, 3),
+        datetime(2026, 3, 1, 15, 15, tzinfo=UTC): tally(40),
+        datetime(2026, 3, 1, 15, 0, tzinfo=UTC): tally(9999),
+        datetime(2026, 3, 2, 9, 0, tzinfo=UTC): Tally(Counter(duplicate=4)),
+    }
+    drawn = chart.lag_chart(slots, NOW)
+    assert [bar.slowest for bar in drawn.bars] == [40, 3]
+    first, last = drawn.bars
+    assert drawn.left <= first.x < last.x
+    assert last.x + last.width <= drawn.right
+    assert last.y <= last.mean_y <= drawn.floor
+    assert drawn.levels[-1].text == "60\N{NO-BREAK SPACE}s"
+    assert drawn.summary.replace("\N{NO-BREAK SPACE}", " ") == (
+        "In the last 24 hours 3 events changed Dynamics, on average 15 s after the change in Outreach; "
+        "the slowest took 40 s, at about 15:15 UTC."
+    )
+
+
+def test_chart_of_nothing() -> None:
+    """A day without events is said so."""
+    drawn = chart.lag_chart({}, NOW)
+    assert drawn.bars == ()
+    assert drawn.summary == "In the last 24 hours no event changed Dynamics."
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 59, 61, 86_400, 90 * 86_400])
+def test_no_lag_leaves_the_frame(seconds: float) -> None:
+    """However quick or slow, a bar ends inside the picture."""
+    (bar,) = chart.lag_chart({NOW - SLOT: tally(seconds)}, NOW).bars
+    assert 0 < bar.y < chart.HEIGHT - chart.BOTTOM
+
+
+def test_hours_are_labelled() -> None:
+    """Every fourth hour has its label, whenever one looks."""
+    for minutes in range(0, 1440, 7):
+        assert len(chart.lag_chart({}, NOW + timedelta(minutes=minutes)).hours) == 6

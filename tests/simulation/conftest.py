@@ -1,0 +1,48 @@
+"""Each case is explored once in a test run; what was seen is summed up at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulation.explore import Explored, Sampled, explore
+from tests.simulation.scenario import Scenario
+
+_EXPLORED: pytest.StashKey[dict[str, Explored]] = pytest.StashKey()
+_SAMPLED: pytest.StashKey[list[Sampled]] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def explored(pytestconfig: pytest.Config) -> Callable[[Scenario], Explored]:
+    """Explore a case, or give what was seen when it was explored before."""
+    seen = pytestconfig.stash.setdefault(_EXPLORED, {})
+
+    def once(scenario: Scenario) -> Explored:
+        if scenario.name not in seen:
+            seen[scenario.name] = explore(scenario)
+        return seen[scenario.name]
+
+    return once
+
+
+@pytest.fixture
+def sampled(pytestconfig: pytest.Config) -> list[Sampled]:
+    """Where a test puts what it sampled."""
+    return pytestconfig.stash.setdefault(_SAMPLED, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how much was gone through."""
+    whole = list(config.stash.get(_EXPLORED, {}).values())
+    samples = config.stash.get(_SAMPLED, [])
+    if whole:
+        terminalreporter.write_line(
+            f"simulation: {len(whole)} cases explored to the end: {sum(one.worlds for one in whole):,} different worlds, "
+            f"{sum(one.moves for one in whole):,} moves between them, {sum(one.quiet for one in whole):,} quiet ends"
+        )
+    if samples:
+        terminalreporter.write_line(
+            f"simulation: {sum(one.schedules for one in samples):,} random schedules of {len(samples)} larger cases: "
+            f"{sum(one.moves for one in samples):,} moves through {sum(one.worlds for one in samples):,} different worlds"
+        )

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.explore import Broken, explore
+from tests.simulation.replay import replay
+from tests.simulation.scenario import Variant
+from tests.simulation.scenarios import scenario
+from tests.simulation.seeded_bugs import (
+    SEEDED_BUGS,
+    acknowledges_before_the_write,
+    believes_a_look,
+    merges_by_arrival,
+    no_fence,
+    no_note_of_doubt,
+    repeats_the_write_without_loading,
+    saves_over_others,
+)
+
+CAUGHT_IN = {
+    no_fence: "create and update",
+    repeats_the_write_without_loading: "two updates of one column",
+    believes_a_look: "attendees there and back again",
+    no_note_of_doubt: "there and back again",
+    merges_by_arrival: "create and update",
+    acknowledges_before_the_write: "create and update",
+    saves_over_others: "there and back again",
+}
+
+
+@pytest.mark.parametrize("bug", SEEDED_BUGS, ids=lambda bug: bug.__name__)
+def test_a_bug_put_in_is_caught_and_its_schedule_plays_again(bug: Variant) -> None:
+    """Without any one of the rules some promise breaks, and the printed line shows it again, move by move."""
+    with pytest.raises(Broken) as caught:
+        explore(scenario(CAUGHT_IN[bug]), variant=bug)
+    again = replay(caught.value.line)
+    print(f"\n{caught.value}", *again.transcript, sep="\n  ")  # noqa: T201 - for `pytest -s`
+    assert again.violation == caught.value.violation
