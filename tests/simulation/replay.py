@@ -12,7 +12,12 @@ from tests.simulation.seeded_bugs import SEEDED_BUGS
 from tests.simulation.workers import endless_patience
 from tests.simulation.world import Simulation, Violation, World
 
-_WITHOUT_OPERATION = {"p": "a person edits", "s": "the settings change", "r": "the sweep sends on"}
+_WITHOUT_OPERATION = {
+    "p": "a person edits",
+    "s": "the settings change",
+    "r": "the sweep sends on",
+    "d": "dead letters are replayed",
+}
 _FAULTS = {"-": " (dies before it)", "+": " (dies after it)", "~": " (under way, nobody waits)", "=": " (sent twice)"}
 _VARIANTS = (*SEEDED_BUGS, asks_for_the_version)
 # Versions made by the move number n are n * 2 + this, so that a reader can tell them apart.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from shared.core.apply import Rules
 from shared.core.appointment import People, Policy
 from shared.core.delivery import Reference
+from shared.core.errors import Permanent
 from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile, parse_mapping
 from shared.core.meeting import CrmRecord, Person
@@ -86,7 +87,8 @@ class Scenario:
     workers       how many events are under way at once
     faults        how many deaths, late requests and repeated requests there may be in all
     rules         the settings; where there are several, the admin changes from one to the next at any time
-    dead_letters  an event may end as one, because what is known at that time cannot be mapped
+    dead_letters  an event may end as one, because what is known at that time cannot be mapped, or because of people_from
+    people_from   under settings before these (by number) Outreach refuses to say who anybody is
     """
 
     name: str
@@ -98,6 +100,7 @@ class Scenario:
     organisation: Organisation = Organisation()
     rules: tuple[Rules, ...] = ()
     dead_letters: bool = False
+    people_from: int = 0
 
     @property
     def told(self) -> tuple[Event, ...]:
@@ -140,14 +143,17 @@ def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = No
 class Connections:
     """`shared.core.ports.Directory`: everybody has a record; whoever was merged in Dynamics has another one on asking again.
 
-    It keeps nothing and changes nothing, so its answers need no place in the schedule.
+    It keeps nothing and changes nothing, so its answers need no place in the schedule. With `refuses` it answers nothing.
     """
 
-    def __init__(self, missing: frozenset[str]) -> None:
+    def __init__(self, missing: frozenset[str], *, refuses: bool = False) -> None:
         self._missing = missing
+        self._refuses = refuses
 
     async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
-        """A record for everybody."""
+        """A record for everybody. Raises `Permanent`."""
+        if wanted and self._refuses:
+            raise Permanent("Outreach refused the app.", service="outreach", status=403)
         return {reference: self.person(reference, distrust=distrust) for reference in wanted}
 
     def person(self, reference: Reference, *, distrust: bool) -> Person:
@@ -178,6 +184,5 @@ def as_it_is(ports: Ports) -> Ports:
 
 def ports(scenario: Scenario, *, settings: int, variant: Variant) -> Ports:
     """The ports of a fresh worker under the settings number `settings`."""
-    return variant(
-        Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), Connections(scenario.organisation.missing))
-    )
+    connections = Connections(scenario.organisation.missing, refuses=settings < scenario.people_from)
+    return variant(Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections))

@@ -47,15 +47,6 @@ _PLAIN: tuple[Scenario, ...] = (
     Scenario("two updates of two columns", (_SECOND, _MOVED), (booked(),), faults=2),
     Scenario("there and back again", (_SECOND, _FIRST_AGAIN), (booked(),), faults=2),
     Scenario("update and held", (_SECOND, _HELD), (booked(),)),
-    Scenario(
-        "an end before its start, and what mends it",
-        (
-            event(5, ends_at="2026-01-05T09:30:00+00:00", title="Second"),
-            event(6, starts_at="2026-01-05T09:00:00+00:00"),
-        ),
-        (booked(),),
-        dead_letters=True,
-    ),
 )
 
 _CLOSED: tuple[Scenario, ...] = (
@@ -142,6 +133,26 @@ _SETTINGS: tuple[Scenario, ...] = (
     ),
 )
 
+_DEAD_LETTERS: tuple[Scenario, ...] = (
+    Scenario(
+        "an end before its start, and what mends it",
+        (
+            event(5, ends_at="2026-01-05T09:30:00+00:00", title="Second"),
+            event(6, starts_at="2026-01-05T09:00:00+00:00"),
+        ),
+        (booked(),),
+        dead_letters=True,
+    ),
+    Scenario(
+        "Outreach refuses the app, then it does not, and the dead letters are replayed",
+        (event(5, title="Second", prospects=["2"]), _THIRD),
+        (booked(),),
+        rules=(rules(), rules()),
+        dead_letters=True,
+        people_from=1,
+    ),
+)
+
 _LINKING: tuple[Scenario, ...] = (
     Scenario(
         "a calendar event turns out to be of a meeting",
@@ -172,7 +183,7 @@ _LINKING: tuple[Scenario, ...] = (
     ),
 )
 
-TWO_WORKERS = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_LINKING)
+TWO_WORKERS = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING)
 
 SAMPLED: tuple[Scenario, ...] = (
     Scenario(

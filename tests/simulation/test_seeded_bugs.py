@@ -32,7 +32,7 @@ CAUGHT_IN = {
 def test_a_bug_put_in_is_caught_and_its_schedule_plays_again(bug: Variant) -> None:
     """Without any one of the rules some promise breaks, and the printed line shows it again, move by move."""
     with pytest.raises(Broken) as caught:
-        explore(scenario(CAUGHT_IN[bug]), variant=bug)
+        explore(scenario(CAUGHT_IN[bug]), variant=bug)  # type: ignore[index]
     again = replay(caught.value.line)
     print(f"\n{caught.value}", *again.transcript, sep="\n  ")  # noqa: T201 - for `pytest -s`
     assert again.violation == caught.value.violation

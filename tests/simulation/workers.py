@@ -179,9 +179,9 @@ def by_frames(place: Place, run: Run) -> Hashable:
     while at is not None:
         frame: FrameType
         if isinstance(at, CoroutineType):
-            frame, following = at.cr_frame, at.cr_await
+            frame, following = at.cr_frame, at.cr_await  # type: ignore[assignment]
         elif isinstance(at, GeneratorType):
-            frame, following = at.gi_frame, at.gi_yieldfrom
+            frame, following = at.gi_frame, at.gi_yieldfrom  # type: ignore[assignment]
         else:
             raise TypeError(at)
         live = live_at(frame.f_code, frame.f_lasti) - _ROUND_COUNTERS

@@ -9,6 +9,7 @@
     p      a person does the next thing in Dynamics
     s      the admin changes the settings
     r      the sweep sends on what is parked under other settings
+    d      the admin replays the dead letters, once the settings are those of the end
 
 Whoever dies has its event delivered again. Two things are left out because they add nothing: asking the directory has no
 place in the schedule (it changes nothing), and of two equal events that wait the first is taken first.
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from shared.core.apply import Outcome, Rules, apply
-from shared.core.errors import Unmappable
+from shared.core.errors import Permanent, Unmappable
 from shared.core.merge import Fields
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
 from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
@@ -32,7 +33,7 @@ from tests.simulation.stores import Crm, Table, on_crm, on_table
 from tests.simulation.workers import Places, Run, TellApart, by_frames
 
 # Where an event stands that no worker carries.
-WAITING, DONE, ABSENT = Shaped(-1), Shaped(-2), Shaped(-3)
+WAITING, DONE, ABSENT, DEAD = Shaped(-1), Shaped(-2), Shaped(-3), Shaped(-4)
 
 # In a tidy world versions are counted from 0, so this one and those after it are new in every one.
 _FRESH = 1000
@@ -45,7 +46,7 @@ class World(NamedTuple):
     """Everything at one moment.
 
     table, crm   the stores
-    events       per event: WAITING, DONE, ABSENT (not there yet), or the worker that carries it
+    events       per event: WAITING, DONE, ABSENT (not there yet), DEAD (a dead letter), or the worker that carries it
     late         requests on their way: (number of the event, operation)
     edits        how many edits people have made
     faults       how many faults there may still be
@@ -112,7 +113,8 @@ class Simulation:
         """Whether everything that was accepted is done, nothing is on its way, and the settings are those of the end."""
         return (
             not world.late
-            and all(at in {DONE, ABSENT} for at in world.events)
+            and all(at in {DONE, ABSENT, DEAD} for at in world.events)
+            and not self._can_replay(world)
             and world.rules + 1 == len(self.rules)
             and not self._can_sweep(world)
         )
@@ -152,6 +154,8 @@ class Simulation:
             yield "s"
         if self._can_sweep(world):
             yield "r"
+        if self._can_replay(world):
+            yield "d"
 
     def after(self, world: World, move: str) -> World:
         """The world after `move`. Raises `Violation` where a worker ends in a way that it must not."""
@@ -183,6 +187,8 @@ class Simulation:
             return world._replace(rules=world.rules + 1)
         if move == "r":
             return self._sweep(world)
+        if move == "d":
+            return world._replace(events=tuple(WAITING if at == DEAD else at for at in world.events))
         if move[0] == "~":
             return self._arrive(world, int(move[1:]) - 1, fresh)
         if move[-1] in "-+~=":
@@ -194,7 +200,9 @@ class Simulation:
         world, answer = self._perform(self.places.asks(worker), world, fresh)
         worker = self.places.after(worker, answer)
         place = self.places[worker]
-        if place.error is not None and not (self.scenario.dead_letters and isinstance(place.error, Unmappable)):
+        if place.error is not None:
+            if self.scenario.dead_letters and isinstance(place.error, Unmappable | Permanent):
+                return _with_event(world, number, DEAD)
             raise Violation(f"the worker gave up: {type(place.error).__name__}: {place.error}")
         if place.outcome is not None:
             world = self._forgets_parked(world, number, place.outcome)
@@ -332,6 +340,10 @@ class Simulation:
         row = self._tables.example(world.table.shape).get(str(MEETING))
         return row is not None and row.parked_under not in {None, world.rules}
 
+    def _can_replay(self, world: World) -> bool:
+        """What cannot be mapped is carried out by a later event; what was refused is replayed when it was mended."""
+        return DEAD in world.events and 0 < self.scenario.people_from <= world.rules
+
     def _sweep(self, world: World) -> World:
         """The sweep sends the event, and notes that it has."""
         return _with_event(self._noted(world, world.rules), len(world.events) - 1, WAITING)
@@ -379,7 +391,7 @@ def _tidy(world: World) -> World:
     return World(
         _renumbered(table, counts),
         _renumbered(crm, counts),
-        tuple([_renumbered(at, counts) for at in events]),
+        tuple([_renumbered(at, counts) for at in events]),  # type: ignore[arg-type]
         tuple([(number, _renumbered(asks, counts)) for number, asks in late]),
         *world[4:],
     )
