@@ -142,7 +142,7 @@ def test_prices_are_those_of_the_infra_page() -> None:
     ours = {"p1": cost.ON_DEMAND, "p3": cost.ALWAYS_READY, "p4": cost.EXECUTIONS, "p5": cost.QUEUE, "p6": cost.TABLE}
     assert {name: float(priced[name]) for name in ours} == ours
     assert float(priced["p7"]) == cost.LOGS
-    assert re.search(rf"\| {TELEMETRY_KB} GB . p7 \|", page)  # noqa: RUF001 - as it is printed
+    assert re.search(rf"\| {TELEMETRY_KB} GB . p7 \|", page)
 
 
 def test_cost_follows_the_counts() -> None:

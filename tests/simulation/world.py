@@ -288,7 +288,7 @@ class Simulation:
         def start() -> Run:
             given = ports(self.scenario, settings=settings, variant=self._variant)
             fields: Fields = told.fields
-            return apply(  # type: ignore[return-value] # its awaits yield operations and nothing else
+            return apply(
                 told.key,
                 fields,
                 rules=self.rules[settings],
@@ -391,7 +391,7 @@ def _tidy(world: World) -> World:
     return World(
         _renumbered(table, counts),
         _renumbered(crm, counts),
-        tuple([_renumbered(at, counts) for at in events]),  # type: ignore[arg-type]
+        tuple([_renumbered(at, counts) for at in events]),
         tuple([(number, _renumbered(asks, counts)) for number, asks in late]),
         *world[4:],
     )
@@ -403,4 +403,4 @@ def _renumbered(shaped: Shaped, counts: Mapping[int, int]) -> Shaped:
 
 def _with_event(world: World, number: int, at: Shaped) -> World:
     table, crm, events, *rest = world
-    return World(table, crm, (*events[:number], at, *events[number + 1 :]), *rest)
+    return World(table, crm, (*events[:number], at, *events[number + 1 :]), *rest)  # type: ignore[arg-type]
