@@ -210,8 +210,10 @@ class _Work:
             people = await self._directory.resolve(references(values, self._rules.mapping), distrust=self._distrust)
             want = desired(values, mapping=self._rules.mapping, people=people, policy=self._rules.policy)
         except (Unmappable, Permanent):
-            # It will not pass by itself, but what the event said must not be lost with it.
-            if not self.merged and await self._save(self._noted(state, "failed"), row_version) is None:
+            # It will not pass by itself, but what the event said must not be lost with it. `dead`: when this event is
+            # replayed there is nothing new in it, and yet something to do.
+            failed = replace(self._noted(state, "failed"), dead=True)
+            if not self.merged and await self._save(failed, row_version) is None:
                 return None
             raise
         plan = decide(state, want, values, self._rules)
@@ -473,7 +475,8 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 def _is_settled(state: MeetingState) -> bool:
     """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
-    return state.crm_version is not None and not (state.doubt or state.closed_as or state.parked or state.gone)
+    behind_our_back = state.doubt or state.closed_as or state.parked or state.gone or state.dead
+    return state.crm_version is not None and not behind_our_back
 
 
 def _unset(column: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from azure.monitor.opentelemetry.exporter.export.trace._exporter import _convert_span_to_envelope
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
@@ -66,8 +67,18 @@ async def test_a_call_tells_no_query(observed: Observed) -> None:
     assert span.attributes == {
         "http.request.method": "GET",
         "peer.service": "dataverse",
+        "url.full": "/contacts",
         "http.response.status_code": 200,
     }
+
+
+async def test_what_azure_monitor_shows(observed: Observed) -> None:
+    """There a call has the service as its target and the table in its name, and the query nowhere."""
+    await ask(caller(412))
+    shown = _convert_span_to_envelope(observed.span("GET contacts")).data.base_data
+    assert (shown.type, shown.target, shown.name) == ("HTTP", "dataverse", "GET /contacts")
+    assert (shown.result_code, shown.success, shown.data) == ("412", True, "/contacts")
+    assert shown.properties == {}
 
 
 async def test_instrumentation_would_tell(observed: Observed) -> None:
