@@ -157,7 +157,7 @@ async def test_a_signed_app_token_buys_an_access_token_for_an_hour(
         {"iat": None},
         {"exp": None},
         {"exp": int(time.time()) - 1},
-        {"iat": int(time.time()) + 600, "exp": int(time.time()) + 4200},
+        {"iat": int(time.time()) + 86_400, "exp": int(time.time()) + 90_000},  # read when the tests are collected
         {"exp": int(time.time()) + 7200},
     ],
 )
