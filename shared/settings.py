@@ -191,7 +191,7 @@ class _Reader:
             self.problems.append(f"{name} must be like https://host, without path or user.")
         elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
-        return value
+        return f"{parts.scheme}://{parts.netloc}"
 
     def storage(self) -> StorageSettings:
         """AzureWebJobsStorage in either of its forms."""

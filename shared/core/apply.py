@@ -25,7 +25,9 @@ from typing import Any, Literal
 
 from shared.core.appointment import (
     ORGANIZER,
+    OWNER,
     PARTIES,
+    REGARDING,
     STATE,
     Desired,
     Policy,
@@ -485,8 +487,11 @@ def _unset(column: str) -> str | None:
 
 
 def _fence(columns: Collection[str]) -> frozenset[str]:
-    """The one column to write where a write is needed for its version alone: the cheapest there is."""
-    return frozenset(sorted(columns, key=lambda name: (name in {PARTIES, STATE}, name))[:1])
+    """The one column to write where a write is needed for its version alone: the cheapest there is.
+
+    A plain one, where there is one: what a person put into a lookup may be of a kind that we have no name for.
+    """
+    return frozenset(sorted(columns, key=lambda name: (name in {PARTIES, STATE}, name in {OWNER, REGARDING}, name))[:1])
 
 
 def _target_state(claim: MeetingState, want: Desired) -> tuple[int, int] | None:

@@ -28,6 +28,7 @@ REQUIRED_ATTENDEE = 5
 ORGANIZER = 7
 
 _LONGEST_PLAIN_FINGERPRINT = 200
+_LAST_MINUTE = time(23, 59)
 _MAX_ADDRESS = 320
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
@@ -97,10 +98,7 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
     notes: list[str] = []
     for row in mapping.rows:
         if row.field in values and row.transform in {"text", "boolean", "instant", "start", "end"}:
-            try:
-                columns[row.column] = _plain(row, values, mapping, policy)
-            except OverflowError as error:
-                raise Unmappable("time_out_of_range", f"{row.field}: no calendar has such a day.") from error
+            columns[row.column] = _plain(row, values, mapping, policy)
     start, end = columns.get("scheduledstart"), columns.get("scheduledend")
     if start and end and end < start:
         raise Unmappable("end_before_start", "The meeting ends before it starts; Dynamics refuses that.")
@@ -111,7 +109,7 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
     created_on = created_by = None
     for row in mapping.rows:
         if row.transform == "created_on" and values.get(row.field):
-            created_on = _utc_seconds(values[row.field], policy.zone)
+            created_on = _plain(row, values, mapping, policy)
         elif row.transform == "created_by":
             created_by = _user(values, row, people, notes)
     return Desired(columns, created_on, created_by, tuple(notes))
@@ -135,13 +133,29 @@ def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Po
         return value
     if row.transform == "text":
         return _text(value, row.max_length)
-    if row.transform == "instant" or _value_of("isalldayevent", values, mapping) is not True:
+    try:
+        if row.transform in {"start", "end"} and _value_of("isalldayevent", values, mapping) is True:
+            return _text_utc(datetime.combine(_day(row, values, mapping, policy), time(), tzinfo=policy.zone))
         return _utc_seconds(value, policy.zone)
-    day = _day(value, policy.zone, round_up=row.transform == "end")
-    if row.transform == "end" and (start := _value_of("scheduledstart", values, mapping)):
-        # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
-        day = max(day, _day(start, policy.zone, round_up=False) + timedelta(days=1))
-    return _text_utc(datetime.combine(day, time(), tzinfo=policy.zone))
+    except OverflowError as error:
+        raise Unmappable("time_out_of_range", f"{row.field}: no calendar has such a day.") from error
+
+
+def _day(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Policy) -> date:
+    """The day on whose first midnight an all-day meeting starts or ends."""
+    bound = _as_told(values[row.field], policy.zone)
+    if row.transform == "start":
+        return bound.date()
+    # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
+    after = bound.date() + timedelta(days=bound.time() != time())
+    start = _value_of("scheduledstart", values, mapping)
+    return max(after, _as_told(start, policy.zone).date() + timedelta(days=1)) if start else after
+
+
+def _as_told(value: str, zone: tzinfo) -> datetime:
+    """An all-day bound on the clock that it is a day of: its own where that is at midnight or in the minute before."""
+    moment = datetime.fromisoformat(value)
+    return moment if moment.time() == time() or moment.time() >= _LAST_MINUTE else moment.astimezone(zone)
 
 
 def _text(value: str, max_length: int | None) -> str:
@@ -157,18 +171,6 @@ def _text(value: str, max_length: int | None) -> str:
 
 def _value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> Any:
     return next((values.get(row.field) for row in mapping.rows if row.column == column), None)
-
-
-def _day(value: str, zone: tzinfo, *, round_up: bool) -> date:
-    """The day of an all-day bound: the day it names where it is a day or a midnight, else the day in `zone`."""
-    if len(value) == len("2026-01-05"):
-        return date.fromisoformat(value)
-    moment = datetime.fromisoformat(value)
-    if moment.timetz().replace(tzinfo=None) == time():
-        return moment.date()
-    local = moment.astimezone(zone)
-    later = round_up and local.timetz().replace(tzinfo=None) != time()
-    return local.date() + timedelta(days=1) if later else local.date()
 
 
 def _utc_seconds(value: str, zone: tzinfo) -> str:
@@ -188,7 +190,7 @@ def _people_columns(
     """Owner, activity parties and regarding: the three columns that need to know who somebody is in Dynamics."""
     parties: set[str] = set()
     asked = False
-    regarding: list[str] = []
+    attendees: list[str] | None = None
     for row in mapping.rows:
         if row.field not in values:
             continue
@@ -200,14 +202,12 @@ def _people_columns(
                 parties.add(f"{ORGANIZER}:systemuser:{owner}")
         elif row.transform == "attendees":
             asked = True
-            for target in _targets(values, row.field):
-                party = _attendee(people[target], target, mapping, notes)
-                if party:
-                    parties.add(f"{REQUIRED_ATTENDEE}:{party}")
-                    regarding.append(party)
+            found = (_attendee(people[target], target, mapping, notes) for target in _targets(values, row.field))
+            attendees = [party for party in found if party]
+            parties |= {f"{REQUIRED_ATTENDEE}:{party}" for party in attendees}
     if asked:
         columns[PARTIES] = sorted(parties)
-    _regarding(values, mapping, people, regarding, columns, notes)
+    _regarding(values, mapping, people, attendees, columns, notes)
 
 
 def _attendee(person: Person, target: Reference, mapping: MappingFile, notes: list[str]) -> str | None:
@@ -225,11 +225,11 @@ def _regarding(
     values: Mapping[str, Any],
     mapping: MappingFile,
     people: People,
-    attendees: list[str],
+    attendees: list[str] | None,
     columns: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """The opportunity, else the first attendee with a record."""
+    """The opportunity, else the first attendee with a record (`attendees`: None where no event named any)."""
     row = next((row for row in mapping.rows if row.transform == "regarding"), None)
     if row is None:
         return
@@ -238,9 +238,9 @@ def _regarding(
             columns[row.column] = f"opportunity:{record.id}"
             return
         notes.append(f"opportunity {target.id} is not known in Dynamics.")
-    records = [party for party in attendees if not party.startswith("address:")]
-    if records or row.field in values:
-        columns[row.column] = records[0] if records else None
+    if attendees is not None or row.field in values:
+        records = (party for party in attendees or () if not party.startswith("address:"))
+        columns[row.column] = next(records, None)
 
 
 def _user(values: Mapping[str, Any], row: Row, people: People, notes: list[str]) -> str | None:

@@ -57,7 +57,8 @@ class Breaker:
         self._probing = False
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN:
-            self._open_until = self._clock() + self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
+            pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
+            self._open_until = max(self._open_until, self._clock() + pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def gave_up(self) -> None:

@@ -300,7 +300,12 @@ def parse_mapping(content: Any, *, origin: str) -> MappingFile:
         return MappingFile.model_validate(content)
     except ValidationError as error:
         problems = []
-        for one in error.errors(include_url=False, include_context=False):
+        found = error.errors(include_url=False, include_context=False)
+        # A list whose every item is wrong is called too short as well; one sentence a mistake.
+        within = {one["loc"][:-1] for one in found}
+        for one in found:
+            if one["type"] == "too_short" and one["loc"] in within:
+                continue
             where = ".".join(str(part) for part in one["loc"]) or "the file"
             problems.append(f"{origin}: {where}: {one['msg'].removeprefix('Value error, ')}")
         raise BadMapping(problems) from error

@@ -16,7 +16,9 @@ from shared.core.appointment import ORGANIZER, OWNER, PARTIES, REGARDING, REQUIR
 ENTITY_SETS: Mapping[str, str] = {
     "account": "accounts",
     "contact": "contacts",
+    "entitlement": "entitlements",
     "equipment": "equipments",
+    "knowledgearticle": "knowledgearticles",
     "lead": "leads",
     "opportunity": "opportunities",
     "queue": "queues",

@@ -152,8 +152,9 @@ def _read(source: Source, delivery: Delivery) -> Any:
 
 
 def _references(item: Row | Signal, found: list[tuple[Source, Any]], delivery: Delivery) -> list[dict[str, str]]:
-    """Plain JSON for the records found, each once, in order.
+    """Plain JSON for the records found, each once: source by source, within one the lowest id first.
 
+    A relationship is a set: the same records in another order are no news.
     A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
     attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
     """
@@ -162,7 +163,7 @@ def _references(item: Row | Signal, found: list[tuple[Source, Any]], delivery: D
         if not isinstance(value, tuple):
             raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
         reference: Reference
-        for reference in value:
+        for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
             told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
             kinds = (reference.type, told, item.kind)
             seen[next(kind for kind in kinds if kind in _REFERENCE_KINDS), reference.id] = None

@@ -72,15 +72,7 @@ def test_end_just_before_midnight(zone: str, offset: str, last: str, days: int, 
     assert bounds(f"2026-01-05T00:00:00{offset}", f"{last}T{end}{offset}", zone) == (midnights[0], midnights[days])
 
 
-@pytest.mark.parametrize(
-    "zone",
-    [
-        "UTC",
-        "America/New_York",
-        pytest.param("Europe/Berlin", marks=pytest.mark.xfail(strict=True, reason="one day too many")),
-        pytest.param("Asia/Kolkata", marks=pytest.mark.xfail(strict=True, reason="one day too many")),
-    ],
-)
+@pytest.mark.parametrize("zone", ZONES)
 def test_utc_day_that_ends_just_before_midnight(zone: str) -> None:
     """A day that is told in UTC from 00:00:00 to 23:59:59 is one day in every zone."""
     midnights = MIDNIGHTS[zone]

@@ -71,14 +71,7 @@ class TestRows:
         policy = Policy(zone=ZoneInfo("Europe/Berlin"))
         assert want({"booked_at": "2026-03-01"}, policy=policy).created_on == "2026-02-28T23:00:00Z"
 
-    @pytest.mark.parametrize(
-        "field",
-        [
-            "starts_at",
-            "ends_at",
-            pytest.param("booked_at", marks=pytest.mark.xfail(strict=True, reason="OverflowError escapes")),
-        ],
-    )
+    @pytest.mark.parametrize("field", ["starts_at", "ends_at", "booked_at"])
     def test_day_that_no_calendar_has(self, field: str) -> None:
         """The first day there is begins, east of Greenwich, before the calendar does: that is no appointment."""
         with pytest.raises(Unmappable) as caught:
@@ -276,7 +269,7 @@ class TestPeople:
         """Somebody without a record comes by address, in lower case, with a note that does not hold the address."""
         people = {Reference("prospect", "1"): person(email="Prospect.One@Example.com")}
         found = want({"prospects": [ref("prospect", 1)]}, people=people)
-        assert found.columns == {"appointment_activity_parties": ["5:address:prospect.one@example.com"]}
+        assert found.columns["appointment_activity_parties"] == ["5:address:prospect.one@example.com"]
         assert len(found.notes) == 1
         assert "example.com" not in found.notes[0]
 
@@ -292,7 +285,7 @@ class TestPeople:
         mapping = mapping_with(attendees={"unresolved": "skip"})
         people = {Reference("prospect", "1"): person(email="one@example.com")}
         found = columns({"prospects": [ref("prospect", 1)]}, mapping=mapping, people=people)
-        assert found == {"appointment_activity_parties": []}
+        assert found["appointment_activity_parties"] == []
 
     def test_two_prospects_who_are_one_person(self) -> None:
         """Two prospects with the same contact are one attendee."""
@@ -324,7 +317,6 @@ class TestPeople:
         """An opportunity that was taken away, with nobody there instead, clears the column."""
         assert columns({"opportunity": []}) == {"regardingobjectid": None}
 
-    @pytest.mark.xfail(strict=True, reason="the column is not named any more, so the former attendee stays in it")
     def test_regarding_somebody_who_no_longer_attends(self) -> None:
         """Where the attendees were named and none of them has a record, the one before does not stay in the column."""
         people = {Reference("prospect", "2"): person(email="two@example.com")}

@@ -159,7 +159,6 @@ def test_shorter_wish_does_not_shorten(breaker: Breaker, clock: Clock) -> None:
     assert breaker.pause() == 50.0
 
 
-@pytest.mark.xfail(strict=True, reason="the fifth failure puts its own short pause in place of a longer one")
 def test_failure_does_not_shorten_the_wish(breaker: Breaker) -> None:
     """A service that asked for ten minutes gets them, though calls that were on their way fail meanwhile."""
     breaker.throttled(600.0)

@@ -172,8 +172,14 @@ class TestDoubt:
         assert found.doubt <= WANTED.keys()
 
     def test_fence_prefers_plain_columns(self) -> None:
-        """Neither the attendees nor the state are written for the version alone where another column will do."""
-        columns = {"appointment_activity_parties": [], "statecode": "open", "subject": "Intro"}
+        """Attendees, state and lookups are not written for the version alone where another column will do."""
+        columns = {
+            "appointment_activity_parties": [],
+            "ownerid": "systemuser:1",
+            "regardingobjectid": None,
+            "statecode": "open",
+            "subject": "Intro",
+        }
         applied = {name: fingerprint(value) for name, value in columns.items()}
         before = state(EXISTS, applied=applied, doubt=frozenset({"location"}))
         assert plan(before, columns) == Plan(frozenset({"subject"}), only_fence=True)

@@ -136,12 +136,20 @@ def test_unreadable_relationship_matters_only_where_it_is_read() -> None:
 
 
 def test_attendees_come_from_all_sources() -> None:
-    """One prospect and the list of all of them are read together, each person once, in order."""
+    """One prospect and the list of all of them are read together, each person once, the one before the list."""
     both = {
         "prospect": {"type": "prospect", "id": 2},
         "prospects": [{"type": "prospect", "id": "1"}, {"type": "prospects", "id": 2}],
     }
     assert values(delivery(relationships=both))["prospects"] == [ref("prospect", 2), ref("prospect", 1)]
+
+
+def test_another_order_of_prospects_is_no_news() -> None:
+    """A relationship is a set: who stands first in it must not decide what the appointment is about."""
+    told = [{"type": "prospect", "id": number} for number in (9, 10, 101)]
+    orders = [told, told[::-1], told[1:] + told[:1]]
+    said = [values(delivery(relationships={"prospects": one}))["prospects"] for one in orders]
+    assert said == [[ref("prospect", number) for number in (9, 10, 101)]] * 3
 
 
 def test_owner_comes_from_the_first_source() -> None:
