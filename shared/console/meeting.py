@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.core.explain import source_text
 from shared.core.mapping import MappingFile
-
-_PER_CALENDAR = re.compile(r"(.+)@(.+)")
+from shared.core.patch import FieldName
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +67,17 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
 
 
 def _field(name: str, content: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
-    of_calendar = _PER_CALENDAR.fullmatch(name)
-    field = of_calendar[1] if of_calendar else name
-    inputs = [item for item in mapping.inputs if item.field == field]
-    rows = [row for row in mapping.rows if row.field == field]
-    label = rows[0].row if rows else field.replace("_", " ").capitalize()
+    known = FieldName.parse(name)
+    inputs = [item for item in mapping.inputs if item.field == known.field]
+    rows = [row for row in mapping.rows if row.field == known.field]
+    label = rows[0].row if rows else known.field.replace("_", " ").capitalize()
     return FieldView(
         name,
-        f"{label} (calendar event {of_calendar[2]})" if of_calendar else label,
+        f"{label} (calendar event {known.calendar})" if known.calendar else label,
         content["value"],
         inputs[0].kind if inputs else "",
         ", ".join(row.column for row in rows),
-        tuple(source_text(source) for item in inputs for source in item.sources),
+        tuple(source_text(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
         content["changedAt"],
         set_by,
     )

@@ -19,6 +19,7 @@ from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile, Row
 from shared.core.meeting import Person
 from shared.core.merge import Fields, canonical
+from shared.core.patch import FieldName
 
 PARTIES = "appointment_activity_parties"
 STATE = "statecode"
@@ -32,7 +33,6 @@ _LAST_MINUTE = time(23, 59)
 _MAX_ADDRESS = 320
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
-_PER_CALENDAR = re.compile(r"([^@]+)@(.+)")
 
 People = Mapping[Reference, Person]
 
@@ -71,11 +71,12 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     calls nothing off. Where none is known, the meeting itself speaks, then the calendar event with the lowest id, so
     that the answer does not depend on arrival.
     """
-    values = {name: stamped.value for name, stamped in fields.items() if "@" not in name}
-    said: dict[str, dict[str, Any]] = {}
-    for name, stamped in fields.items():
-        if found := _PER_CALENDAR.fullmatch(name):
-            said.setdefault(found[2], {})[found[1]] = stamped.value
+    told: dict[str, dict[str, Any]] = {"": {}}
+    for text, stamped in fields.items():
+        name = FieldName.parse(text)
+        told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped.value
+    said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
+    values = said.pop("")
     ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
     organizers = [spoken for _, spoken in ordered if spoken.get("is_organizer") is True]
     speakers = organizers or [spoken for _, spoken in ordered]
@@ -84,6 +85,17 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
         if of_calendars and (organizers or field not in values):
             values[field] = of_calendars[0]
     return values
+
+
+def _joined(said: dict[str, Any], mapping: MappingFile) -> dict[str, Any]:
+    """`said` with one list of attendees for the several relationships that they are read from, in their order."""
+    joined = {name: value for name, value in said.items() if not FieldName.parse(name).source}
+    for item in mapping.inputs:
+        names = (str(FieldName(item.field, source.name)) for source in item.sources)
+        lists = [said[name] for name in names if name in said]
+        if lists:
+            joined[item.field] = list({(one["type"], one["id"]): one for many in lists for one in many}.values())
+    return joined
 
 
 def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:

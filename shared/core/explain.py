@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal
 
 from shared.core.apply import holds
@@ -18,7 +19,7 @@ from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Row, Signal, Source
 from shared.core.meeting import MeetingState, Person
 from shared.core.merge import Fields, Stamped
-from shared.core.patch import per_calendar_name, read_patch
+from shared.core.patch import FieldName, read_patch
 
 Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
 
@@ -76,9 +77,7 @@ def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetim
             for name in _named_by(source, item, delivery, mapping, received_at):
                 if name not in by_action:
                     found.setdefault(name, []).append(source_text(source))
-    many = {item.field for item in mapping.inputs if item.kind == "prospect"}
-    # Attendees are read from all their sources, everything else from the first that is there.
-    return {name: ", ".join(texts if name in many else texts[:1]) for name, texts in found.items()}
+    return {name: texts[0] for name, texts in found.items()}
 
 
 def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
@@ -164,7 +163,9 @@ def columns(
     rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
     for row in rows:
-        name, stamped = _standing(row, after.fields, values)
+        standing = _standing(row, after.fields, values)
+        name = max(standing, key=lambda name: standing[name].stamp, default=row.field)
+        stamped = standing.get(name)
         action, why = _action(row.column, stamped, results, before, written, waits)
         shown.append(
             Explained(
@@ -172,7 +173,7 @@ def columns(
                 row=row.row,
                 field=name,
                 transform=row.transform,
-                source=sources.get(name, ""),
+                source=", ".join(sources[name] for name in standing or (name,) if name in sources),
                 origin=_origin(name, stamped, patch, results.get(row.column)),
                 value=stamped.value if stamped else None,
                 changed_at=stamped.stamp.changed if stamped else "",
@@ -193,7 +194,6 @@ class _Lifecycle:
     column: str = STATE
     row: str = "Life cycle"
     transform: str = "state"
-    per_calendar: bool = True  # some of them are, and looking costs the others nothing
 
 
 def _lifecycle(values: Mapping[str, Any]) -> _Lifecycle:
@@ -220,15 +220,16 @@ def _only(item: Any, source: Source | None) -> Any:
     return item.model_copy(update={"sources": (source,) if source else ()})
 
 
-def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> tuple[str, Stamped | None]:
-    """The merged field behind `row`: for what every calendar says for itself, the one that speaks for the meeting."""
-    if not row.per_calendar:
-        return row.field, fields.get(row.field)
-    own = [name for name in fields if name == row.field or name.startswith(per_calendar_name(row.field, ""))]
-    for name in sorted(own):
-        if row.field in values and fields[name].value == values[row.field]:
-            return name, fields[name]
-    return row.field, None
+def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> dict[str, Stamped]:
+    """The merged fields behind `row`.
+
+    Of those that every calendar says for itself it is the one that speaks for the meeting; attendees are read from all
+    their relationships.
+    """
+    own = {name: stamped for name, stamped in sorted(fields.items()) if FieldName.parse(name).field == row.field}
+    joined = {name: stamped for name, stamped in own.items() if FieldName.parse(name).source}
+    speaking = (name for name, stamped in own.items() if row.field in values and stamped.value == values[row.field])
+    return joined or {name: own[name] for name in islice(speaking, 1)}
 
 
 def _origin(name: str, stamped: Stamped | None, patch: Fields, result: Any) -> Origin:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from shared.core.delivery import Delivery, Reference
 from shared.core.errors import Unmappable
@@ -39,9 +39,26 @@ class Patch:
     unnamed: bool = False
 
 
-def per_calendar_name(field: str, calendar_event: str) -> str:
-    """The name under which a field that every calendar has for itself is merged: `owner@17`."""
-    return f"{field}@{calendar_event}"
+class FieldName(NamedTuple):
+    """The name under which a value is merged, as text `title`, `owner@17` or `prospects/prospect`.
+
+    `calendar`: the calendar event that says it for itself. `source`: the relationship, where attendees are read from
+    several; each is merged for itself, because a delivery names only those that changed.
+    """
+
+    field: str
+    source: str = ""
+    calendar: str = ""
+
+    def __str__(self) -> str:
+        return self.field + (f"/{self.source}" if self.source else "") + (f"@{self.calendar}" if self.calendar else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The name in `text`."""
+        rest, _, calendar = text.partition("@")
+        field, _, source = rest.partition("/")
+        return cls(field, source, calendar)
 
 
 def accepts(delivery: Delivery, mapping: MappingFile) -> bool:
@@ -65,22 +82,18 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
     calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
     copy = own if not rule.witness or (rule.remembers and named) else calendar
     stamp = _stamp(delivery, received_at)
-    fields = {}
+    fields: dict[str, Stamped] = {}
     for item in mapping.inputs:
         if rule.fields is not None and item.field not in rule.fields:
             continue
         try:
-            value = _value(item, delivery)
+            said = _said(item, delivery)
         except Unmappable:
             if not rule.lenient:
                 raise
             continue
-        if value is _ABSENT:
-            continue
-        name = item.field
-        if item.per_calendar and rule.key and calendar is not None:
-            name = per_calendar_name(name, calendar.record_id)
-        fields[name] = Stamped(value, stamp)
+        of = calendar.record_id if item.per_calendar and rule.key and calendar is not None else ""
+        fields |= {str(name._replace(calendar=of)): Stamped(value, stamp) for name, value in said.items()}
     fields |= {name: Stamped(value, stamp) for name, value in _constants(delivery, rule).items()}
     return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
 
@@ -116,21 +129,25 @@ def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
     return Stamp(sortable(min(changed, latest)), sortable(delivered))
 
 
-def _value(item: Row | Signal, delivery: Delivery) -> Any:
+def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
+    """What `delivery` says of this field, by the name that it is merged under; nothing where it is silent."""
+    name = FieldName(item.field)
     found = [(source, value) for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
     if not found:
-        return _ABSENT
-    if item.kind in _REFERENCE_KINDS:
+        return {}
+    if item.kind == "prospect":
         # A meeting may name one prospect and the list of all of them; every other relationship has one target.
-        return _references(item, found if item.kind == "prospect" else found[:1], delivery)
+        return {name._replace(source=one.name): _references(item, one, value, delivery) for one, value in found}
+    if item.kind in _REFERENCE_KINDS:
+        return {name: _references(item, *found[0], delivery)}
     wrong: Unmappable | None = None
     for _, value in found:
         try:
-            return None if value is None else _CHECKS[item.kind](value, item.field)
+            return {name: None if value is None else _CHECKS[item.kind](value, item.field)}
         except Unmappable as error:
             wrong = wrong or error  # the sources are guesses at a name: the next one may be meant
     if isinstance(item, Signal) or wrong is None:
-        return _ABSENT
+        return {}
     raise wrong
 
 
@@ -151,22 +168,20 @@ def _read(source: Source, delivery: Delivery) -> Any:
     return value
 
 
-def _references(item: Row | Signal, found: list[tuple[Source, Any]], delivery: Delivery) -> list[dict[str, str]]:
-    """Plain JSON for the records found, each once: source by source, within one the lowest id first.
+def _references(item: Row | Signal, source: Source, value: Any, delivery: Delivery) -> list[dict[str, str]]:
+    """Plain JSON for the records found, each once, the lowest id first: a relationship is a set, its order no news.
 
-    A relationship is a set: the same records in another order are no news.
     A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
     attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
     """
+    if not isinstance(value, tuple):
+        raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
+    told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
     seen: dict[tuple[str, str], None] = {}
-    for source, value in found:
-        if not isinstance(value, tuple):
-            raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
-        reference: Reference
-        for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
-            told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
-            kinds = (reference.type, told, item.kind)
-            seen[next(kind for kind in kinds if kind in _REFERENCE_KINDS), reference.id] = None
+    reference: Reference
+    for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
+        kinds = (reference.type, told, item.kind)
+        seen[next(kind for kind in kinds if kind in _REFERENCE_KINDS), reference.id] = None
     return [{"type": kind, "id": record_id} for kind, record_id in seen]
 
 

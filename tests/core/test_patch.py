@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.appointment import collapse
 from shared.core.delivery import Delivery, parse_delivery
 from shared.core.errors import Unmappable
 from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile, parse_mapping
-from shared.core.merge import sortable
+from shared.core.merge import merge, sortable
 from shared.core.patch import MAX_CLOCK_AHEAD, Patch, accepts, read_patch
 from tests.core.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
 
 EVERYTHING = everything_enabled()
+EARLY, LATE = "2026-03-02T03:00:00Z", "2026-03-02T04:00:00Z"
 
 
 def patch(one: Delivery, mapping: MappingFile = DEFAULT) -> Patch:
@@ -26,8 +28,8 @@ def patch(one: Delivery, mapping: MappingFile = DEFAULT) -> Patch:
 
 
 def values(one: Delivery, mapping: MappingFile = DEFAULT) -> dict[str, Any]:
-    """The values that `one` sets."""
-    return {name: stamped.value for name, stamped in patch(one, mapping).fields.items()}
+    """The values that `one` sets, as the mapping sees them."""
+    return collapse(patch(one, mapping).fields, mapping)
 
 
 def of_attributes(**attributes: Any) -> dict[str, Any]:
@@ -142,6 +144,16 @@ def test_attendees_come_from_all_sources() -> None:
         "prospects": [{"type": "prospect", "id": "1"}, {"type": "prospects", "id": 2}],
     }
     assert values(delivery(relationships=both))["prospects"] == [ref("prospect", 2), ref("prospect", 1)]
+
+
+def test_a_relationship_that_is_not_named_is_unchanged() -> None:
+    """Each of the relationships that attendees are read from is merged for itself, like any other field."""
+    booked = delivery(relationships={"prospect": {"id": 1}, "prospects": [{"id": 1}, {"id": 2}]}, delivered_at=EARLY)
+    swapped = delivery(relationships={"prospect": {"id": 3}}, delivered_at=LATE)
+    shortened = delivery(relationships={"prospects": [{"id": 2}]}, delivered_at=LATE)
+    for later, left in ((swapped, (3, 1, 2)), (shortened, (1, 2))):
+        merged = merge(patch(booked).fields, patch(later).fields)
+        assert collapse(merged.fields, DEFAULT)["prospects"] == [ref("prospect", number) for number in left]
 
 
 def test_another_order_of_prospects_is_no_news() -> None:

@@ -37,7 +37,7 @@ def test_a_row_becomes_the_fields_of_every_mapping_row() -> None:
         "is_all_day": False,
         "starts_at": "2025-12-06T05:00:00+00:00",
         "ends_at": "2025-12-06T05:30:00+00:00",
-        "prospects": [{"type": "prospect", "id": "106"}],
+        "prospects/prospects": [{"type": "prospect", "id": "106"}],
         "owner": [{"type": "user", "id": "3"}],
         "canceled": False,
     }
