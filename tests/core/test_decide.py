@@ -173,7 +173,7 @@ class TestDoubt:
 
     def test_fence_prefers_plain_columns(self) -> None:
         """Attendees, state and lookups are not written for the version alone where another column will do."""
-        columns = {
+        columns: dict[str, Any] = {
             "appointment_activity_parties": [],
             "ownerid": "systemuser:1",
             "regardingobjectid": None,
