@@ -18,7 +18,7 @@ from shared.core.delivery import Reference
 from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile, Row
 from shared.core.meeting import Person
-from shared.core.merge import Fields, canonical
+from shared.core.merge import Fields, Stamped, canonical
 from shared.core.patch import FieldName
 
 PARTIES = "appointment_activity_parties"
@@ -71,10 +71,10 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     calls nothing off. Where none is known, the meeting itself speaks, then the calendar event with the lowest id, so
     that the answer does not depend on arrival.
     """
-    told: dict[str, dict[str, Any]] = {"": {}}
+    told: dict[str, dict[str, Stamped]] = {"": {}}
     for text, stamped in fields.items():
         name = FieldName.parse(text)
-        told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped.value
+        told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped
     said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
     values = said.pop("")
     ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
@@ -87,15 +87,21 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     return values
 
 
-def _joined(said: dict[str, Any], mapping: MappingFile) -> dict[str, Any]:
-    """`said` with one list of attendees for the several relationships that they are read from, in their order."""
-    joined = {name: value for name, value in said.items() if not FieldName.parse(name).source}
+def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
+    """`said` without stamps, and with one list for the several relationships that attendees are read from.
+
+    The mapping names them from the narrowest (the one prospect) to the whole list, and what the wider one said later
+    stands alone. A narrower one that is named later adds to it: a delivery names only what changed.
+    """
+    values = {name: stamped.value for name, stamped in said.items() if not FieldName.parse(name).source}
     for item in mapping.inputs:
         names = (str(FieldName(item.field, source.name)) for source in item.sources)
-        lists = [said[name] for name in names if name in said]
-        if lists:
-            joined[item.field] = list({(one["type"], one["id"]): one for many in lists for one in many}.values())
-    return joined
+        told = [said[name] for name in names if name in said]
+        standing = [one for place, one in enumerate(told) if all(one.stamp >= wider.stamp for wider in told[place:])]
+        if standing:
+            each_once = {(target["type"], target["id"]): target for one in standing for target in one.value}
+            values[item.field] = list(each_once.values())
+    return values
 
 
 def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:

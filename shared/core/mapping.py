@@ -12,7 +12,8 @@ A *source* says where a value stands in a delivery:
     relationships.prospect      the records of a relationship, in whichever form
     action=completed            true when the event is `<resource>.completed`; says nothing otherwise
 
-The first source that is present wins. Attendees are the exception: all their sources together, each merged for itself.
+The first source that is present wins. Attendees are the exception: their sources, from the one prospect to the list of
+all, count together, and each is merged for itself.
 
 A *resource* is a kind of Outreach record whose events count. Either its records are meetings, or it is a *witness*: it
 tells something of a meeting that it names (a recording, a task, an entry of the events API). `Resource` says what can
