@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,13 @@ from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
 from tests.console.test_access import signed_in
 from tests.product.bench import Installation
+
+
+async def test_the_first_look_at_an_empty_installation(product: Installation) -> None:
+    """Several pages at once find no queue yet, and each makes it: all of them succeed."""
+    await product.queue.delete_queue()
+    depths = await asyncio.gather(*(product.runtime.queue.depth() for _ in range(8)))
+    assert set(depths) == {0}
 
 
 async def test_wrong_settings_are_told(product: Installation) -> None:
