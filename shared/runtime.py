@@ -1,7 +1,7 @@
 """The composition root: reads the settings and builds each part once per process, when it is first needed.
 
 Ingest needs only storage and the webhook secrets, so a mistake in any other setting never makes the app refuse events:
-they wait in the queue, and health and log say what is wrong.
+they wait in the queue, and health and log say what is wrong. The console and the timer's report need only storage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ from shared.ingest import Ingest
 from shared.missed import Missed
 from shared.preview import Previewer
 from shared.retention import Kept, Retention
-from shared.settings import IngestSettings, Settings, read_ingest_settings, read_settings
+from shared.settings import (
+    IngestSettings,
+    Settings,
+    StorageSettings,
+    queue_name,
+    read_ingest_settings,
+    read_settings,
+    read_storage_settings,
+)
 from shared.standing import Standing
 from shared.subscription import Subscription
 from shared.sweep import Feeding, Part, Sweep
@@ -252,7 +260,7 @@ class Runtime:
     @cached_property
     def queue(self) -> Queue:
         """The queue between ingest and sync."""
-        return Queue(self._queue_service, self.ingest_settings.queue_name)
+        return Queue(self._queue_service, queue_name(self._environment))
 
     @cached_property
     def spill(self) -> spill.Spill:
@@ -331,19 +339,23 @@ class Runtime:
         return caller
 
     @cached_property
+    def _storage(self) -> StorageSettings:
+        return read_storage_settings(self._environment)
+
+    @cached_property
     def _credential(self) -> AsyncTokenCredential:
-        return azure_credential(self.ingest_settings.storage.client_id, self._environment)
+        return azure_credential(self._storage.client_id, self._environment)
 
     @cached_property
     def _queue_service(self) -> QueueServiceClient:
-        storage = self.ingest_settings.storage
+        storage = self._storage
         service = queue_service(storage, None if storage.connection_string else self._credential)
         self._to_close.append(service.close)
         return service
 
     @cached_property
     def _table_service(self) -> TableServiceClient:
-        storage = self.ingest_settings.storage
+        storage = self._storage
         service = table_service(storage, None if storage.connection_string else self._credential)
         self._to_close.append(service.close)
         return service

@@ -258,6 +258,15 @@ def read_ingest_settings(environment: Mapping[str, str]) -> IngestSettings:
     return settings
 
 
+def read_storage_settings(environment: Mapping[str, str]) -> StorageSettings:
+    """The part that looking at what there is needs. Raises `BadSettings` with every problem."""
+    reader = _Reader(environment)
+    storage = reader.storage()
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return storage
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it."""
     reader = _Reader(environment)

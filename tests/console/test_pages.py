@@ -35,6 +35,16 @@ async def test_wrong_settings_are_told(product: Installation) -> None:
     assert "DATAVERSE_URL is not a Dynamics 365 host" in meeting.html
 
 
+async def test_a_missing_secret_is_told(product: Installation) -> None:
+    """Without the webhook's secret nothing is taken in; the overview and the timer's report say how things stand."""
+    await product.sync(MeetingScript(1).booked(prospects=()))
+    await product.restart(OUTREACH_WEBHOOK_SECRET="")
+    home = await product.runtime.console.show(await signed_in(product))
+    assert home.status == 200
+    assert "OUTREACH_WEBHOOK_SECRET is missing" in home.html
+    assert (await product.runtime.standing.report()).parked == 1
+
+
 async def test_storage_away_is_told(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page says what is out of reach instead of failing without a word."""
     request = await signed_in(product)
