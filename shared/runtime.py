@@ -298,16 +298,22 @@ class Runtime:
     def outreach_token(self) -> tokens.SharedToken | None:
         """The access token that all instances share; None where the settings hold one, or none is needed."""
         credentials = self.settings.outreach
-        table, caller = self._table(tokens.TABLE), self._outreach_caller
+        caller = self._outreach_caller
         match credentials.kind:
             case "s2s":
-                name, buy, seed = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials), ""
+                name, buy = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials)
             case "oauth":
                 name, buy = f"oauth:{credentials.client_id}", oauth_buyer(caller, credentials)
-                seed = credentials.refresh_token
             case _:
                 return None
-        return tokens.SharedToken(table, name=name, buy=buy, now=self._now, seed=seed)
+        return tokens.SharedToken(
+            self._table(tokens.TABLE),
+            name=name,
+            buy=buy,
+            now=self._now,
+            seed=credentials.refresh_token,
+            sent_along=credentials.redirect_uri,
+        )
 
     @cached_property
     def _marks(self) -> marks.Marks:

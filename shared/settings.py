@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -84,7 +84,7 @@ _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 class StorageSettings:
     """Where Azure Storage is: a connection string, or account URLs for an identity."""
 
-    connection_string: str = ""
+    connection_string: str = field(default="", repr=False)
     queue_url: str = ""
     table_url: str = ""
     client_id: str = ""
@@ -96,7 +96,7 @@ class IngestSettings:
 
     storage: StorageSettings
     queue_name: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ class OutreachCredentials:
     kind: Literal["s2s", "oauth", "token", "none"]
     guid: str = ""
     install_id: str = ""
-    private_key: str = ""
+    private_key: str = field(default="", repr=False)
     client_id: str = ""
-    client_secret: str = ""
-    refresh_token: str = ""
+    client_secret: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
     redirect_uri: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
