@@ -28,7 +28,7 @@ from shared.adapters.dataverse import AppointmentApi, Dataverse
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.http import Caller, http_client
 from shared.adapters.outreach import Outreach
-from shared.adapters.readonly import GetOnlyDataverse, NotedOutreach, UnmadeTable
+from shared.adapters.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
 from shared.adapters.storage import Queue, Table, queue_service, table_service
 from shared.admin import Admin
 from shared.core.budget import Budget
@@ -172,12 +172,9 @@ class Runtime:
 
     @cached_property
     def _retention(self) -> Retention:
-        kept = (
-            Kept(
-                journal.TABLE, self._table(journal.TABLE), "finished_at", timedelta(days=self.settings.retention_days)
-            ),
-            Kept(people_cache.TABLE, self._table(people_cache.TABLE), "until", timedelta(days=7)),
-        )
+        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", tallies.TABLE: "PartitionKey"}
+        keep = timedelta(days=self.settings.retention_days)
+        kept = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
         return Retention(kept, marks=self._marks, now=self._now)
 
     async def _keep_token(self) -> Mapping[str, int]:
@@ -228,9 +225,11 @@ class Runtime:
         dataverse = GetOnlyDataverse(self._dataverse_caller, token=self._dataverse_token())
         rows = meetings.MeetingTable(UnmadeTable(self._table(meetings.TABLE)), rules=rules_fingerprint(settings))
 
+        former = FormerPeople(self._table(people_cache.TABLE), now=self._now)
+
         def look_up() -> tuple[CrmDirectory, NotedOutreach]:
             outreach = NotedOutreach(self.outreach)
-            return CrmDirectory(outreach, dataverse, clock=time.monotonic), outreach
+            return CrmDirectory(outreach, dataverse, clock=time.monotonic, shared=former), outreach
 
         return Previewer(
             meetings=rows.load,

@@ -59,7 +59,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SYNC_ON_COMPLETE", "complete", "Held meetings: `complete` the appointment, or `ignore`"),
     Setting("SYNC_ALL_DAY_TIME_ZONE", "UTC", "IANA zone in which all-day meetings begin at midnight"),
     Setting("MAPPING_FILE", "", "Your own mapping file; empty for the built-in mapping"),
-    Setting("SYNC_RETENTION_DAYS", "90", "For how many days the journal keeps what became of each event"),
+    Setting(
+        "SYNC_RETENTION_DAYS",
+        "90",
+        "For how many days the journal is kept, and who people were whom Outreach has deleted",
+    ),
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
         "repair",
