@@ -7,7 +7,7 @@ BICEP_CHECK := ../shared/tools/check_bicep.py
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up bench soak lint clean
+.PHONY: help setup browser demo test up bench soak lint clean
 .SUFFIXES:
 
 help: ## Say what there is to type
@@ -19,7 +19,11 @@ setup: $(PACKAGES) ## Install Python packages and Azurite where they are missing
 demo: setup ## Run the main job once on real storage, show what happened, check every appointment
 	@$(PY) -m sandbox demo
 
-test: setup ## Run all tests; pass more to pytest with ARGS="-k merge"
+# The console is tested in a real browser. Debian's package can be installed without asking; all else is for people.
+browser: $(PACKAGES)
+	@$(PY) -m tests.console.chromium
+
+test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge"
 	@$(PY) -m pytest $(ARGS)
 
 up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it

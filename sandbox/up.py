@@ -104,6 +104,7 @@ def instructions(stack: Stack, *, example: Path) -> list[str]:
     return [
         "",
         f"App        {stack.host_url}   function key {stack.access.function_key}, admin key {stack.access.admin_key}",
+        f"Console    {stack.host_url}/api/console/home   (sign in with the admin key)",
         f"Dataverse  {stack.dataverse.url}   (stand-in)",
         f"Outreach   {stack.outreach.url}   (stand-in), webhook secret {stack.access.webhook_secret}",
         f"Storage    {stack.azurite.connection_string}",

@@ -1,7 +1,7 @@
 """The composition root: reads the settings and builds each part once per process, when it is first needed.
 
 Ingest needs only storage and the webhook secrets, so a mistake in any other setting never makes the app refuse events:
-they wait in the queue, and health and log say what is wrong.
+they wait in the queue, and health and log say what is wrong. The console and the timer's report need only storage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shared.adapters.dataverse import AppointmentApi, Dataverse
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.http import Caller, http_client
 from shared.adapters.outreach import Outreach
-from shared.adapters.readonly import GetOnlyDataverse, NotedOutreach, UnmadeTable
+from shared.adapters.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
 from shared.adapters.storage import Queue, Table, queue_service, table_service
 from shared.admin import Admin
 from shared.core.budget import Budget
@@ -41,7 +41,15 @@ from shared.ingest import Ingest
 from shared.missed import Missed
 from shared.preview import Previewer
 from shared.retention import Kept, Retention
-from shared.settings import IngestSettings, Settings, read_ingest_settings, read_settings
+from shared.settings import (
+    IngestSettings,
+    Settings,
+    StorageSettings,
+    queue_name,
+    read_ingest_settings,
+    read_settings,
+    read_storage_settings,
+)
 from shared.standing import Standing
 from shared.subscription import Subscription
 from shared.sweep import Feeding, Part, Sweep
@@ -172,12 +180,9 @@ class Runtime:
 
     @cached_property
     def _retention(self) -> Retention:
-        kept = (
-            Kept(
-                journal.TABLE, self._table(journal.TABLE), "finished_at", timedelta(days=self.settings.retention_days)
-            ),
-            Kept(people_cache.TABLE, self._table(people_cache.TABLE), "until", timedelta(days=7)),
-        )
+        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", tallies.TABLE: "PartitionKey"}
+        keep = timedelta(days=self.settings.retention_days)
+        kept = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
         return Retention(kept, marks=self._marks, now=self._now)
 
     async def _keep_token(self) -> Mapping[str, int]:
@@ -228,9 +233,11 @@ class Runtime:
         dataverse = GetOnlyDataverse(self._dataverse_caller, token=self._dataverse_token())
         rows = meetings.MeetingTable(UnmadeTable(self._table(meetings.TABLE)), rules=rules_fingerprint(settings))
 
+        former = FormerPeople(self._table(people_cache.TABLE), now=self._now)
+
         def look_up() -> tuple[CrmDirectory, NotedOutreach]:
             outreach = NotedOutreach(self.outreach)
-            return CrmDirectory(outreach, dataverse, clock=time.monotonic), outreach
+            return CrmDirectory(outreach, dataverse, clock=time.monotonic, shared=former), outreach
 
         return Previewer(
             meetings=rows.load,
@@ -252,7 +259,7 @@ class Runtime:
     @cached_property
     def queue(self) -> Queue:
         """The queue between ingest and sync."""
-        return Queue(self._queue_service, self.ingest_settings.queue_name)
+        return Queue(self._queue_service, queue_name(self._environment))
 
     @cached_property
     def spill(self) -> spill.Spill:
@@ -298,16 +305,22 @@ class Runtime:
     def outreach_token(self) -> tokens.SharedToken | None:
         """The access token that all instances share; None where the settings hold one, or none is needed."""
         credentials = self.settings.outreach
-        table, caller = self._table(tokens.TABLE), self._outreach_caller
+        caller = self._outreach_caller
         match credentials.kind:
             case "s2s":
-                name, buy, seed = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials), ""
+                name, buy = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials)
             case "oauth":
                 name, buy = f"oauth:{credentials.client_id}", oauth_buyer(caller, credentials)
-                seed = credentials.refresh_token
             case _:
                 return None
-        return tokens.SharedToken(table, name=name, buy=buy, now=self._now, seed=seed)
+        return tokens.SharedToken(
+            self._table(tokens.TABLE),
+            name=name,
+            buy=buy,
+            now=self._now,
+            seed=credentials.refresh_token,
+            sent_along=credentials.redirect_uri,
+        )
 
     @cached_property
     def _marks(self) -> marks.Marks:
@@ -331,19 +344,23 @@ class Runtime:
         return caller
 
     @cached_property
+    def _storage(self) -> StorageSettings:
+        return read_storage_settings(self._environment)
+
+    @cached_property
     def _credential(self) -> AsyncTokenCredential:
-        return azure_credential(self.ingest_settings.storage.client_id, self._environment)
+        return azure_credential(self._storage.client_id, self._environment)
 
     @cached_property
     def _queue_service(self) -> QueueServiceClient:
-        storage = self.ingest_settings.storage
+        storage = self._storage
         service = queue_service(storage, None if storage.connection_string else self._credential)
         self._to_close.append(service.close)
         return service
 
     @cached_property
     def _table_service(self) -> TableServiceClient:
-        storage = self.ingest_settings.storage
+        storage = self._storage
         service = table_service(storage, None if storage.connection_string else self._credential)
         self._to_close.append(service.close)
         return service

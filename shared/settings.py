@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -59,7 +59,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SYNC_ON_COMPLETE", "complete", "Held meetings: `complete` the appointment, or `ignore`"),
     Setting("SYNC_ALL_DAY_TIME_ZONE", "UTC", "IANA zone in which all-day meetings begin at midnight"),
     Setting("MAPPING_FILE", "", "Your own mapping file; empty for the built-in mapping"),
-    Setting("SYNC_RETENTION_DAYS", "90", "For how many days the journal keeps what became of each event"),
+    Setting(
+        "SYNC_RETENTION_DAYS",
+        "90",
+        "For how many days the journal is kept, and who people were whom Outreach has deleted",
+    ),
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
         "repair",
@@ -84,7 +88,7 @@ _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 class StorageSettings:
     """Where Azure Storage is: a connection string, or account URLs for an identity."""
 
-    connection_string: str = ""
+    connection_string: str = field(default="", repr=False)
     queue_url: str = ""
     table_url: str = ""
     client_id: str = ""
@@ -96,7 +100,7 @@ class IngestSettings:
 
     storage: StorageSettings
     queue_name: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,12 @@ class OutreachCredentials:
     kind: Literal["s2s", "oauth", "token", "none"]
     guid: str = ""
     install_id: str = ""
-    private_key: str = ""
+    private_key: str = field(default="", repr=False)
     client_id: str = ""
-    client_secret: str = ""
-    refresh_token: str = ""
+    client_secret: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
     redirect_uri: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,15 @@ def read_ingest_settings(environment: Mapping[str, str]) -> IngestSettings:
     if reader.problems:
         raise BadSettings(reader.problems)
     return settings
+
+
+def read_storage_settings(environment: Mapping[str, str]) -> StorageSettings:
+    """The part that looking at what there is needs. Raises `BadSettings` with every problem."""
+    reader = _Reader(environment)
+    storage = reader.storage()
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return storage
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

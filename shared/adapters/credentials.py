@@ -22,6 +22,7 @@ from shared.settings import OutreachCredentials
 EARLY_SECONDS = 300.0
 _APP_TOKEN_SECONDS = 3600
 _OAUTH_SECONDS = 7200
+_LONGEST_LIFE_SECONDS = 7 * 24 * 3600
 
 # Gives a token and for how many seconds it is good; it is told the one that was refused, if any.
 Fetch = Callable[[str | None], Awaitable[tuple[str, float]]]
@@ -121,14 +122,19 @@ def oauth_buyer(caller: Caller, credentials: OutreachCredentials) -> Buy:
         advice = "Check OUTREACH_CLIENT_ID, OUTREACH_CLIENT_SECRET and OUTREACH_REDIRECT_URI."
         access = _member(response, "access_token", advice=advice)
         answer = response.json()
-        try:
-            seconds = float(answer.get("expires_in") or _OAUTH_SECONDS)
-        except (TypeError, ValueError):
-            seconds = float(_OAUTH_SECONDS)
         # Without a new one the old one stays good; that is what OAuth 2.0 says of servers that do not rotate.
-        return Bought(access, seconds, str(answer.get("refresh_token") or refresh_token))
+        return Bought(access, _life(answer.get("expires_in")), str(answer.get("refresh_token") or refresh_token))
 
     return buy
+
+
+def _life(expires_in: object) -> float:
+    """Seconds; what cannot be right must not cost the refresh token that came along."""
+    try:
+        seconds = float(str(expires_in))
+    except ValueError:
+        seconds = 0.0
+    return seconds if 1 < seconds <= _LONGEST_LIFE_SECONDS else float(_OAUTH_SECONDS)
 
 
 def _member(response: httpx.Response, *path: str, advice: str) -> str:

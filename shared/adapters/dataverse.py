@@ -27,6 +27,7 @@ _PRIVILEGE_MEMORY_SECONDS = 3600.0
 _CLOSED = frozenset({"0x8004022e", "0x80040233"})
 _EXISTS = "0x80040237"
 _NOT_FOUND = "0x80040217"
+_USER_DISABLED = "0x80040225"
 _OTHER_412 = frozenset({"0x80060892", "0x80040333"})  # alternate key, duplicate rule
 _PASSING = frozenset({"0x80044150", "0x80072322", "0x80072321", "0x80072326"})  # deadlock, service protection
 _MAY_PASS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -242,6 +243,8 @@ def _error(response: httpx.Response, *, conditional: bool) -> Exception:
         return FenceRefused(code)
     if status == 404 and code in {_NOT_FOUND, ""} and _is_dataverse(response):
         return TargetMissing(code)
+    if status == 400 and code == _USER_DISABLED:
+        return TargetMissing(code)  # a disabled user can own nothing, which is as if there were none
     if code in _CLOSED:
         return AppointmentClosed(code)
     details: dict[str, Any] = {

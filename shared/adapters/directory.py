@@ -1,7 +1,10 @@
 """Who Outreach's people and opportunities are in Dynamics, remembered for a while.
 
 In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail addresses in Dynamics,
-the main one first. Answers are kept in two levels, in memory and beneath it in a table that all instances share:
+the main one first. A contact or lead counts as what became of it: contacts are merged and leads qualified, and Dynamics
+would take the old row without a word. Somebody whom Outreach has deleted stays who they were: the meeting was with them.
+
+Answers are kept in two levels, in memory and beneath it in a table that all instances share:
 
                      in memory   in the table   because
     contact, user …  1 hour      1 day          they hardly ever change, and Dynamics says so when one is gone
@@ -9,7 +12,7 @@ the main one first. Answers are kept in two levels, in memory and beneath it in 
     nobody           1 min       1 min          who books for the first time gets a CRM record soon after
 
 A look-up in memory costs nothing. One that memory does not know costs a table read; one that nobody knows a table read
-and a table write, one Outreach call, and Dataverse calls only for leads, custom ids and people without a connection.
+and a table write, one Outreach call, and a Dataverse call for each contact, lead, custom id or address tried.
 """
 
 from __future__ import annotations
@@ -55,7 +58,15 @@ _ACTIVE: Mapping[str, str] = {
     "lead": "statecode eq 0",
     "systemuser": "isdisabled eq false",
 }
-_QUALIFIED = 1
+# What tells, beside the key, what became of a row.
+_FATE: Mapping[str, str] = {
+    "contact": "statecode,_masterid_value",
+    "lead": "statecode,_parentcontactid_value",
+    "systemuser": "isdisabled",
+}
+_ACTIVE_STATE, _QUALIFIED = 0, 1
+# Contacts merged one into the next are followed so far.
+_MAX_MERGES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +163,26 @@ class CrmDirectory:
 
     async def _find(self, reference: Reference, *, check: bool) -> Person:
         told = await self._from_outreach(reference)
+        if told is None:
+            return await self._as_it_was(reference)
         claimed = told.person.records
-        if check or not claimed:
-            # A custom id does not say in which table it is, nor whether it is of this CRM at all.
-            customs = (CrmRecord(table, told.custom) for table in _TABLES[reference.type] if told.custom)
-            claimed = await self._standing((*claimed, *customs))
-        elif all(record.table == "lead" for record in claimed):
+        if check or reference.type == "prospect":
             claimed = await self._standing(claimed)
+        if not claimed and told.custom:
+            # A custom id does not say in which table it is, nor whether it is of this CRM at all.
+            claimed = await self._standing([CrmRecord(table, told.custom) for table in _TABLES[reference.type]])
         if claimed:
             return replace(told.person, records=claimed)
         return await self._by_address(reference, replace(told.person, records=()), told.addresses)
+
+    async def _as_it_was(self, reference: Reference) -> Person:
+        """Who somebody was whom Outreach has deleted; an address only where there never was more than that."""
+        known = await self._shared.last_known(reference) if self._shared is not None else None
+        if known is None:
+            return Person(note="Outreach does not know this record (any more).")
+        records = await self._standing(known.records)
+        email = None if known.records else known.email
+        return Person(records, email, "Outreach has deleted this record; who it was is remembered.")
 
     async def _standing(self, records: Collection[CrmRecord]) -> tuple[CrmRecord, ...]:
         """What became of `records`: those that exist, and what a merged contact or a qualified lead was turned into."""
@@ -170,31 +191,36 @@ class CrmDirectory:
             found |= dict.fromkeys(await self._heirs(record))
         return tuple(found)
 
-    async def _heirs(self, record: CrmRecord) -> tuple[CrmRecord, ...]:
-        columns = {"contact": f"{record.table}id,_masterid_value", "lead": f"{record.table}id,statecode"}
-        select = columns.get(record.table, f"{record.table}id")
+    async def _heirs(self, record: CrmRecord, merges: int = 0) -> tuple[CrmRecord, ...]:
+        select = ",".join(filter(None, (f"{record.table}id", _FATE.get(record.table))))
         path = f"/{ENTITY_SETS[record.table]}({record.id})"
         try:
             row: dict[str, Any] = (await self._dataverse.request("GET", path, params={"$select": select})).json()
         except TargetMissing:
             return ()
-        if record.table == "contact" and (master := guid(row.get("_masterid_value"))):
-            return (CrmRecord("contact", master),)
-        if record.table == "lead" and row.get("statecode") == _QUALIFIED:
-            made = await self._dataverse.find(
-                "contacts",
-                filter_=f"_originatingleadid_value eq {record.id} and {_ACTIVE['contact']}",
-                select="contactid",
-                top=1,
-            )
-            return (*(CrmRecord("contact", str(contact["contactid"]).lower()) for contact in made), record)
-        return (record,)
+        state = row.get("statecode")
+        if record.table == "contact" and state != _ACTIVE_STATE and (master := guid(row.get("_masterid_value"))):
+            return await self._heirs(CrmRecord("contact", master), merges + 1) if merges < _MAX_MERGES else ()
+        if record.table == "lead" and state == _QUALIFIED:
+            return (*await self._made_of(record, row), record)
+        return () if row.get("isdisabled") else (record,)
 
-    async def _from_outreach(self, reference: Reference) -> _Told:
-        """Connections that make sense for the kind, addresses, custom id."""
+    async def _made_of(self, lead: CrmRecord, row: Mapping[str, Any]) -> tuple[CrmRecord, ...]:
+        """The contact that a lead was qualified into: one made of it, else the one that it was connected to."""
+        made = await self._dataverse.find(
+            "contacts",
+            filter_=f"_originatingleadid_value eq {lead.id} and {_ACTIVE['contact']}",
+            select="contactid",
+            top=1,
+        )
+        found = guid(made[0]["contactid"] if made else row.get("_parentcontactid_value"))
+        return (CrmRecord("contact", found),) if found else ()
+
+    async def _from_outreach(self, reference: Reference) -> _Told | None:
+        """Connections that make sense for the kind, addresses, custom id; None where there is no such record."""
         record = await self._outreach.get(reference.type, reference.id)
         if record is None:
-            return _Told(Person(note="Outreach does not know this record (any more)."))
+            return None
         attributes = record["attributes"]
         fitting = tuple(found for found in data_connections(record["meta"]) if found.table in _TABLES[reference.type])
         emails = tuple(text for text in addresses(reference.type, attributes) if is_address(text))
@@ -215,8 +241,7 @@ class CrmDirectory:
                 top=20,
             )
             ranked = [[row for row in rows if email in _addresses_of(row, columns)] for email in emails]
-            best = next((found for found in ranked if found), rows)
-            if best:
+            if best := next((found for found in ranked if found), None):
                 note = f"Several {table}s share the address; the oldest was taken." if len(best) > 1 else ""
                 return replace(person, records=(CrmRecord(table, str(best[0][f"{table}id"]).lower()),), note=note)
         return person

@@ -5,8 +5,9 @@ Retries are not made here: what fails goes back to the queue with a growing dela
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -21,6 +22,9 @@ from shared.work import current
 
 MAX_CONNECTIONS = 32
 _TIMEOUT = httpx.Timeout(30, connect=5)
+# The time-outs above are for each piece of an answer; these are for all of it.
+ANSWER_SECONDS = 60.0
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _UNWELL = frozenset({429, 500, 502, 503, 504})
 
 
@@ -31,9 +35,33 @@ def http_client(base_url: str) -> httpx.AsyncClient:
         timeout=_TIMEOUT,
         limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
         follow_redirects=False,
+        event_hooks={"response": [_limit]},
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+class _Limited(httpx.AsyncByteStream):
+    """An answer that ends with an error where it is larger than any real one."""
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES:
+                raise httpx.RemoteProtocolError("The answer is too large.")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _limit(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Limited(response.stream)
 
 
 class Caller:
@@ -60,12 +88,13 @@ class Caller:
         answered = False
         try:
             with calling(self.service, method, resource_of(path)) as call:
-                response = await self._client.request(
-                    method, path, headers=call.headers(headers), params=params, json=json, data=form
-                )
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    response = await self._client.request(
+                        method, path, headers=call.headers(headers), params=params, json=json, data=form
+                    )
                 call.answered(response.status_code)
             answered = True
-        except httpx.RequestError as error:
+        except (httpx.RequestError, TimeoutError) as error:
             self.breaker.failed()
             answered = True
             reason = f"{self.service} could not be reached or did not answer in time."
@@ -104,8 +133,8 @@ def retry_after(response: httpx.Response) -> float | None:
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, min((moment - datetime.now(UTC)).total_seconds(), 3600.0))
+        return max(0.0, min(moment.timestamp() - time.time(), 3600.0))
     return None

@@ -18,13 +18,15 @@ _PARKED = "~parked"  # no key of a meeting begins with ~ and ends without a dige
 class MeetingTable:
     """Implements `shared.core.ports.Meetings` on Table Storage.
 
-    A parked meeting stands in the index before its own row says so, so that a crash between the two loses nothing. The
-    index remembers under which rules it was parked: when those change, the sweep sends it on.
+    A parked meeting stands in the index before its own row says so, and until after it says so no more: a crash between
+    the two loses nothing. The index remembers under which rules it was parked: when those change, the sweep sends it on.
     """
 
     def __init__(self, table: Table, *, rules: str) -> None:
         self._table = table
         self._rules = rules
+        # Seen parked, and not saved since: only for these is the index looked at when they go out.
+        self._seen_parked: set[MeetingKey] = set()
 
     async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
         """The state and its etag."""
@@ -32,12 +34,18 @@ class MeetingTable:
         if found is None:
             return None, None
         entity, etag = found
-        return from_document(unpack(entity)), etag
+        state = from_document(unpack(entity))
+        if state.parked:
+            self._seen_parked.add(key)
+        return state, etag
 
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         """Store `state`; the plain columns beside the document are for people who look with a storage browser."""
         if state.parked:
             await self._index(key)
+        # Read before the row is written: whoever parks the meeting again after that has changed the mark.
+        goes_out = key in self._seen_parked and not state.parked
+        mark = await self.parked_mark(key) if goes_out else None
         entity: Entity = {
             "PartitionKey": table_key(str(key)),
             "RowKey": _ROW,
@@ -46,7 +54,11 @@ class MeetingTable:
             "parked": state.parked,
             **pack(to_document(state)),
         }
-        return await self._table.save(entity, etag=version)
+        saved = await self._table.save(entity, etag=version)
+        if goes_out:
+            await self.forget_parked(key, mark)
+            self._seen_parked.discard(key)
+        return saved
 
     async def parked_under_other_rules(self, *, unanswered_since: str, limit: int) -> list[MeetingKey]:
         """Parked meetings that were last looked at under other settings or another mapping.
@@ -80,7 +92,7 @@ class MeetingTable:
             await self._table.delete_unchanged({"PartitionKey": _PARKED, "RowKey": table_key(str(key)), ETAG: mark})
 
     async def parked(self, *, limit: int) -> int:
-        """How many meetings are parked, counted up to `limit`; some may have gone out since they were."""
+        """How many meetings are parked, counted up to `limit`; after a crash one may be among them that went out."""
         return await self._table.count("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit)
 
     async def of_appointment(self, appointment_id: str) -> MeetingKey | None:

@@ -1,7 +1,8 @@
 """The Outreach API, as far as the sync needs it: who somebody is, what happened, our webhooks.
 
 JSON:API under `/api/v2`, `Content-Type: application/vnd.api+json` also on reads. Errors may be JSON:API, another JSON
-form, or plain text; none of it is read and none of it repeated in ours.
+form, or plain text; none of it is repeated in ours. What is not in the API's own form comes from something on the way
+(a gateway, a login page) and says nothing about the record that was asked for.
 
 Nothing is sent a second time from here but after a 401 (`authorization.py`). What fails while an event is carried out
 goes back to the queue with a growing delay, and the sweep comes again every minute; a retry in between would only hold
@@ -12,18 +13,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import httpx
 
 from shared.adapters.authorization import Token, send_authorized
 from shared.adapters.http import Caller, retry_after
 from shared.core.budget import Budget
-from shared.core.errors import Permanent, Transient
+from shared.core.delivery import parse_json
+from shared.core.errors import BadDelivery, Permanent, Transient
 
 API = "/api/v2/"
 _PATHS = {"prospect": "prospects", "user": "users", "opportunity": "opportunities"}
 _MEDIA_TYPE = "application/vnd.api+json"
+_MAY_PASS = frozenset({408, 425, 429})
 
 Purpose = Literal["sync", "spare"]
 
@@ -59,14 +61,25 @@ class Outreach:
         if not isinstance(data, dict):
             raise _unreadable(response)
         # The data connections stand beside the record or beside the document.
-        return {"attributes": data.get("attributes") or {}, "meta": data.get("meta") or document.get("meta")}
+        attributes = data.get("attributes")
+        return {
+            "attributes": attributes if isinstance(attributes, dict) else {},
+            "meta": data.get("meta") or document.get("meta"),
+        }
 
     async def pages(
         self, collection: str, *, params: Mapping[str, str], limit: int
     ) -> AsyncIterator[list[Mapping[str, Any]]]:
-        """Up to `limit` pages of a collection (`events`, `webhooks`), each a list of resource objects."""
+        """Up to `limit` pages of a collection (`events`, `webhooks`), each a list of resource objects.
+
+        Raises `Permanent` where a link leads to another host or to a page that was read already.
+        """
         path, query = f"{API}{collection}", dict(params)
+        asked: set[str] = set()
         for _ in range(limit):
+            if path in asked:
+                raise Permanent("Outreach's pages lead in a circle; nothing beyond them was read.", service="outreach")
+            asked.add(path)
             response = await self.request("GET", path, params=query or None)
             if response is None:
                 return
@@ -99,7 +112,7 @@ class Outreach:
             json=body,
         )
         self._budget.learn(response.headers)
-        if response.status_code == 404:
+        if response.status_code == 404 and _is_outreach(response):
             return None
         if not response.is_success:
             raise _refusal(response, path)
@@ -107,21 +120,21 @@ class Outreach:
 
     def _same_host(self, link: str) -> str:
         """The path and query of a link to another page; raises `Permanent` for a link that leads anywhere else."""
+        base = httpx.URL(self._url)
         try:
-            target, base = urlsplit(link), urlsplit(self._url)
-            same = (target.scheme, target.netloc) in {(base.scheme, base.netloc), ("", "")}
-        except ValueError:
-            same = False
-        if not same or not target.path.startswith(API):
+            target = base.join(link)
+        except httpx.InvalidURL:
+            target = httpx.URL()
+        if (target.scheme, target.netloc) != (base.scheme, base.netloc) or not target.path.startswith(API):
             # Our token would go there.
             raise Permanent("Outreach's next page is on another host; it was not asked for.", service="outreach")
-        return f"{target.path}?{target.query}" if target.query else target.path
+        return target.raw_path.decode()
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:
     try:
-        document = response.json()
-    except ValueError as error:
+        document = parse_json(response.content)
+    except BadDelivery as error:
         raise _unreadable(response) from error
     if not isinstance(document, dict):
         raise _unreadable(response)
@@ -137,9 +150,20 @@ def _refusal(response: httpx.Response, path: str) -> Permanent | Transient:
     details: dict[str, Any] = {"service": "outreach", "status": status}
     if status == 401:
         return Transient("Outreach did not accept the app's credentials.", code="unauthorized", **details)
+    if status in _MAY_PASS or status >= 500:
+        return Transient("Outreach is busy or unwell.", retry_after=retry_after(response), **details)
+    if status < 400 or not _is_outreach(response):
+        reason = f"It is not Outreach's API that answered (HTTP {status}). Is OUTREACH_API_URL right?"
+        return Transient(reason, code="not_outreach", **details)
     if status == 403:
         scope = path.removeprefix(API).partition("/")[0]
         return Permanent(f"Outreach refused access; give the app the scope {scope}.read (or .all).", **details)
-    if status == 429 or status >= 500:
-        return Transient("Outreach is busy or unwell.", retry_after=retry_after(response), **details)
     return Permanent(f"Outreach refused the request (HTTP {status}).", **details)
+
+
+def _is_outreach(response: httpx.Response) -> bool:
+    """Whether a refusal is in the form of the API (https://developers.outreach.io/api/making-requests)."""
+    try:
+        return isinstance(_document(response).get("errors"), list)
+    except Transient:
+        return False

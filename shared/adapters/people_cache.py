@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from shared.adapters.storage import Table
+from shared.adapters.storage import Entity, Table
 from shared.core.delivery import Reference
 from shared.core.identity import table_key
 from shared.core.meeting import CrmRecord, Person
@@ -28,12 +28,13 @@ class PeopleCache:
         found = await self._table.get(_key(reference), _ROW)
         if found is None:
             return None
-        entity = found[0]
-        left = (datetime.fromisoformat(str(entity["until"])) - self._now()).total_seconds()
-        if left <= 0:
-            return None
-        records = tuple(CrmRecord(table, record_id) for table, record_id in json.loads(entity["records"]))
-        return Person(records, entity["email"] or None, str(entity["note"])), left
+        left = (datetime.fromisoformat(str(found[0]["until"])) - self._now()).total_seconds()
+        return (_person(found[0]), left) if left > 0 else None
+
+    async def last_known(self, reference: Reference) -> Person | None:
+        """Who it was when somebody last knew, however long ago; None where nobody ever did."""
+        found = await self._table.get(_key(reference), _ROW)
+        return None if found is None else _person(found[0])
 
     async def put(self, reference: Reference, person: Person, *, seconds: float) -> None:
         """Remember for `seconds`, over whatever is there."""
@@ -47,6 +48,11 @@ class PeopleCache:
                 "note": person.note,
             }
         )
+
+
+def _person(entity: Entity) -> Person:
+    records = tuple(CrmRecord(table, record_id) for table, record_id in json.loads(entity["records"]))
+    return Person(records, entity["email"] or None, str(entity["note"]))
 
 
 def _key(reference: Reference) -> str:

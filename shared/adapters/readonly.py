@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 import httpx
 
 from shared.adapters.dataverse import Dataverse
 from shared.adapters.outreach import Outreach
+from shared.adapters.people_cache import PeopleCache
 from shared.adapters.storage import Entity, Table
 from shared.core.delivery import Reference
 from shared.core.errors import Permanent, SyncError
+from shared.core.meeting import Person
 
 
 class GetOnlyDataverse(Dataverse):
@@ -71,6 +74,21 @@ class UnmadeTable(Table):
 
     async def _make(self) -> NoReturn:
         raise _NoTable
+
+
+class FormerPeople(PeopleCache):
+    """Who people were, for those whom Outreach has deleted; everybody else is looked up, and nothing is kept."""
+
+    def __init__(self, table: Table, *, now: Callable[[], datetime]) -> None:
+        """Over the same table as the sync's."""
+        super().__init__(UnmadeTable(table), now=now)
+
+    async def get(self, reference: Reference) -> tuple[Person, float] | None:  # noqa: ARG002 - nobody is known here
+        """None."""
+        return None
+
+    async def put(self, reference: Reference, person: Person, *, seconds: float) -> None:
+        """Nothing."""
 
 
 class _NoTable(SyncError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest, new
@@ -26,7 +26,7 @@ _TIDY_AT_MOST = 100
 class Session:
     """`token` is what the cookie holds; `who` came in: `key`, or the id of a person whom the platform signed in."""
 
-    token: str
+    token: str = field(repr=False)
     who: str
 
     @property

@@ -239,7 +239,7 @@ async def _sure(call: Callable[[], Awaitable[T]], *, create: Callable[[], Awaita
         try:
             await create()
         except HttpResponseError as error:
-            if error.status_code != 409:  # somebody else was quicker
+            if error.status_code not in {204, 409}:  # somebody else was quicker; of a queue that is no error but 204
                 raise
         return await call()
     except HttpResponseError as error:

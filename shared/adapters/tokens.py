@@ -16,6 +16,8 @@ What happens when the buyer dies, or its request has no answer:
                               queue meanwhile
     after the new one is stored
                               nothing is lost; the access token is in the row for everybody
+    whoever asked is stopped (a time-out, a cancelled request)
+                              the purchase goes on without them
     the store fails, but the process lives
                               it keeps the new token in memory, uses none of it, and stores it before anything else
     the claim ran out while the buyer was stopped, and somebody else bought
@@ -31,11 +33,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.adapters.storage import Entity, Table
 from shared.core.errors import RemoteError, RowConflict, SyncError, Transient
@@ -62,6 +64,7 @@ _STORE_ATTEMPTS = 5
 _REMEMBERED_DIGESTS = 20
 # Codes of failures in which the request was not even sent.
 _NEVER_LEFT = frozenset({"paused", "ConnectError", "ConnectTimeout"})
+T = TypeVar("T")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -69,9 +72,9 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Bought:
     """An access token, for how many seconds it is good, and the refresh token for the next time (empty: none)."""
 
-    access: str
+    access: str = field(repr=False)
     seconds: float
-    refresh: str = ""
+    refresh: str = field(default="", repr=False)
 
 
 # Buys with a refresh token, or with "" where the seller asks for none. Raises `RefreshTokenRefused`, `Transient`.
@@ -89,12 +92,12 @@ class _Row:
     busy_until  nobody may buy before
     sent        digest of the refresh token that was on its way when the row was written; empty: none is
     tried       digests of values of the setting that were sent
-    refused     digests of refresh tokens that Outreach refused
+    refused     digests of refresh tokens that Outreach refused, each with what was sent along
     """
 
-    access: str = ""
+    access: str = field(default="", repr=False)
     access_until: datetime = _NEVER
-    refresh: str = ""
+    refresh: str = field(default="", repr=False)
     refresh_from: datetime = _NEVER
     busy_until: datetime = _NEVER
     sent: str = ""
@@ -105,6 +108,7 @@ class _Row:
 class SharedToken:
     """The token called `name`. `seed`: the refresh token in the settings; empty for S2S, which needs none.
 
+    `sent_along`: what else Outreach may refuse a refresh token for (the redirect URI); a refusal counts for that only.
     `now` is the time of day, aware. Costs one table read per process and token; buying costs two writes more.
     """
 
@@ -116,6 +120,7 @@ class SharedToken:
         buy: Buy,
         now: Callable[[], datetime],
         seed: str = "",
+        sent_along: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._table = table
@@ -123,29 +128,45 @@ class SharedToken:
         self._buy = buy
         self._now = now
         self._seed = seed
+        self._sent_along = sent_along
         self._sleep = sleep
         self._unstored: _Row | None = None
         self._lock = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, rejected: str | None) -> tuple[str, float]:
         """The access token and for how many seconds it is good. `rejected`: one that Outreach has refused.
 
         Raises `Transient`, with the time to wait where that is known.
         """
-        async with self._lock:
-            row = await self._usable(rejected)
+        row = await self._to_its_end(self._usable(rejected))
         return row.access, (row.access_until - self._now()).total_seconds()
 
     async def keep_alive(self) -> bool:
         """Buy if the refresh token is getting old, or was never used, so that it cannot end in an idle app."""
-        if not self._seed:
+        return bool(self._seed) and await self._to_its_end(self._buy_if_aged())
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """`work`, one at a time, which goes on when its caller is stopped: an answer on its way must be stored.
+
+        A caller may be a health check that runs out of patience just when Outreach has spent the refresh token.
+        """
+
+        async def alone() -> T:
+            async with self._lock:
+                return await work
+
+        task = asyncio.create_task(alone())
+        self._under_way.add(task)  # the loop itself does not keep it
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _buy_if_aged(self) -> bool:
+        row, etag = await self._load()
+        aged = self._now() - row.refresh_from >= REFRESH_AGE
+        if row.busy_until > self._now() or not (aged or self._has_new_seed(row)):
             return False
-        async with self._lock:
-            row, etag = await self._load()
-            aged = self._now() - row.refresh_from >= REFRESH_AGE
-            if row.busy_until > self._now() or not (aged or self._has_new_seed(row)):
-                return False
-            return await self._try_to_buy(row, etag) is not None
+        return await self._try_to_buy(row, etag) is not None
 
     async def _usable(self, rejected: str | None) -> _Row:
         for _ in range(_POLLS):
@@ -173,8 +194,11 @@ class SharedToken:
         """The refresh token to send: the setting's while it is new, else the row's; None where none is left."""
         if not self._seed:
             return ""
-        given = self._seed if self._has_new_seed(row) else row.refresh
-        return given if given and _digest(given) not in row.refused else None
+        given = self._seed if self._has_new_seed(row) or not row.refresh else row.refresh
+        return given if self._refusal_of(given) not in row.refused else None
+
+    def _refusal_of(self, refresh: str) -> str:
+        return _digest(f"{refresh}\n{self._sent_along}")
 
     async def _try_to_buy(self, row: _Row, etag: str | None) -> _Row | None:
         """Claim and buy. None where somebody else was quicker, or the token was refused: look at the row again."""
@@ -214,7 +238,7 @@ class SharedToken:
                 return await self._buy(refresh)
         except RefreshTokenRefused:
             log.error(line("token_refused", sentence="Outreach refused a refresh token."))  # noqa: TRY400 - no trace is needed
-            refused = (*claimed.refused, _digest(refresh))[-_REMEMBERED_DIGESTS:]
+            refused = (*claimed.refused, self._refusal_of(refresh))[-_REMEMBERED_DIGESTS:]
             tried = self._with_seed(claimed.tried, refresh)
             await self._release(replace(claimed, refused=refused, tried=tried), etag, seconds=0)
             return None
@@ -312,8 +336,8 @@ def _row(entity: Entity) -> _Row:
 
 def _authorize_again() -> Transient:
     return Transient(
-        "Outreach refused the app's refresh token. Authorize the app again and put the new token into "
-        "OUTREACH_REFRESH_TOKEN.",
+        "Outreach refused the app's refresh token. If OUTREACH_REDIRECT_URI is right, authorize the app again and put "
+        "the new token into OUTREACH_REFRESH_TOKEN.",
         service="outreach",
         code="invalid_grant",
         retry_after=600.0,

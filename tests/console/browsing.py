@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from sandbox.outreach.deliveries import Delivery
 from sandbox.stack import EVENTS_ROUTE, Stack
 from shared.core.signature import sign
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 # Without these it asks for networks that are not there, many times over.
 FLAGS: Final = (
     "--no-sandbox",
@@ -28,11 +26,6 @@ FLAGS: Final = (
     "--disable-sync",
 )
 PATIENCE_SECONDS: Final = 30.0
-
-
-def chromium() -> str | None:
-    """The path of the system's Chromium, if there is one."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @contextmanager

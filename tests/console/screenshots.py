@@ -15,7 +15,8 @@ from sandbox.stack import Stack
 from shared.adapters.storage import Table, table_service
 from shared.adapters.tallies import SLOT, TABLE, Tallies, slot_of
 from shared.settings import StorageSettings
-from tests.console.browsing import Desk, chromium, headless
+from tests.console.browsing import Desk, headless
+from tests.console.chromium import chromium, missing
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 DESKTOP, PHONE = {"width": 1000, "height": 780}, {"width": 390, "height": 780}
@@ -65,7 +66,7 @@ def main() -> None:
     """Write the pictures."""
     executable = chromium()
     if executable is None:
-        sys.exit("No Chromium here; on Debian: apt-get install chromium")
+        sys.exit(missing())
     IMAGES.mkdir(parents=True, exist_ok=True)
     with Stack("pictures") as stack:
         asyncio.run(pretend_a_day(stack.azurite.connection_string))

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.stack import Stack
-from tests.console.browsing import Desk, chromium, headless
+from tests.console.browsing import Desk, headless
+from tests.console.chromium import chromium, missing, required
 
 PAGES = ("home", "meeting?id=1", "meeting?id=3", "deadletters", "preview", "find?q=none", "nowhere")
 
@@ -27,7 +28,7 @@ def desk() -> Iterator[Desk]:
     """One stack with some events in it, and one browser, for this module."""
     executable = chromium()
     if executable is None:
-        pytest.skip("no Chromium here; install it (Debian: apt-get install chromium) to test the console in a browser")
+        (pytest.fail if required() else pytest.skip)(missing())
     with Stack("console") as stack, headless(executable) as browser:
         desk = Desk(stack, browser)
         script = MeetingScript(1, now=datetime.now(UTC) - timedelta(minutes=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,13 @@ from tests.console.test_access import signed_in
 from tests.product.bench import Installation
 
 
+async def test_the_first_look_at_an_empty_installation(product: Installation) -> None:
+    """Several pages at once find no queue yet, and each makes it: all of them succeed."""
+    await product.queue.delete_queue()
+    depths = await asyncio.gather(*(product.runtime.queue.depth() for _ in range(8)))
+    assert set(depths) == {0}
+
+
 async def test_wrong_settings_are_told(product: Installation) -> None:
     """The overview works and names what is wrong; pages that need the settings say so too."""
     await product.restart(DATAVERSE_URL="https://example.com")
@@ -25,6 +33,16 @@ async def test_wrong_settings_are_told(product: Installation) -> None:
     meeting = await product.runtime.console.show(replace(request, page="meeting", query={"id": "1"}))
     assert meeting.status == 503
     assert "DATAVERSE_URL is not a Dynamics 365 host" in meeting.html
+
+
+async def test_a_missing_secret_is_told(product: Installation) -> None:
+    """Without the webhook's secret nothing is taken in; the overview and the timer's report say how things stand."""
+    await product.sync(MeetingScript(1).booked(prospects=()))
+    await product.restart(OUTREACH_WEBHOOK_SECRET="")
+    home = await product.runtime.console.show(await signed_in(product))
+    assert home.status == 200
+    assert "OUTREACH_WEBHOOK_SECRET is missing" in home.html
+    assert (await product.runtime.standing.report()).parked == 1
 
 
 async def test_storage_away_is_told(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

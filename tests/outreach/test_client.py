@@ -50,6 +50,8 @@ async def test_empty_collection(stand_in: tuple[Store, str]) -> None:
         "//elsewhere.example.com/api/v2/events",
         "https://api.example.com/oauth/token",
         "https://api.example.com[/api/v2/events",
+        "https://api.example.com/api/v2/../../oauth/token",
+        "https://api.example.com/api/v2/events?\x00",
     ],
 )
 async def test_no_link_leads_away(link: str) -> None:
@@ -66,7 +68,14 @@ async def test_no_link_leads_away(link: str) -> None:
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("link", [f"{HOST}/api/v2/events?page%5Bafter%5D=x", "/api/v2/events?page%5Bafter%5D=x"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"{HOST}/api/v2/events?page%5Bafter%5D=x",
+        "/api/v2/events?page%5Bafter%5D=x",
+        "https://API.example.com:443/api/v2/events?page%5Bafter%5D=x",
+    ],
+)
 async def test_links_are_followed_as_they_are(link: str) -> None:
     """The link's query is sent unchanged, once, without the parameters of the first page."""
     asked = []
@@ -81,7 +90,31 @@ async def test_links_are_followed_as_they_are(link: str) -> None:
     assert asked[1] == "/api/v2/events?page%5Bafter%5D=x"
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", '{"data": {}}', "null"])
+async def test_pages_in_a_circle() -> None:
+    """A page that was read before is not read again, however large the limit is."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        following = "a" if str(request.url).endswith("b") else "b"
+        return httpx.Response(200, json={"data": [{"id": 1}], "links": {"next": f"{HOST}/api/v2/events?{following}"}})
+
+    async with client(HOST, transport=httpx.MockTransport(answer)) as outreach:
+        with pytest.raises(Permanent, match="circle"):
+            await all_pages(outreach, limit=1000)
+    assert len(asked) == 3
+
+
+async def test_half_an_emoji() -> None:
+    """Text that was cut in the middle of a character can be sent on; what is around it stays."""
+    body = r'{"data": [{"id": 1, "attributes": {"name": "Call \ud83d", "payload": {"title": "\ud83d"}}}]}'
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with client(HOST, transport=transport) as outreach:
+        [[record]] = await all_pages(outreach)
+    assert record["attributes"] == {"name": "Call \ufffd", "payload": {"title": "\ufffd"}}
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", '{"data": {}}', "null", "[" * 100_000], ids=len)
 async def test_unreadable_lists(body: str) -> None:
     """A list that is none may be one the next time."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
@@ -102,6 +135,40 @@ async def test_refusals_that_pass(stand_in: tuple[Store, str], fault: str) -> No
     if fault in {"429", "503", "503_seconds"}:
         assert refused.value.retry_after is not None
         assert 3 <= refused.value.retry_after <= 5
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 422])
+@pytest.mark.parametrize("answer", [{"text": "<html>No.</html>"}, {"json": {"error": "no"}}, {"json": []}])
+async def test_answers_of_somebody_else(status: int, answer: dict[str, Any]) -> None:
+    """What is no answer of the API says nothing of the record, least of all that there is none: it may pass."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, **answer))
+    async with client(HOST, transport=transport) as outreach:
+        with pytest.raises(Transient, match="OUTREACH_API_URL"):
+            await outreach.get("prospect", "1")
+
+
+async def test_redirects_are_not_followed() -> None:
+    """Our token goes to no other place."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(307, headers={"Location": "https://elsewhere.example.com/"}, json={"errors": []})
+
+    async with client(HOST, transport=httpx.MockTransport(answer)) as outreach:
+        with pytest.raises(Transient):
+            await outreach.get("prospect", "1")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("data", [{"attributes": [], "meta": []}, {"attributes": "x"}, {"attributes": None}, {}])
+async def test_records_without_attributes(data: dict[str, Any]) -> None:
+    """A record that says nothing is a record all the same."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": data}))
+    async with client(HOST, transport=transport) as outreach:
+        found = await outreach.get("prospect", "1")
+    assert found is not None
+    assert found["attributes"] == {}
 
 
 async def test_missing_scope(stand_in: tuple[Store, str]) -> None:

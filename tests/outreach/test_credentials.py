@@ -140,6 +140,16 @@ async def test_answers_without_a_token(answer: str) -> None:
             await oauth_buyer(Caller("outreach", http), oauth())("refresh")
 
 
+@pytest.mark.parametrize("expires_in", ["-1", "0", "1e400", "1e20", '"soon"', "null", "[]", "true"])
+async def test_odd_life_times_cost_no_token(expires_in: str) -> None:
+    """The refresh token in an answer is kept although how long the access token is good cannot be read."""
+    body = f'{{"access_token": "access", "refresh_token": "next", "expires_in": {expires_in}}}'
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with httpx.AsyncClient(base_url="https://api.example.com", transport=transport) as http:
+        bought = await oauth_buyer(Caller("outreach", http), oauth())("refresh")
+    assert (bought.access, bought.refresh, bought.seconds) == ("access", "next", 7200.0)
+
+
 async def test_cached_token_is_fetched_once() -> None:
     """However many wait, one fetches; a rejected token is replaced once, by whoever comes first."""
     fetched: list[str | None] = []

@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from sandbox.dataverse import people
 from sandbox.dataverse.schema import CONTACT
-from sandbox.dataverse.seed import CONTACT_EMAILS, CONTACT_IDS, LEAD_EMAILS, LEAD_IDS, OPPORTUNITY_IDS, USER_IDS
+from sandbox.dataverse.seed import (
+    CONTACT_EMAILS,
+    CONTACT_IDS,
+    DISABLED_USER_ID,
+    LEAD_EMAILS,
+    LEAD_IDS,
+    OPPORTUNITY_IDS,
+    USER_IDS,
+)
 from sandbox.outreach.deliveries import MeetingScript, Target
 from sandbox.outreach.records import Record
 from sandbox.outreach.seed import FORMER_USER, NEWCOMER, UNKNOWN_OPPORTUNITY, UNKNOWN_USER, connection
@@ -97,10 +106,10 @@ async def test_everybody_is_found(
 
 
 async def test_what_a_look_up_costs(processes: Processes) -> None:
-    """Cold: two table operations and one Outreach call; from the table one operation; from memory nothing."""
+    """Cold: two table operations, one call of each service; from the table one operation; from memory nothing."""
     first, second = processes.start(), processes.start()
     cold, shared, warm = [(await ask(one, "prospect", 101))[1] for one in (first, second, first)]
-    assert cold.calls == {"storage": 2, "outreach": 1}
+    assert cold.calls == {"storage": 2, "outreach": 1, "dataverse": 1}
     assert shared.calls == {"storage": 1}
     assert warm.calls == {}
     assert [work.cache_hits for work in (cold, shared, warm)] == [0, 1, 1]
@@ -121,7 +130,7 @@ async def test_many_ask_once(processes: Processes) -> None:
     [
         (101, 3500, {}),
         (101, 3700, {"storage": 1}),
-        (101, 86_500, {"storage": 2, "outreach": 1}),
+        (101, 86_500, {"storage": 2, "outreach": 1, "dataverse": 1}),
         (104, 800, {}),
         (104, 1000, {"storage": 2, "outreach": 1, "dataverse": 1}),
         (NEWCOMER, 50, {}),
@@ -192,12 +201,46 @@ async def test_disqualified_lead(processes: Processes) -> None:
     assert (await ask(processes.start(), "prospect", 104))[0].records == records(("lead", LEAD_IDS[0]))
 
 
+async def test_lead_qualified_into_a_contact_that_was_there(processes: Processes) -> None:
+    """Where no contact was made of a lead, the contact that it was connected to is meant."""
+    lead = processes.product.crm.rows["lead"][LEAD_IDS[0]]
+    processes.product.crm.touch(lead, statecode=1, statuscode=3, _parentcontactid_value=CONTACT_IDS[2])
+    found, _ = await ask(processes.start(), "prospect", 104)
+    assert found.records == records(("contact", CONTACT_IDS[2]), ("lead", LEAD_IDS[0]))
+
+
 async def test_merged_contact(processes: Processes) -> None:
-    """A contact that was merged into another is that other one, once Dynamics is asked."""
-    people.merge(processes.product.crm, {"from": CONTACT_IDS[0], "into": CONTACT_IDS[1]})
-    assert (await ask(processes.start(), "prospect", 101, distrust=True))[0].records == records(
-        ("contact", CONTACT_IDS[1])
-    )
+    """A contact that was merged into another, and that into a third, is the third, whatever Outreach says."""
+    for number in (0, 1):
+        people.merge(processes.product.crm, {"from": CONTACT_IDS[number], "into": CONTACT_IDS[number + 1]})
+    assert (await ask(processes.start(), "prospect", 101))[0].records == records(("contact", CONTACT_IDS[2]))
+
+
+async def test_merge_that_was_taken_back(processes: Processes) -> None:
+    """A contact that was activated again after a merge is itself, though its row still names the other one."""
+    crm = processes.product.crm
+    people.merge(crm, {"from": CONTACT_IDS[0], "into": CONTACT_IDS[1]})
+    crm.touch(crm.rows["contact"][CONTACT_IDS[0]], statecode=0, statuscode=1)
+    assert (await ask(processes.start(), "prospect", 101))[0].records == records(("contact", CONTACT_IDS[0]))
+
+
+async def test_contacts_merged_in_a_circle(processes: Processes) -> None:
+    """Rows that name each other do not keep us busy for ever."""
+    crm = processes.product.crm
+    for one, other in ((0, 1), (1, 0)):
+        people.merge(crm, {"from": CONTACT_IDS[one], "into": CONTACT_IDS[other]})
+    assert not (await ask(processes.start(), "prospect", 101))[0].records
+
+
+async def test_address_that_only_looks_the_same(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dynamics compares without accents; a row with another address is another person."""
+
+    async def find(*_: object, **__: object) -> list[dict[str, Any]]:
+        return [{"contactid": CONTACT_IDS[0], "leadid": LEAD_IDS[0], "emailaddress1": "jose@example.com"}]
+
+    add_prospect(processes.product, 125, emails=["josé@example.com"])
+    monkeypatch.setattr(processes.product.runtime.dataverse, "find", find)
+    assert not (await ask(processes.start(), "prospect", 125))[0].records
 
 
 async def test_connections_of_other_kinds(processes: Processes) -> None:
@@ -238,6 +281,62 @@ async def test_contact_replaced_between_two_events(product: Installation) -> Non
     entry = await product.sync(script.changed(relationships={"prospects": both}))
     assert entry["outcome"] == "updated"
     assert {party for party in product.parties() if party[0] == 5} == {(5, new.id), (5, CONTACT_IDS[0])}
+
+
+async def test_prospect_deleted_between_two_events(product: Installation) -> None:
+    """A meeting stays with whom it was: the contact of a prospect that Outreach deleted remains the attendee."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(prospects=[101]))
+    del product.outreach.records["prospect"][101]
+    await restart_later(product, days=80)
+    assert not (await product.runtime.sweep.run()).failed
+    entry = await product.sync(script.changed(title="Second talk"))
+    assert entry["columns"] == ["subject"]
+    assert (5, CONTACT_IDS[0]) in product.parties()
+    assert product.appointment.values["_regardingobjectid_value"] == CONTACT_IDS[0]
+
+
+async def test_deleted_prospect_in_the_preview(product: Installation) -> None:
+    """What the preview says of such a meeting is what happens."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(prospects=[101]))
+    del product.outreach.records["prospect"][101]
+    await restart_later(product, days=2)
+    preview = await product.runtime.previewer.preview(script.changed(title="Second talk").document)
+    told = next(found for found in preview.people if found.reference.id == "101")
+    assert "deleted" in told.how
+    assert [column.column for column in preview.columns if column.action == "write"] == ["subject"]
+
+
+@pytest.mark.parametrize("number", [101, 107])
+async def test_deleted_everywhere(processes: Processes, number: int) -> None:
+    """Somebody who is neither in Outreach nor in Dynamics any more is not invited by an address that we remember."""
+    product = processes.product
+    found, _ = await ask(processes.start(), "prospect", number)
+    people.delete(product.crm, {"entity_set": "contacts", "id": found.records[0].id})
+    del product.outreach.records["prospect"][number]
+    assert (await ask(processes.start(), "prospect", number, distrust=True))[0].records == ()
+    assert (await ask(processes.start(), "prospect", number, distrust=True))[0].email is None
+
+
+async def test_owner_who_left(product: Installation) -> None:
+    """Dynamics gives no appointment to a disabled user, whoever Outreach is connected to: it is made without."""
+    product.outreach.records["user"][FORMER_USER].data_connections = [connection("SystemUser", DISABLED_USER_ID)]
+    entry = await product.sync(MeetingScript(1).booked(user=FORMER_USER))
+    assert entry["outcome"] == "created"
+    assert f"Owner: user {FORMER_USER} is no user in Dynamics." in entry["notes"]
+
+
+async def test_owner_who_leaves_between_two_events(product: Installation) -> None:
+    """The appointment of a user who was disabled since stays theirs."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(user=1))
+    crm = product.crm
+    crm.touch(crm.rows["systemuser"][USER_IDS[0]], isdisabled=True)
+    await restart_later(product, days=2)
+    entry = await product.sync(script.changed(title="Second talk"))
+    assert entry["columns"] == ["subject"]
+    assert (7, USER_IDS[0]) in product.parties()
 
 
 async def test_warm_directory_asks_nobody(product: Installation) -> None:

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from sandbox.outreach.deliveries import MeetingScript
+from sandbox.outreach.deliveries import DEFAULT_START, MeetingScript
 from shared import retention
+from shared.adapters import journal, people_cache, tallies
 from shared.adapters.marks import Marks
 from shared.adapters.storage import Table
 from shared.core.merge import sortable
@@ -67,6 +68,31 @@ async def test_one_pass_a_day(tables: Tables, clock: Clock) -> None:
 async def test_table_that_is_not_there(tables: Tables, clock: Clock) -> None:
     """Before the first event there is nothing to forget."""
     assert await made(tables, clock).run() == {"journal": 0}
+
+
+@pytest.mark.parametrize("name", [journal.TABLE, tallies.TABLE, people_cache.TABLE])
+async def test_nothing_grows_for_ever(product: Installation, name: str) -> None:
+    """Whatever gets a row with every event or person loses it again: journal, sums of the chart, people."""
+    await product.sync(MeetingScript(1).booked())
+    await product.restart()  # a process that ends stores its sums
+    rows = product.runtime._table(name)
+    before = await left(rows)
+    product.runtime.later = timedelta(days=89)
+    await product.runtime.sweep.run()
+    assert await left(rows) == before > 0
+    product.runtime.later = timedelta(days=93)
+    await product.runtime.sweep.run()
+    assert await left(rows) == 0
+
+
+async def test_dead_letters_stay(product: Installation) -> None:
+    """A dead letter waits for a person, however long that takes, and can then be sent again."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(start=DEFAULT_START, end=DEFAULT_START - timedelta(hours=1)))
+    product.runtime.later = timedelta(days=400)
+    assert not (await product.runtime.sweep.run()).failed
+    assert len(await product.runtime.dead_letters.newest(limit=10)) == 1
+    assert len(await product.runtime.admin.replay(correlation_ids=None)) == 1
 
 
 async def test_journal_of_the_product(product: Installation) -> None:

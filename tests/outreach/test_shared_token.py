@@ -13,9 +13,12 @@ import pytest
 from sandbox.azurite import StorageNames
 from sandbox.outreach.store import Switches
 from sandbox.outreach.tokens import CLIENT_ID, CLIENT_SECRET, FIRST_REFRESH_TOKEN, REDIRECT_URI
+from shared.adapters import tokens
+from shared.adapters.sessions import Session
 from shared.adapters.storage import Entity, Table
 from shared.adapters.tokens import Bought, RefreshTokenRefused, SharedToken
 from shared.core.errors import RowConflict, Transient
+from shared.settings import IngestSettings, OutreachCredentials, StorageSettings
 from tests.outreach.support import Clock, Naps
 from tests.product.bench import Installation, OwnTables, installation
 
@@ -76,8 +79,10 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-def shared(table: Table, seller: Any, clock: Clock, *, seed: str = "first", sleep: Naps | None = None) -> SharedToken:
-    return SharedToken(table, name="oauth:test", buy=seller, now=clock.now, seed=seed, sleep=sleep or Naps())
+def shared(table: Table, seller: Any, clock: Clock, *, seed: str = "first", sent_along: str = "") -> SharedToken:
+    return SharedToken(
+        table, name="oauth:test", buy=seller, now=clock.now, seed=seed, sent_along=sent_along, sleep=Naps()
+    )
 
 
 async def test_several_workers_over_one_table(azurite: str, storage_names: StorageNames) -> None:
@@ -189,6 +194,23 @@ async def test_a_lenient_server_gives_another_token_for_the_same_one(tables: Tab
     assert (await shared(tables("tokens"), seller, clock)(None))[0] == "access-2"
 
 
+@pytest.mark.parametrize("buy", ["__call__", "keep_alive"])
+async def test_a_caller_who_gives_up_loses_no_token(tables: Tables, clock: Clock, buy: str) -> None:
+    """A purchase goes on when whoever waits for it is stopped: a health check out of patience, a part of the sweep."""
+    seller = Seller(clock)
+    seller.open.clear()
+    worker = shared(tables("tokens"), seller, clock)
+    asking = asyncio.create_task(worker.keep_alive() if buy == "keep_alive" else worker(None))
+    await seller.asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    seller.open.set()
+    assert (await worker(None))[0] == "access-1"
+    assert (await shared(tables("tokens"), seller, clock)(None))[0] == "access-1"
+    assert seller.sent == ["first"]
+
+
 async def test_storage_fails_while_the_process_lives(tables: Tables, clock: Clock) -> None:
     """What was bought is kept, not used before it is stored, and stored before anything else is done."""
     seller = Seller(clock)
@@ -257,6 +279,21 @@ async def test_wrong_new_setting_falls_back(tables: Tables, clock: Clock) -> Non
     clock.pass_by(hours=3)
     assert (await wrong(None))[0] == "access-4"
     assert seller.sent == ["first", "mistyped", "refresh-1", "refresh-3"]
+
+
+async def test_refused_for_what_was_sent_along(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A token refused with a wrong redirect URI is sent again when the URI is mended, and not before."""
+    seller = Seller(clock)
+    seller.fails_with = [RefreshTokenRefused()]
+    seller.strict = False
+    wrong = shared(tables("tokens"), seller, clock, sent_along="https://wrong.example.com")
+    for _ in range(2):
+        with pytest.raises(Transient, match="OUTREACH_REDIRECT_URI"):
+            await wrong(None)
+    assert seller.sent == ["first"]
+    assert "token_refused" in caplog.text
+    mended = shared(tables("tokens"), seller, clock, sent_along="https://right.example.com")
+    assert (await mended(None))[0] == "access-2"
 
 
 async def test_one_token_a_minute(tables: Tables, clock: Clock) -> None:
@@ -330,6 +367,18 @@ async def test_s2s_needs_no_keeping(tables: Tables, clock: Clock) -> None:
     assert not await worker.keep_alive()
     assert await worker(None) == ("access", 3600.0)
     assert sent == [""]
+
+
+def test_no_token_in_a_repr() -> None:
+    """What holds a secret does not show it when it is printed."""
+    bought = Bought("the-secret", 60.0, "the-secret")
+    credentials = OutreachCredentials(
+        "oauth", private_key="the-secret", client_secret="the-secret", refresh_token="the-secret", token="the-secret"
+    )
+    storage = StorageSettings("AccountKey=the-secret")
+    ingest = IngestSettings(storage, "events", ("the-secret",))
+    session = Session("the-secret", "key")
+    assert "the-secret" not in repr([bought, credentials, storage, ingest, session, tokens._Row("the-secret")])
 
 
 async def test_no_token_in_the_log(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,7 +56,7 @@ class OwnTables(Runtime):
     @cached_property
     def queue(self) -> Impatient:
         """The queue without its delays."""
-        return Impatient(self._queue_service, self.ingest_settings.queue_name)
+        return Impatient(self._queue_service, self._environment["SYNC_QUEUE_NAME"])
 
     def _table(self, name: str) -> Table:
         return super()._table(self._prefix + name)

@@ -27,6 +27,17 @@ def mapping_file(folder: Path, **changes: Any) -> str:
     return str(path)
 
 
+async def test_what_went_out_is_parked_no_more(product: Installation) -> None:
+    """An event that meets the condition takes the meeting out of the number that waits."""
+    meeting = MeetingScript(1)
+    await product.sync(meeting.booked(prospects=()), MeetingScript(2).booked(prospects=()))
+    assert await product.runtime.meetings.parked(limit=10) == 2
+    prospect = Target("prospect", 101)
+    entry = await product.sync(meeting.changed(relationships={"prospects": (prospect,), "prospect": prospect}))
+    assert entry["outcome"] == "created"
+    assert await product.runtime.meetings.parked(limit=10) == 1
+
+
 async def test_pushing_off(product: Installation) -> None:
     """With Pushing off nothing goes out; with it on again everything does, without a new event."""
     await product.restart(SYNC_PUSHING="false")

@@ -115,6 +115,7 @@ async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:
     printed = "\n".join(instructions(stack, example=examples[0]))
     for needed in (stack.host_url, stack.dataverse.url, stack.outreach.url, str(examples[0]), stack.access.admin_key):
         assert needed in printed
+    assert f"{stack.host_url}/api/console/home" in printed
     async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender:
         sent = [await sender.send(delivery_of(json.loads(body))) for body in bodies]
     assert [one.status for one in sent] == [202] * 4

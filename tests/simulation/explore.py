@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from dataclasses import dataclass
 
 from tests.simulation.invariants import check
 from tests.simulation.scenario import Scenario, Variant, as_it_is
 from tests.simulation.workers import endless_patience
 from tests.simulation.world import DONE, Simulation, Violation, World
+
+NO_END = "it never comes to an end, though nothing fails any more"
 
 # In a random walk, how likely a fault is beside a plain move.
 _FAULT_WEIGHT = 0.12
@@ -48,28 +49,37 @@ class Broken(AssertionError):
 def explore(scenario: Scenario, *, variant: Variant = as_it_is) -> Explored:
     """Every schedule of `scenario`, of any length. Raises `Broken` with a shortest schedule that breaks a promise.
 
-    Schedules that lead to the same world go on alike, so each world is gone through once, nearest first.
+    Schedules that lead to the same world go on alike, so each world is gone through once, nearest first. At the end
+    every world must have a way to a quiet one on which nothing fails and nobody edits, so that nobody is ever stuck.
     """
     simulation = Simulation(scenario, variant)
-    start = simulation.start()
-    came: dict[World, tuple[World, str] | None] = {start: None}
-    waiting = deque([start])
-    moves = quiet = 0
-    while waiting:
-        world = waiting.popleft()
-        quiet += simulation.is_quiet(world)
+    worlds = [simulation.start()]
+    numbers = {worlds[0]: 0}
+    came: list[tuple[int, str]] = [(0, "")]
+    leads_to: list[list[int]] = [[]]
+    moves, quiet = 0, list[int]()
+    for number, world in enumerate(worlds):  # which grows meanwhile
+        if simulation.is_quiet(world):
+            quiet.append(number)
         for move in simulation.moves(world):
             moves += 1
             try:
                 following = simulation.after(world, move)
-                if following in came:
-                    continue
-                came[following] = world, move
-                check(simulation, following)
+                reached = numbers.setdefault(following, len(worlds))
+                if reached == len(worlds):
+                    worlds.append(following)
+                    came.append((number, move))
+                    leads_to.append([])
+                    check(simulation, following)
             except Violation as violation:
-                raise Broken(scenario, [*_way_to(world, came), move], variant, violation) from None
-            waiting.append(following)
-    return Explored(len(came), moves, quiet, simulation.refusals)
+                raise Broken(scenario, [*_way_to(number, came), move], variant, violation) from None
+            if is_plain(move):
+                leads_to[reached].append(number)
+    ending = _all_that_lead_to(quiet, leads_to)
+    endless = next((number for number in range(len(worlds)) if number not in ending), None)
+    if endless is not None:
+        raise Broken(scenario, _way_to(endless, came), variant, Violation(NO_END))
+    return Explored(len(worlds), moves, len(quiet), simulation.refusals)
 
 
 @endless_patience()
@@ -119,10 +129,24 @@ def most_loads_alone(scenario: Scenario) -> int:
     return most
 
 
-def _way_to(world: World, came: dict[World, tuple[World, str] | None]) -> list[str]:
+def is_plain(move: str) -> bool:
+    """Whether `move` is neither a fault nor an edit."""
+    return move[-1] not in "-+~=" and move != "p"
+
+
+def _all_that_lead_to(ends: list[int], leads_to: list[list[int]]) -> set[int]:
+    found, waiting = set(ends), list(ends)
+    while waiting:
+        for world in leads_to[waiting.pop()]:
+            if world not in found:
+                found.add(world)
+                waiting.append(world)
+    return found
+
+
+def _way_to(world: int, came: list[tuple[int, str]]) -> list[str]:
     moves: list[str] = []
-    step = came[world]
-    while step is not None:
-        moves.append(step[1])
-        step = came[step[0]]
+    while world:
+        world, move = came[world]
+        moves.append(move)
     return moves[::-1]

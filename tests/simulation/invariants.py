@@ -34,6 +34,10 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
         return
     if row.state.fields != accepted:
         yield f"the row holds {dict(row.state.fields)}, accepted was {dict(accepted)}"
+    if row.state.doubt:
+        yield f"in doubt: {sorted(row.state.doubt)}"
+    if row.state.closed_as:
+        yield "a state is still to be given back"
     leave = rules.mapping.deleted_in_dynamics == "leave"
     appointment = crm.appointments.get(row.state.appointment_id)
     if appointment is None:
@@ -42,10 +46,6 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
         return
     if crm.deleted and leave:
         yield "a deleted appointment is there again"
-    if row.state.doubt:
-        yield f"in doubt: {sorted(row.state.doubt)}"
-    if row.state.closed_as:
-        yield "a state is still to be given back"
     yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
     yield from _applied(row.state, appointment)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.core.apply import OPEN, Rules
 from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
+from shared.core.meeting import MeetingState
 from shared.core.merge import Fields, Stamped, merge
 from tests.simulation.interned import Version
 from tests.simulation.scenario import MEETING, Connections, Edit, Event
@@ -77,10 +78,9 @@ def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: f
     A column counts where the row says so (in doubt, or wanted otherwise than applied), and where any event that is not
     yet through could still change it, alone or with the others.
     """
-    row = table.get(str(MEETING))
-    if row is None:
+    state = _speaks_for_the_meeting(table)
+    if state is None:
         return frozenset(_every_column(rules))
-    state = row.state
     now = wanted(state.fields, rules, missing=missing)
     unset = {STATE: fingerprint("open")}
     found = set(state.doubt)
@@ -98,8 +98,16 @@ def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: f
 
 
 def _to_be_given_back(table: Table) -> tuple[int, int] | None:
-    row = table.get(str(MEETING))
-    return row.state.closed_as if row else None
+    state = _speaks_for_the_meeting(table)
+    return state.closed_as if state else None
+
+
+def _speaks_for_the_meeting(table: Table) -> MeetingState | None:
+    """The one row that knows everything; None while a calendar event and the meeting each know something."""
+    meeting = table.get(str(MEETING))
+    taken_in = meeting.state.copies if meeting else frozenset[str]()
+    speaking = [row.state for key, row in table.items() if key not in taken_in]
+    return speaking[0] if len(speaking) == 1 else None
 
 
 def _every_column(rules: Rules) -> set[str]:

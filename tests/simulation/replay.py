@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.simulation.explore import NO_END, is_plain
 from tests.simulation.invariants import check
 from tests.simulation.other_ways import asks_for_the_version
 from tests.simulation.scenario import as_it_is
@@ -22,6 +23,7 @@ _FAULTS = {"-": " (dies before it)", "+": " (dies after it)", "~": " (under way,
 _VARIANTS = (*SEEDED_BUGS, asks_for_the_version)
 # Versions made by the move number n are n * 2 + this, so that a reader can tell them apart.
 _FIRST_VERSION = 100
+_LONGEST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ def replay(line: str) -> Replayed:
     transcript: list[str] = []
     moves = iter(schedule.split())
     try:
-        while not simulation.is_quiet(world):
-            move = next(moves, "") or _next_plain_move(simulation, world)
+        while move := next(moves, "") or _next_plain_move(simulation, world):
+            if len(transcript) == _LONGEST:
+                raise Violation(NO_END)  # noqa: TRY301 - as the exploring says it
             if move not in simulation.moves(world) and not move.endswith("-"):
                 transcript.append(f"{move:3} is not possible")
                 continue
@@ -62,8 +65,8 @@ def replay(line: str) -> Replayed:
 
 
 def _next_plain_move(simulation: Simulation, world: World) -> str:
-    """The next step of a worker, or else a late request, the next settings, the sweep."""
-    return next(move for move in simulation.moves(world) if move[-1] not in "+~=" and move != "p")
+    """The next step of a worker, or else a late request, the next settings, the sweep; "" when all is quiet."""
+    return "" if simulation.is_quiet(world) else next(move for move in simulation.moves(world) if is_plain(move))
 
 
 def _told(simulation: Simulation, world: World, move: str, *, fresh: int) -> str:

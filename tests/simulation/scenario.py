@@ -137,7 +137,7 @@ def _row(field_name: str, column: str, transform: str, source: str) -> dict[str,
 
 def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = None) -> Rules:
     """Settings: everything on unless told otherwise."""
-    return Rules(mapping_file or mapping(), policy or Policy(), "appointment")
+    return Rules(mapping_file or mapping(), policy or Policy(), "")
 
 
 class Connections:

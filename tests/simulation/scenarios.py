@@ -1,4 +1,4 @@
-"""The cases: those that are explored to the end with two workers, and those that are sampled with more."""
+"""The cases: those that are explored to the end, and those that are too large for it and sampled."""
 
 from __future__ import annotations
 
@@ -159,9 +159,23 @@ _LINKING: tuple[Scenario, ...] = (
         (of_calendar_event(booked(), meeting=None), of_calendar_event(_SECOND, meeting=MEETING)),
     ),
     Scenario(
+        "a calendar event is booked while it turns out to be of a meeting",
+        (
+            of_calendar_event(booked(), meeting=None),
+            of_calendar_event(booked(2, title="Second"), meeting=MEETING),
+        ),
+    ),
+    Scenario(
         "a calendar event with an appointment turns out to be of a meeting",
         (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_FIRST_AGAIN, meeting=MEETING)),
         (of_calendar_event(booked(), meeting=None),),
+    ),
+    Scenario(
+        "a person edits while a calendar event turns out to be of a meeting",
+        (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_THIRD, meeting=MEETING)),
+        (of_calendar_event(booked(location="A"), meeting=None),),
+        (_THEIR_PLACE,),
+        faults=0,
     ),
     Scenario(
         "two calendar events of one meeting",
@@ -174,8 +188,8 @@ _LINKING: tuple[Scenario, ...] = (
     Scenario(
         "the link, and two more of the calendar event",
         (
-            of_calendar_event(_SECOND, meeting=None),
-            of_calendar_event(_MOVED, meeting=MEETING),
+            of_calendar_event(_MOVED, meeting=None),
+            of_calendar_event(_SECOND, meeting=MEETING),
             of_calendar_event(_FIRST_AGAIN, meeting=None),
         ),
         (of_calendar_event(booked(), meeting=None),),
@@ -183,7 +197,12 @@ _LINKING: tuple[Scenario, ...] = (
     ),
 )
 
-TWO_WORKERS = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING)
+_THREE_WORKERS: tuple[Scenario, ...] = (
+    Scenario("three workers: create and two updates", (booked(), _SECOND, _THIRD), workers=3, faults=0),
+    Scenario("three workers: there and back again", (_SECOND, _FIRST_AGAIN, _SECOND), (booked(),), workers=3, faults=0),
+)
+
+EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_THREE_WORKERS)
 
 SAMPLED: tuple[Scenario, ...] = (
     Scenario(
@@ -234,4 +253,4 @@ SAMPLED: tuple[Scenario, ...] = (
 
 def scenario(name: str) -> Scenario:
     """The case of this name."""
-    return next(one for one in (*TWO_WORKERS, *SAMPLED) if one.name == name)
+    return next(one for one in (*EXPLORED, *SAMPLED) if one.name == name)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.core.errors import RowConflict
 from shared.core.identity import MeetingKey
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.merge import Stamp, Stamped
@@ -130,6 +131,27 @@ class _AcknowledgesFirst(_Meetings):
         return saved
 
 
+class _NeverSaves(_Meetings):
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        del key, state, version
+        raise RowConflict
+
+
+@dataclass
+class _TakesInFirst(_Meetings):
+    held: tuple[MeetingKey, MeetingState, str | None] | None = None
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        if state.moved_to:
+            self.held = key, state, version
+            return ""
+        saved = await self.inner.save(key, state, version=version)
+        if self.held is not None:
+            (copy, moved, unless_changed), self.held = self.held, None
+            await self.inner.save(copy, moved, version=unless_changed)
+        return saved
+
+
 class _SavesOverOthers(_Meetings):
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         saved: str = await Save(str(key), state, version, 0, overwrite=True)
@@ -171,6 +193,16 @@ def saves_over_others(ports: Ports) -> Ports:
     return replace(ports, meetings=_SavesOverOthers(ports.meetings))
 
 
+def takes_in_before_it_moves(ports: Ports) -> Ports:
+    """A meeting takes in what a calendar event's row holds before that row stops taking anything."""
+    return replace(ports, meetings=_TakesInFirst(ports.meetings))
+
+
+def never_saves(ports: Ports) -> Ports:
+    """No row is ever saved, and workers go round for ever."""
+    return replace(ports, meetings=_NeverSaves(ports.meetings))
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
@@ -179,4 +211,6 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     merges_by_arrival,
     acknowledges_before_the_write,
     saves_over_others,
+    takes_in_before_it_moves,
+    never_saves,
 )

@@ -10,14 +10,14 @@ def test_a_replay_tells_each_move_with_its_answer() -> None:
     assert replay("create and update: 1 1 1 1 2 2+ 2 2").transcript == (
         "1   load meeting:5 -> no row",
         "1   save meeting:5 over row None: doubt ['scheduledend', 'scheduledstart', 'subject'], fence None -> row #102",
-        "1   create appointment {'subject': 'First', 'scheduledstart': '2026-01-05T10:00:00Z', "
+        "1   create appointment of meeting:5 {'subject': 'First', 'scheduledstart': '2026-01-05T10:00:00Z', "
         "'scheduledend': '2026-01-05T11:00:00Z'} -> version #104",
         "1   save meeting:5 over row #102: doubt [], fence #104 -> row #106",
         "2   load meeting:5 -> row #106, doubt [], fence #104",
         "2+  save meeting:5 over row #106: doubt ['subject'], fence #104 (dies after it) -> row #110",
         "2   load meeting:5 -> row #110, doubt ['subject'], fence #104",
         "2   save meeting:5 over row #110: doubt ['subject'], fence #104 -> row #114",
-        "2   update appointment if version #104: {'subject': 'Second'} -> version #116",
+        "2   update appointment of meeting:5 if version #104: {'subject': 'Second'} -> version #116",
         "2   save meeting:5 over row #114: doubt [], fence #116 -> row #118",
     )
 
@@ -42,6 +42,9 @@ FOUND = {
     ),
     "a look that did not show the attendees was taken for one that did": (
         "a person adds an attendee to a new one: 1 1 2 2 2 1 p 1 1 1 1 1 2 2"
+    ),
+    "a replayed dead letter was taken for a duplicate": (
+        "Outreach refuses the app, then it does not, and the dead letters are replayed: 1 1 2 2 s d 1 2"
     ),
 }
 

@@ -11,10 +11,12 @@ from tests.simulation.seeded_bugs import (
     acknowledges_before_the_write,
     believes_a_look,
     merges_by_arrival,
+    never_saves,
     no_fence,
     no_note_of_doubt,
     repeats_the_write_without_loading,
     saves_over_others,
+    takes_in_before_it_moves,
 )
 
 CAUGHT_IN = {
@@ -25,6 +27,8 @@ CAUGHT_IN = {
     merges_by_arrival: "create and update",
     acknowledges_before_the_write: "create and update",
     saves_over_others: "there and back again",
+    takes_in_before_it_moves: "a calendar event with an appointment turns out to be of a meeting",
+    never_saves: "create and update",
 }
 
 

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from shared.core.apply import Outcome
 from shared.core.errors import SyncError
 from tests.simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
-from tests.simulation.liveness import live_at
+from tests.simulation.live_variables import live_at
 from tests.simulation.operations import Acknowledge, Answer, Operation
 
 Run = Coroutine[Operation, Answer, Outcome]

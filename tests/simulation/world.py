@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from shared.core.apply import Outcome, Rules, apply
 from shared.core.errors import Permanent, Unmappable
+from shared.core.identity import MeetingKey
 from shared.core.merge import Fields
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
 from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
@@ -80,6 +82,7 @@ class Simulation:
     def __init__(self, scenario: Scenario, variant: Variant, *, tell_apart: TellApart = by_frames) -> None:
         self.scenario = scenario
         self.rules: tuple[Rules, ...] = scenario.rules or (everything_on(),)
+        self._rules_by_key: dict[tuple[MeetingKey, int], Rules] = {}
         self._variant = variant
         self._tables: Shapes[Table] = Shapes()
         self._crms: Shapes[Crm] = Shapes()
@@ -285,13 +288,15 @@ class Simulation:
         return self.places.asks(self._worker(world, number))
 
     def _begin(self, told: Event, settings: int) -> Shaped:
+        rules = self._rules_for(told.key, settings)
+
         def start() -> Run:
             given = ports(self.scenario, settings=settings, variant=self._variant)
             fields: Fields = told.fields
             return apply(
                 told.key,
                 fields,
-                rules=self.rules[settings],
+                rules=rules,
                 meetings=given.meetings,
                 appointments=given.appointments,
                 directory=given.directory,
@@ -299,6 +304,14 @@ class Simulation:
             )
 
         return self.places.begin((repr(told), settings), start)
+
+    def _rules_for(self, key: MeetingKey, settings: int) -> Rules:
+        """The settings, with the id that a new appointment of `key` gets."""
+        if (key, settings) not in self._rules_by_key:
+            self._rules_by_key[key, settings] = replace(
+                self.rules[settings], new_appointment_id=f"appointment of {key}"
+            )
+        return self._rules_by_key[key, settings]
 
     def _is_second(self, world: World, number: int) -> bool:
         first = self._equal_before[number]
@@ -373,34 +386,38 @@ def _spelled(shapes: Shapes[T], shaped: Shaped) -> T:
     return shapes.value(shaped.shape, [_name(count) for count in shaped.versions])
 
 
-def _named(shaped: Shaped, names: Sequence[int]) -> Shaped:
-    """`shaped` with `names` in place of the counts."""
+def _named(shaped: Shaped, names: Sequence[int] | Mapping[int, int]) -> Shaped:
+    """`shaped` with other names for its versions: `names` of those that it has."""
     return Shaped(shaped.shape, tuple([names[count] for count in shaped.versions])) if shaped.versions else shaped
 
 
 def _tidy(world: World) -> World:
     """The same world with its versions counted in the order in which they appear."""
     table, crm, events, late, *_ = world
-    counts: dict[int, int] = {}
-    for shaped in (table, crm, *events, *(asks for _, asks in late)):
-        for version in shaped.versions:
-            if version not in counts:
-                counts[version] = len(counts)
-    if all(version == count for version, count in counts.items()):
+    names = table.versions + crm.versions
+    for at in events:
+        names += at.versions
+    for _, asks in late:
+        names += asks.versions
+    counts = _counts(names)
+    if counts is None:
         return world
     return World(
-        _renumbered(table, counts),
-        _renumbered(crm, counts),
-        tuple([_renumbered(at, counts) for at in events]),
-        tuple([(number, _renumbered(asks, counts)) for number, asks in late]),
+        _named(table, counts),
+        _named(crm, counts),
+        tuple([_named(at, counts) for at in events]),
+        tuple([(number, _named(asks, counts)) for number, asks in late]),
         *world[4:],
     )
 
 
-def _renumbered(shaped: Shaped, counts: Mapping[int, int]) -> Shaped:
-    return Shaped(shaped.shape, tuple([counts[version] for version in shaped.versions])) if shaped.versions else shaped
+@cache
+def _counts(names: Names) -> Mapping[int, int] | None:
+    """The count of each name in order of appearance; None where each is its own count."""
+    _, counts = pattern(names)
+    return None if all(name == count for name, count in counts.items()) else counts
 
 
 def _with_event(world: World, number: int, at: Shaped) -> World:
-    table, crm, events, *rest = world
-    return World(table, crm, (*events[:number], at, *events[number + 1 :]), *rest)  # type: ignore[arg-type]
+    events = (*world.events[:number], at, *world.events[number + 1 :])
+    return World(world.table, world.crm, events, *world[3:])

@@ -50,11 +50,11 @@ class Live:
         return await self.client.post("/api/outreach/events", content=body, headers=signed | headers)
 
     async def journal(self, correlation_id: str) -> dict[str, Any]:
-        """The journal of an event, as soon as it is carried out."""
+        """The journal of an event, as soon as it is carried out and its span and its line are written."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 answer = await self.client.get(f"/api/correlations/{correlation_id}", headers=self.admin)
-                if answer.status_code == 200:
+                if answer.status_code == 200 and not (await self._counts("sync"))["in_flight"]:
                     found: dict[str, Any] = answer.json()
                     return found
                 await asyncio.sleep(0.05)
@@ -69,9 +69,13 @@ class Live:
                 await asyncio.sleep(0.05)
 
     async def _swept(self) -> int:
+        counts = await self._counts("sweep")
+        return counts["invocations"] - counts["in_flight"]
+
+    async def _counts(self, function: str) -> dict[str, int]:
         report = (await self.client.get("/__sandbox/host")).json()
-        counts = report["functions"]["sweep"]
-        return int(counts["invocations"] - counts["in_flight"])
+        counts: dict[str, int] = report["functions"][function]
+        return counts
 
     @property
     def admin(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
 from shared.telemetry import LINES, METRICS
+from tests.telemetry import personal
 from tests.telemetry.live import Live, live
 from tests.telemetry.observed import Observed, span_id, trace_id
 
@@ -98,6 +99,20 @@ async def test_every_line_is_in_the_table(app: Live, lines: Lines) -> None:
             assert line.keys() - {"what"} == known[what]
     assert [line["code"] for line in lines.of("refused")] == ["not_a_delivery"]
     assert len(lines.of("event")) == len(lines.of("ingest")) == len(sent)
+
+
+async def test_nothing_personal_is_recorded(app: Live, observed: Observed) -> None:
+    """Whatever spans and metrics hold of a good event and of a wrong one, it is no title, no text and no address."""
+    people: dict[str, Any] = {"title": personal.TITLE, "description": personal.DESCRIPTION, "location": personal.LOCATION}
+    good = MeetingScript(7106).booked(**people, prospects=(107, 108, 109), inviteeEmail="somebody@example.com")
+    wrong = MeetingScript(7107).booked(**people, startTime={"deep": personal.WRONG_VALUE})
+    for delivery in (good, wrong):
+        answer = await app.deliver(delivery.body)
+        await app.journal(answer.json()["correlationId"])
+    assert {span.name for span in observed.spans} >= {"carry out event", "PATCH appointments", "GET contacts"}
+    recorded = [span.to_json() for span in observed.spans]
+    recorded += [str(observed.points(metric.name)) for metric in METRICS]
+    assert [found for text in recorded for found in personal.Watch().in_text(text)] == []
 
 
 async def test_metrics_answer_questions(app: Live, observed: Observed) -> None:

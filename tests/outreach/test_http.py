@@ -1,0 +1,92 @@
+"""One call over HTTP: how long to wait, and answers that never end."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from aiohttp import web
+
+from shared.adapters import http
+from shared.adapters.http import Caller, http_client, retry_after
+from shared.core.errors import Transient
+from tests.product.bench import served
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7.5 ", 7.5),
+        ("-3", 0.0),
+        ("0", 0.0),
+        ("86400", 3600.0),
+        ("1e400", 3600.0),
+        ("nan", 0.0),
+        ("", None),
+        ("soon", None),
+        ("2026-13-45T00:00:00Z", None),
+        ("Mon, 01 Jan 2029 00:00:00 +99999999999999", None),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", None),
+        ("2001-01-01T00:00:00Z", 0.0),
+        ("9999-12-31T23:59:59-23:59", 3600.0),
+    ],
+)
+def test_retry_after(text: str, seconds: float | None) -> None:
+    """Never negative, never more than an hour; what cannot be read says nothing."""
+    assert retry_after(httpx.Response(503, headers={"Retry-After": text})) == seconds
+
+
+@pytest.mark.parametrize("form", ["http", "iso", "iso without zone"])
+def test_retry_after_as_a_time(form: str) -> None:
+    """An HTTP date, or the ISO time that Outreach sends."""
+    moment = datetime.now(UTC) + timedelta(seconds=100)
+    iso = moment.isoformat(timespec="seconds")
+    text = {"http": format_datetime(moment), "iso": iso, "iso without zone": iso.removesuffix("+00:00")}[form]
+    wait = retry_after(httpx.Response(503, headers={"Retry-After": text}))
+    assert wait is not None
+    assert 97 <= wait <= 100
+
+
+async def _without_end(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    size = int(request.query["size"])
+    while True:
+        await response.write(b" " * size)
+        await asyncio.sleep(0 if size > 1 else 0.02)
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Caller]:
+    """A caller of a service whose answers never end."""
+    app = web.Application()
+    app.router.add_get("/", _without_end)
+    async with served(app) as url:
+        made = Caller("outreach", http_client(url))
+        yield made
+        await made.aclose()
+
+
+async def test_answer_that_drips(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not hold the worker for ever."""
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.2)
+    with pytest.raises(Transient) as stopped:
+        await caller.send("GET", "/?size=1", headers={})
+    assert stopped.value.code == "TimeoutError"
+
+
+async def test_answer_without_end(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer larger than any real one is not kept in memory."""
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1_000_000)
+    tracemalloc.start()
+    with pytest.raises(Transient):
+        await caller.send("GET", "/?size=65536", headers={})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
