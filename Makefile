@@ -23,8 +23,8 @@ demo: setup ## Run the main job once on real storage, show what happened, check 
 browser: $(PACKAGES)
 	@$(PY) -m tests.console.chromium
 
-test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge"
-	@$(PY) -m pytest $(ARGS)
+test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", one at a time with ARGS="-n 0"
+	@$(PY) -m pytest -n 4 --dist loadfile $(ARGS)
 
 up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it
 	@$(PY) -m sandbox up
