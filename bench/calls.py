@@ -64,26 +64,26 @@ async def count_calls(laboratory: Laboratory, *, many: int, tell: Callable[[str]
 
 def measures(ours: Tally, naive: Tally) -> list[Measure]:
     """The table's lines, with the budgets of the design."""
-    applied, repeated = "calls per applied event, people known", "calls per repeated event"
-    inviting, strange = "calls per event that changes who attends", "calls per event that names somebody new"
+    applied, repeated = "an event that is applied, people known", "the same event once more"
+    inviting, strange = "an event that changes who attends", "an event that names somebody new"
     one, other = ours.applied, naive.applied
     two, twice = ours.repeated, naive.repeated
     more, others = ours.inviting, naive.inviting
     new, newly = ours.strange, naive.strange
     return [
-        Measure(applied, "Dataverse", one.dataverse, naive=other.dataverse, budget=1.05, counted=True),
-        Measure(applied, "tables", one.tables, naive=other.tables, budget=4, counted=True),
-        Measure(applied, "queue, puts", one.queue_puts, naive=other.queue_puts, budget=1, counted=True),
-        Measure(applied, "Outreach", one.outreach, naive=other.outreach, budget=0.05, counted=True),
-        Measure(repeated, "Dataverse", two.dataverse, naive=twice.dataverse, budget=0, counted=True),
-        Measure(repeated, "tables", two.tables, naive=twice.tables, budget=2, counted=True),
-        Measure(repeated, "Outreach", two.outreach, naive=twice.outreach, budget=0, counted=True),
-        Measure(inviting, "Dataverse", more.dataverse, naive=others.dataverse),
-        Measure(inviting, "tables", more.tables, naive=others.tables),
-        Measure(inviting, "Outreach", more.outreach, naive=others.outreach),
-        Measure(strange, "Dataverse", new.dataverse, naive=newly.dataverse),
-        Measure(strange, "tables", new.tables, naive=newly.tables),
-        Measure(strange, "Outreach", new.outreach, naive=newly.outreach),
+        Measure(applied, "Dataverse calls", one.dataverse, naive=other.dataverse, budget=1.05, counted=True),
+        Measure(applied, "table operations", one.tables, naive=other.tables, budget=4, counted=True),
+        Measure(applied, "messages put into the queue", one.queue_puts, naive=other.queue_puts, budget=1, counted=True),
+        Measure(applied, "Outreach calls", one.outreach, naive=other.outreach, budget=0.05, counted=True),
+        Measure(repeated, "Dataverse calls", two.dataverse, naive=twice.dataverse, budget=0, counted=True),
+        Measure(repeated, "table operations", two.tables, naive=twice.tables, budget=2, counted=True),
+        Measure(repeated, "Outreach calls", two.outreach, naive=twice.outreach, budget=0, counted=True),
+        Measure(inviting, "Dataverse calls", more.dataverse, naive=others.dataverse),
+        Measure(inviting, "table operations", more.tables, naive=others.tables),
+        Measure(inviting, "Outreach calls", more.outreach, naive=others.outreach),
+        Measure(strange, "Dataverse calls", new.dataverse, naive=newly.dataverse),
+        Measure(strange, "table operations", new.tables, naive=newly.tables),
+        Measure(strange, "Outreach calls", new.outreach, naive=newly.outreach),
     ]
 
 

@@ -43,7 +43,7 @@ async def compare(laboratory: Laboratory, *, many: int, tell: Callable[[str], No
 
 def measures(ours: Verdict, naive: Verdict) -> list[Measure]:
     """The table's lines."""
-    section = f"{ours.events:,} events of {ours.meetings:,} meetings, a tenth twice, out of order"
+    section = f"{ours.events:,} events of {ours.meetings:,} meetings, a tenth twice, a tenth late"
     return [
         Measure(section, "meetings lost", ours.lost, naive=naive.lost, budget=0, counted=True),
         Measure(section, "appointments too many", ours.duplicated, naive=naive.duplicated, budget=0, counted=True),

@@ -63,14 +63,14 @@ def measures(ours: Rounds, naive: Rounds, *, latency_ms: float) -> list[Measure]
         return Measure(section, what, ours.median(figure), unit, naive=naive.median(figure))
 
     found = [
-        line("events, from delivery to appointment", "/s", lambda run: run.events / run.seconds),
+        line("events per second, delivery to appointment", "/s", lambda run: run.events / run.seconds),
         line("sync, p50", "ms", lambda run: percentile(run.syncs, 50) * 1000),
         line("sync, p95", "ms", lambda run: percentile(run.syncs, 95) * 1000),
         line("answer to Outreach, p50", "ms", lambda run: percentile(run.answers, 50) * 1000),
         line("answer to Outreach, p95", "ms", lambda run: percentile(run.answers, 95) * 1000),
     ]
     if not latency_ms:
-        found.append(line("processor time of the worker per event", "ms", lambda run: run.cpu / run.events * 1000))
+        found.append(line("processor time of the worker, per event", "ms", lambda run: run.cpu / run.events * 1000))
     return found
 
 

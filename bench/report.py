@@ -12,6 +12,11 @@ from rich.table import Table
 
 Verdict = Literal["ok", "over", ""]
 
+_CAPTION = (
+    "A count over its budget fails the run; a time, which is different on every machine, is only told. What each line "
+    "means, and where the dollars come from: docs/performance.md."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -64,9 +69,15 @@ def to_json(measures: Sequence[Measure], *, quick: bool) -> dict[str, Any]:
 
 def to_table(measures: Sequence[Measure]) -> Table:
     """One line for each, in groups."""
-    table = Table(title="The product beside a naive build of the same job", title_justify="left")
-    for name, justify in (("", "left"), ("budget", "right"), ("ours", "right"), ("naive", "right"), ("÷", "right")):
-        table.add_column(name, justify="left" if justify == "left" else "right")
+    table = Table(
+        title="The product beside a naive build of the same job",
+        title_justify="left",
+        caption=_CAPTION,
+        caption_justify="left",
+    )
+    table.add_column("")
+    for name in ("budget", "ours", "naive", "ours ÷ naive"):
+        table.add_column(name, justify="right")
     table.add_column("verdict")
     section = ""
     for measure in measures:
@@ -77,8 +88,8 @@ def to_table(measures: Sequence[Measure]) -> Table:
         table.add_row(
             f"  {measure.what}" + (f" [dim]{measure.note}[/]" if measure.note else ""),
             "" if measure.budget is None else f"≤ {_number(measure.budget)}",
-            f"{_number(measure.ours)} {measure.unit}".rstrip(),
-            "" if measure.naive is None else f"{_number(measure.naive)} {measure.unit}".rstrip(),
+            _amount(measure.ours, measure.unit),
+            "" if measure.naive is None else _amount(measure.naive, measure.unit),
             "" if measure.ratio is None else _number(measure.ratio),
             _shown(measure),
         )
@@ -89,6 +100,10 @@ def _shown(measure: Measure) -> str:
     return {"ok": "[green]ok[/]", "over": "[bold red]over[/]" if measure.counted else "[yellow]over[/]", "": ""}[
         measure.verdict
     ]
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"${value:,.2f}" if unit == "$" else f"{_number(value)} {unit}".rstrip()
 
 
 def _number(value: float) -> str:

@@ -25,8 +25,9 @@ CHANGES: Final = range(1, 5)
 INVITING: Final = 0.04
 HELD: Final = 0.3
 REPEATED: Final = 0.1
-# How many places a delivery may come from its own.
-DISORDER: Final = 40
+LATE: Final = 0.1
+# How many places lie between two events of one meeting, and how many a delivery may come late.
+_APART, _MOST_LATE = 30, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +102,17 @@ def step_by_step(many: Sequence[Meeting]) -> list[list[Delivery]]:
 
 
 def in_disorder(many: Sequence[Meeting], *, seed: int = 1) -> list[Delivery]:
-    """As the network brings them: meetings side by side, a tenth of all deliveries twice, and not quite in order."""
+    """As the network brings them: meetings side by side, a tenth of all deliveries twice, a tenth late."""
     chance = random.Random(seed)  # noqa: S311 - a repeatable workload, not a secret
     total = sum(len(meeting.deliveries) for meeting in many)
     placed: list[tuple[float, Delivery]] = []
     for meeting in many:
         begin = chance.uniform(0, total)
         for step, delivery in enumerate(meeting.deliveries):
-            place = begin + step * 3 + chance.uniform(0, DISORDER)
+            place = begin + step * _APART + (chance.uniform(0, _MOST_LATE) if chance.random() < LATE else 0)
             placed.append((place, delivery))
             if chance.random() < REPEATED:
-                placed.append((place + chance.uniform(0, DISORDER), delivery))
+                placed.append((place + chance.uniform(0, _APART), delivery))
     placed.sort(key=lambda item: item[0])
     return [delivery for _, delivery in placed]
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from weakref import WeakValueDictionary
 
 from shared.adapters.deadletters import DeadLetter, DeadLetters
 from shared.adapters.journal import Entry, Journal
@@ -110,6 +111,7 @@ class Sync:
         self._pause = pause
         self._tallies = tallies
         self._jitter = jitter
+        self._turns: WeakValueDictionary[MeetingKey, asyncio.Lock] = WeakValueDictionary()
 
     async def handle(self, message: bytes) -> None:
         """Carry out the event in `message` (as the trigger decoded it)."""
@@ -167,7 +169,6 @@ class Sync:
     async def _carry_out(self, envelope: Envelope) -> Entry:
         meeting = envelope.meeting
         try:
-            await self._wait_for_dynamics()
             patch = self._read(envelope)
             meeting = str(patch.key)
             _note_stamp(patch)
@@ -258,17 +259,21 @@ class Sync:
             await self._stores.look_again.note(key)
 
     async def _apply(self, patch: Patch, envelope: Envelope) -> Outcome:
+        # Events of one meeting take turns in this process. They may meet all the same, from other processes; but each
+        # one that loses a race has asked Dynamics and the table in vain.
         event = Recent(envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, "")
-        outcome = await apply(
-            patch.key,
-            patch.fields,
-            rules=Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org)),
-            meetings=self._stores.meetings,
-            appointments=self._appointments,
-            directory=self._directory,
-            copy_of=patch.copy_of,
-            event=event,
-        )
+        async with self._turns.setdefault(patch.key, asyncio.Lock()):
+            await self._wait_for_dynamics()
+            outcome = await apply(
+                patch.key,
+                patch.fields,
+                rules=Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org)),
+                meetings=self._stores.meetings,
+                appointments=self._appointments,
+                directory=self._directory,
+                copy_of=patch.copy_of,
+                event=event,
+            )
         current().rounds = outcome.rounds
         return _as_first_told(outcome, envelope)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
+from rich.console import Console
 
 from bench import cost, rates
 from bench.builds import Naive
@@ -15,7 +17,7 @@ from bench.calls import PerEvent
 from bench.cost import TELEMETRY_KB
 from bench.laboratory import SECRET
 from bench.naive import MEETING_COLUMN
-from bench.report import Measure, broken, to_json
+from bench.report import Measure, broken, to_json, to_table
 from bench.wire import Wire
 from bench.workload import Wanted, in_disorder, in_turn, meetings
 from sandbox.appointments import read_appointment
@@ -126,6 +128,16 @@ def test_only_a_counted_budget_fails_the_run(measure: Measure, verdict: str, *, 
     assert measure.verdict == verdict
     assert bool(broken([measure])) == fails
     assert to_json([measure], quick=True)["broken"] == (["Dataverse"] if fails else [])
+
+
+def test_the_table_says_which_budget_is_broken() -> None:
+    """A reader sees the budget, both builds, their ratio and the verdict; dollars look like dollars."""
+    price = Measure("dollars", "together", 36.478, "$", naive=13.0)
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(to_table([replace(COUNTED, ours=1.06, naive=2.12), price]))
+    rows = [[cell.strip() for cell in row.split("│")[1:-1]] for row in console.export_text().splitlines()]
+    assert ["Dataverse", "≤ 1.05", "1.06", "2.12", "0.50", "over"] in rows
+    assert ["together", "", "$36.48", "$13.00", "2.81", ""] in rows
 
 
 def test_percentile_is_a_time_that_was_measured() -> None:

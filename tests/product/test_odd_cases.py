@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -226,6 +227,20 @@ async def test_duplicates_ask_nobody(product: Installation) -> None:
     product.runtime.sync._directory = None  # type: ignore[assignment]  # whoever asks fails
     assert (await product.sync(booked))["outcome"] == "duplicate"
     assert (product.crm.log.total, product.outreach.log.total) == before
+
+
+async def test_events_of_one_meeting_do_not_hinder_each_other(product: Installation) -> None:
+    """Eight changes at the same moment cost one call each at most, none of it refused by its version."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    before = product.crm.log.total
+    await product.send(*(script.changed(title=f"Version {number}") for number in range(8)))
+    messages = [message async for message in product.queue.receive_messages(max_messages=8)]
+    await asyncio.gather(*(product.runtime.carry_out(base64.b64decode(message.content)) for message in messages))
+    assert product.appointment.values["subject"] == "Version 7"
+    asked = product.crm.log.last(product.crm.log.total - before)
+    assert len(asked) <= 8
+    assert all(request["status"] < 300 for request in asked)
 
 
 async def test_concurrency_off_is_told(product: Installation) -> None:
