@@ -7,9 +7,10 @@ anything that goes in twice all the same (a crash between queue and mark) change
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -20,11 +21,14 @@ from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
 from shared.core.delivery import RecordId, parse_delivery
 from shared.core.envelope import Envelope, Trace, fits_queue
-from shared.core.errors import BadDelivery
+from shared.core.errors import BadDelivery, Permanent
 from shared.core.events import RESOURCE, delivery_body
 from shared.core.mapping import MappingFile, Resource
 from shared.core.merge import sortable
 from shared.core.patch import accepts
+from shared.telemetry import line
+
+log = logging.getLogger("outreach_dynamics.missed")
 
 MARK = "missed"
 OVERLAP = timedelta(minutes=10)
@@ -33,11 +37,13 @@ FIRST_LOOK = timedelta(hours=1)
 PAGE_SIZE = 100
 # Per run; what is left waits for the next one, so that a long absence is caught up in steps.
 MAX_PAGES = 10
+# Within one second there may be more, and that is read to its end.
+MOST_PAGES = 1000
 
 
 class _Attributes(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    name: str
+    name: Any = None
     created_at: AwareDatetime = Field(alias="createdAt")
 
 
@@ -77,18 +83,30 @@ class Missed:
         through = datetime.fromisoformat(mark["through"])
         seen: dict[str, str] = dict(mark["seen"])
         # While there is more than one look can read, the overlap waits: it alone could fill every look.
-        params = _query(rule, start=through if mark["behind"] else through - OVERLAP)
+        start = (through if mark["behind"] else through - OVERLAP).replace(microsecond=0)
         pages = 0
-        async for page in self._outreach.pages("events", params=params, limit=MAX_PAGES):
+        async for page in self._outreach.pages("events", params=_query(rule, start=start), limit=MOST_PAGES):
             pages += 1
             for record in page:
                 counts["read"] += 1
-                created = await self._take(record, seen, counts)
+                try:
+                    entry = _Entry.model_validate(record)
+                except ValidationError:
+                    counts["unreadable"] += 1
+                    _tell(str(record.get("id"))[:20], "not_an_entry")
+                    continue
+                created = entry.attributes.created_at
                 # A stamp from the future would make the next looks begin there.
-                through = max(through, min(created or through, self._now()))
+                through = max(through, min(created, self._now()))
+                if entry.id not in seen:
+                    counts[await self._take(entry, record)] += 1
+                    seen[entry.id] = sortable(created)
             seen = {number: at for number, at in seen.items() if at >= sortable(through - OVERLAP)}
-            behind = pages == MAX_PAGES and len(page) == PAGE_SIZE
+            behind = len(page) == PAGE_SIZE
             await self._marks.put(MARK, {"through": sortable(through), "seen": seen, "behind": behind})
+            # The next look begins with the second that this one ends in, so that must not be the one it began with.
+            if pages >= MAX_PAGES and through >= start + timedelta(seconds=1):
+                break
         return counts
 
     async def _mark(self) -> dict[str, Any]:
@@ -99,27 +117,19 @@ class Missed:
             await self._marks.put(MARK, mark)
         return mark
 
-    async def _take(self, record: Mapping[str, Any], seen: dict[str, str], counts: dict[str, int]) -> datetime | None:
-        """Send on one entry, if it is new and counts; returns when it was created."""
+    async def _take(self, entry: _Entry, record: Mapping[str, Any]) -> Literal["sent", "left_out", "unreadable"]:
+        """Send on one entry, if it counts. One that cannot be is told, and stops no other."""
         try:
-            entry = _Entry.model_validate(record)
-        except ValidationError:
-            counts["unreadable"] += 1
-            return None
-        created = entry.attributes.created_at
-        if entry.id in seen:
-            return created
-        body = delivery_body(record)
-        try:
-            counts_for_us = accepts(parse_delivery(body), self._mapping)
-        except BadDelivery:
-            counts["unreadable"] += 1
-            return created
-        if counts_for_us:
+            if not isinstance(entry.attributes.name, str):
+                raise BadDelivery("no_name", "The entry has no name.")  # noqa: TRY301 - one way to tell
+            body = delivery_body(record)
+            if not accepts(parse_delivery(body), self._mapping):
+                return "left_out"
             await self._send(entry, body)
-        counts["sent" if counts_for_us else "left_out"] += 1
-        seen[entry.id] = sortable(created)
-        return created
+        except (BadDelivery, Permanent) as error:
+            _tell(entry.id, error.code)
+            return "unreadable"
+        return "sent"
 
     async def _send(self, entry: _Entry, body: Mapping[str, Any]) -> None:
         correlation_id = uuid4().hex
@@ -135,6 +145,10 @@ class Missed:
         if not fits_queue(message):
             message = (await self._spill.keep(envelope)).to_message()
         await self._queue.send(message)
+
+
+def _tell(entry: str, code: str) -> None:
+    log.warning(line("entry_not_taken", entry=entry, code=code))
 
 
 def _query(rule: Resource, *, start: datetime) -> dict[str, str]:

@@ -62,7 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SYNC_RETENTION_DAYS",
         "90",
-        "For how many days the journal is kept, and who people were whom Outreach has deleted",
+        "Days that the journal is kept, and who people were whom Outreach has deleted",
     ),
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
@@ -191,7 +191,7 @@ class _Reader:
         except ValueError:
             self.problems.append(f"{name} is not a URL.")
             return ""
-        if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username or parts.password:
+        if not parts.hostname or parts.path or set("?#@") & set(value):
             self.problems.append(f"{name} must be like https://host, without path or user.")
         elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
@@ -227,26 +227,31 @@ class _Reader:
             "oauth": ("OUTREACH_CLIENT_ID", "OUTREACH_CLIENT_SECRET", "OUTREACH_REFRESH_TOKEN"),
             "token": ("OUTREACH_API_TOKEN",),
         }
-        for kind, names in sets.items():
-            values = {name: self.text(name) for name in names}
-            absent = [name for name, value in values.items() if not value]
-            if len(absent) == len(names):
-                continue
+        given = {kind: values for kind, names in sets.items() if any(values := [self.text(name) for name in names])}
+        for kind, values in given.items():
+            absent = [name for name, value in zip(sets[kind], values, strict=True) if not value]
             if absent:
-                self.problems.append(f"{', '.join(absent)} missing: {', '.join(names)} belong together.")
-                return OutreachCredentials("none")
-            first, *rest = values.values()
-            if kind == "s2s":
+                self.problems.append(f"{', '.join(absent)} missing: {', '.join(sets[kind])} belong together.")
+        if len(given) > 1:
+            names = "; ".join(", ".join(sets[kind]) for kind in given)
+            self.problems.append(f"Several sets of Outreach credentials. Keep one of: {names}.")
+        match list(given.items()):
+            case [("s2s", [guid, install_id, key])]:
                 return OutreachCredentials(
-                    kind, guid=first, install_id=rest[0], private_key=rest[1].replace("\\n", "\n")
+                    "s2s", guid=guid, install_id=install_id, private_key=key.replace("\\n", "\n")
                 )
-            if kind == "oauth":
+            case [("oauth", [client_id, client_secret, refresh_token])]:
                 redirect = self.text("OUTREACH_REDIRECT_URI")
                 return OutreachCredentials(
-                    kind, client_id=first, client_secret=rest[0], refresh_token=rest[1], redirect_uri=redirect
+                    "oauth",
+                    client_id=client_id,
+                    client_secret=client_secret,
+                    refresh_token=refresh_token,
+                    redirect_uri=redirect,
                 )
-            return OutreachCredentials(kind, token=first)
-        if needed:
+            case [("token", [token])]:
+                return OutreachCredentials("token", token=token)
+        if needed and not given:
             self.problems.append(
                 "No Outreach credentials. Set OUTREACH_S2S_GUID, OUTREACH_S2S_INSTALL_ID and OUTREACH_S2S_PRIVATE_KEY."
             )

@@ -12,18 +12,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared import telemetry
 from shared.adapters.marks import Marks
 from shared.adapters.outreach import API, Outreach
 from shared.core.delivery import RecordId
-from shared.core.errors import Permanent
+from shared.core.errors import Permanent, Transient
 from shared.core.merge import sortable
-from shared.telemetry import SUBSCRIPTION
 
 log = logging.getLogger("outreach_dynamics.subscription")
 
@@ -35,8 +34,12 @@ LONGEST_PAUSE = timedelta(hours=6)
 PAGE_SIZE = 100
 MAX_PAGES = 10
 _LONGEST_REASON = 200
-# A reason may quote our URL with its function key.
-_QUERY = re.compile(r"\?\S*")
+# A reason may quote our URL with its function key, escaped or not.
+_QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
+
+
+# Only for people to read, so that any form will do.
+_Told = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
 
 
 class _Attributes(BaseModel):
@@ -45,11 +48,11 @@ class _Attributes(BaseModel):
     model_config = ConfigDict(extra="ignore")
     url: str = ""
     active: bool | None = None
-    resource: str | None = None
-    action: str | None = None
-    disabled_reason: str | None = Field(default=None, alias="disabledReason")
-    disabled_since: str | None = Field(default=None, alias="disabledSince")
-    disabled_until: str | None = Field(default=None, alias="disabledUntil")
+    resource: _Told = None
+    action: _Told = None
+    disabled_reason: _Told = Field(default=None, alias="disabledReason")
+    disabled_since: _Told = Field(default=None, alias="disabledSince")
+    disabled_until: _Told = Field(default=None, alias="disabledUntil")
 
     @property
     def is_disabled(self) -> bool:
@@ -107,11 +110,10 @@ class Subscription:
         if not counts["webhooks"]:
             sentence = f"No Outreach webhook points to {self._url}{EVENTS_PATH}; register one."
             log.error(telemetry.line("subscription", state="missing", sentence=sentence))
-        telemetry.SUBSCRIPTION.record(float(counts["webhooks"] > 0 and not counts["disabled"]))
         if after != before:
             document = {number: {"count": tries.count, "after": tries.after} for number, tries in after.items()}
             await self._marks.put(MARK, document)
-        SUBSCRIPTION.record(float(counts["webhooks"] > 0 and counts["disabled"] == 0))
+        telemetry.SUBSCRIPTION.record(float(counts["webhooks"] > 0 and counts["disabled"] == 0))
         return counts
 
     async def _ours(self) -> list[_Webhook]:
@@ -139,13 +141,15 @@ class Subscription:
         self._alert(webhook, done, tries)
         return tries
 
-    async def _repair(self, webhook: _Webhook) -> Literal["repaired", "refused"]:
+    async def _repair(self, webhook: _Webhook) -> Literal["repaired", "refused", "failed"]:
         number: int | str = int(webhook.id) if webhook.id.isdecimal() else webhook.id
         body = {"data": {"type": "webhook", "id": number, "attributes": {"active": True}}}
         try:
             answer = await self._outreach.request("PATCH", f"{API}webhooks/{webhook.id}", body=body)
         except Permanent:
             return "refused"
+        except Transient:
+            return "failed"
         return "repaired" if answer is not None else "refused"
 
     def _alert(self, webhook: _Webhook, done: str, tries: _Tries) -> None:
@@ -170,7 +174,7 @@ class Subscription:
 def _is_same(url: str, ours: str) -> bool:
     """Whether a webhook's `url` leads to this app. Its query, which holds the function key, may be anything."""
     try:
-        there, here = urlsplit(url), urlsplit(ours)
-        return there.netloc.lower() == here.netloc.lower() and there.path.rstrip("/") == EVENTS_PATH
-    except ValueError:
+        there, here = httpx.URL(url), httpx.URL(ours)
+    except httpx.InvalidURL:
         return False
+    return there.netloc == here.netloc and there.path.rstrip("/") == EVENTS_PATH

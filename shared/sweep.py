@@ -48,8 +48,8 @@ SPILL_AGE = timedelta(seconds=10)
 ANSWER_AGE = timedelta(hours=1)
 # A pointer that was sent but never came back is sent again after the time in which every retry ends.
 POINTER_AGE = timedelta(hours=26)
-# No part may keep the others waiting for long, and all of them end before the function is stopped (5 minutes).
-PART_SECONDS = 60.0
+# No part may take the time of the others, and all of them end before the function is stopped (5 minutes).
+PART_SECONDS = 30.0
 RUN_SECONDS = 240.0
 LEASE_SECONDS = 300.0
 MARK = "schedule"

@@ -138,6 +138,7 @@ LINES = (
     ),
     Line("sweep", "the timer did something; counts by part", ("parts", "failed")),
     Line("sweep_failed", "a part of the timer failed; the others went on", ("part", "code", "reason", "where")),
+    Line("entry_not_taken", "an entry of Outreach's events API could not be read or stored", ("entry", "code")),
     Line(
         "subscription",
         "an Outreach webhook of this app is missing or was switched off",

@@ -21,6 +21,8 @@ from shared.settings import OutreachCredentials
 # A token is renewed this long before it ends, so that none ends on its way.
 EARLY_SECONDS = 300.0
 _APP_TOKEN_SECONDS = 3600
+# Outreach's clock may be late, and a token from the future is none.
+_CLOCK_LEEWAY_SECONDS = 30
 _OAUTH_SECONDS = 7200
 _LONGEST_LIFE_SECONDS = 7 * 24 * 3600
 
@@ -80,8 +82,8 @@ def s2s_buyer(caller: Caller, credentials: OutreachCredentials, *, clock: Callab
     """
 
     async def buy(_: str) -> Bought:
-        now = int(clock())
-        claims = {"iat": now, "exp": now + _APP_TOKEN_SECONDS, "iss": credentials.guid}
+        issued = int(clock()) - _CLOCK_LEEWAY_SECONDS
+        claims = {"iat": issued, "exp": issued + _APP_TOKEN_SECONDS, "iss": credentials.guid}
         try:
             app_token = jwt.encode(claims, credentials.private_key, algorithm="RS256")
         except (jwt.PyJWTError, ValueError, TypeError) as error:

@@ -28,6 +28,7 @@ _CLOSED = frozenset({"0x8004022e", "0x80040233"})
 _EXISTS = "0x80040237"
 _NOT_FOUND = "0x80040217"
 _USER_DISABLED = "0x80040225"
+_IMPERSONATED = "MSCRMCallerID"
 _OTHER_412 = frozenset({"0x80060892", "0x80040333"})  # alternate key, duplicate rule
 _PASSING = frozenset({"0x80044150", "0x80072322", "0x80072321", "0x80072326"})  # deadlock, service protection
 _MAY_PASS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -62,7 +63,7 @@ class Dataverse:
         )
         if response.is_success:
             return response
-        raise _error(response, conditional="If-None-Match" in (headers or {}) or "If-Match" in (headers or {}))
+        raise _error(response, sent=headers or {})
 
     async def find(self, entity_set: str, *, filter_: str, select: str, top: int) -> list[dict[str, Any]]:
         """Up to `top` rows, oldest first. Quote values in `filter_` with `odata.quoted`."""
@@ -157,7 +158,7 @@ class AppointmentApi:
     ) -> httpx.Response:
         headers = {"If-None-Match": "*", "Prefer": "return=representation"}
         if created_by:
-            headers["MSCRMCallerID"] = created_by
+            headers[_IMPERSONATED] = created_by
         body = to_body(columns)
         if created_on:
             body["overriddencreatedon"] = created_on
@@ -237,13 +238,15 @@ def error_code(response: httpx.Response) -> str:
         return code
 
 
-def _error(response: httpx.Response, *, conditional: bool) -> Exception:
+def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
+    """What an answer means; `sent`: headers of its request."""
     status, code = response.status_code, error_code(response)
+    conditional = "If-None-Match" in sent or "If-Match" in sent
     if conditional and code != _NO_CONCURRENCY and ((status == 412 and code not in _OTHER_412) or code == _EXISTS):
         return FenceRefused(code)
     if status == 404 and code in {_NOT_FOUND, ""} and _is_dataverse(response):
         return TargetMissing(code)
-    if status == 400 and code == _USER_DISABLED:
+    if code == _USER_DISABLED and conditional and _IMPERSONATED not in sent:
         return TargetMissing(code)  # a disabled user can own nothing, which is as if there were none
     if code in _CLOSED:
         return AppointmentClosed(code)

@@ -2,7 +2,8 @@
 
 In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail addresses in Dynamics,
 the main one first. A contact or lead counts as what became of it: contacts are merged and leads qualified, and Dynamics
-would take the old row without a word. Somebody whom Outreach has deleted stays who they were: the meeting was with them.
+would take the old row without a word. Somebody whom Outreach has deleted stays who they were: the meeting was with
+them.
 
 Answers are kept in two levels, in memory and beneath it in a table that all instances share:
 

@@ -101,7 +101,6 @@ class Outreach:
         if self._purpose == "spare" and (wait := self._budget.seconds_until_spare()) > 0:
             reason = "Outreach's hourly allowance is down to what events under way need."
             raise Transient(reason, service="outreach", code="allowance", retry_after=wait)
-        self._budget.spend()
         response = await send_authorized(
             self._caller,
             method,
@@ -111,7 +110,7 @@ class Outreach:
             params=params,
             json=body,
         )
-        self._budget.learn(response.headers)
+        self._budget.answered(response.headers)
         if response.status_code == 404 and _is_outreach(response):
             return None
         if not response.is_success:

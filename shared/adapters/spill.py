@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 from shared.adapters.documents import pack, unpack
 from shared.adapters.storage import Entity, Table
-from shared.core.envelope import Envelope
+from shared.core.envelope import Envelope, Trace
 from shared.core.errors import RowConflict
 
 TABLE = "spill"
@@ -47,7 +46,7 @@ class Spill:
             {"spill": _PARTITION, "pointed": pointed_before, "fresh": fresh_before},
             limit=limit,
         )
-        return [self._pointer(row) for row in rows]
+        return [_pointer(row["RowKey"]) for row in rows]
 
     async def depth(self, *, limit: int) -> int:
         """How many lie there, counted up to `limit`."""
@@ -57,9 +56,18 @@ class Spill:
         """The event is done."""
         await self._table.delete(_PARTITION, key)
 
-    def _pointer(self, row: dict[str, Any]) -> Envelope:
-        envelope = Envelope.model_validate(unpack(row))
-        return envelope.model_copy(update={"kind": "spilled", "spill_key": row["RowKey"], "body": None})
+
+def _pointer(key: str) -> Envelope:
+    """From the key alone: what lies in the row is for the worker to read."""
+    received_at, _, correlation_id = key.rpartition("-")
+    trace = Trace.of(trace_id=correlation_id, span_id=correlation_id[:16])
+    return Envelope(
+        kind="spilled",
+        correlation_id=correlation_id,
+        traceparent=trace.traceparent,
+        received_at=received_at,
+        spill_key=key,
+    )
 
 
 def _row(key: str) -> Entity:

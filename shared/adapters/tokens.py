@@ -158,8 +158,13 @@ class SharedToken:
 
         task = asyncio.create_task(alone())
         self._under_way.add(task)  # the loop itself does not keep it
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits gets it; asyncio need not log it for the others
 
     async def _buy_if_aged(self) -> bool:
         row, etag = await self._load()

@@ -19,7 +19,7 @@ _EPOCH = 1_000_000_000
 
 
 class Budget:
-    """Counts requests and reads the headers of the answers. `now` gives seconds since 1970."""
+    """Counts answers and reads their headers. `now` gives seconds since 1970."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
@@ -27,13 +27,10 @@ class Budget:
         self._remaining = HOURLY_LIMIT
         self._until = 0.0
 
-    def spend(self) -> None:
-        """One request is about to be made."""
+    def answered(self, headers: Mapping[str, str]) -> None:
+        """One request was made. Believe what its answer says; two limits in one header count as the tighter one."""
         self._start_anew_when_due()
         self._remaining -= 1
-
-    def learn(self, headers: Mapping[str, str]) -> None:
-        """Believe what an answer says. Two limits in one header ("9999, 19988") count as the tighter one."""
         limits, remaining, reset = (_numbers(headers.get(name, "")) for name in (_LIMIT, _REMAINING, _RESET))
         if limits:
             self._limit = min(limits)

@@ -11,11 +11,13 @@ comes under names of its own, `eventProspect` and so on, for whoever wants to pu
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from shared.core.delivery import parse_json
+from shared.core.errors import BadDelivery
 
 RESOURCE = "event"
 
@@ -53,8 +55,8 @@ def delivery_body(record: Mapping[str, Any]) -> dict[str, Any]:
 def _payload(payload: object) -> Mapping[str, Any]:
     if isinstance(payload, str):
         try:
-            payload = json.loads(payload)
-        except (ValueError, RecursionError):
+            payload = parse_json(payload.encode())
+        except BadDelivery:
             return {}
     return _mapping(payload)
 

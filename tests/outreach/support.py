@@ -76,7 +76,7 @@ async def client(
         )
 
 
-def add_event(store: Store, number: int, name: str, *, at: str, payload: Any = None, **relations: int) -> None:
+def add_event(store: Store, number: int, name: object, *, at: str, payload: Any = None, **relations: int) -> None:
     """One entry of the events API, made after its published schema."""
     attributes = {"name": name, "eventAt": at, "createdAt": at, "payload": payload, "body": None, "externalUrl": None}
     store.put(Record("event", number, attributes, {kind: (kind, target) for kind, target in relations.items()}))

@@ -210,10 +210,27 @@ async def test_spare_capacity_ends_above_the_reserve(stand_in: tuple[Store, str]
     assert store.log.total == 76
 
 
+async def test_calls_that_were_not_made_cost_nothing() -> None:
+    """After an outage, in which events came back again and again, there is spare capacity at once."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("No route.")
+
+    async with client(HOST, transport=httpx.MockTransport(fail)) as outreach:
+        codes = set()
+        for _ in range(HOURLY_LIMIT):
+            with pytest.raises(Transient) as refused:
+                await outreach.get("user", "1")
+            codes.add(refused.value.code)
+        assert codes == {"ConnectError", "paused"}
+        with pytest.raises(Transient) as refused:
+            await outreach.for_spare_capacity().get("user", "1")
+        assert refused.value.code == "paused"
+
+
 def after(clock: Clock, **headers: str) -> Budget:
     budget = Budget(now=clock.seconds)
-    budget.spend()
-    budget.learn({f"x-ratelimit-{name}": value for name, value in headers.items()})
+    budget.answered({f"x-ratelimit-{name}": value for name, value in headers.items()})
     return budget
 
 
@@ -256,7 +273,7 @@ def test_without_headers_our_own_requests_are_counted(clock: Clock) -> None:
     """Where no header tells, what we sent in the hour must do."""
     budget = Budget(now=clock.seconds)
     for _ in range(int(HOURLY_LIMIT * (1 - RESERVE)) - 1):
-        budget.spend()
+        budget.answered({})
     assert budget.seconds_until_spare() == 0.0
-    budget.spend()
+    budget.answered({})
     assert budget.seconds_until_spare() == 3600.0

@@ -73,7 +73,7 @@ async def test_s2s(stand_in: tuple[Store, str], caller: Caller, keys: tuple[str,
 
 
 async def test_s2s_app_token(keys: tuple[str, str]) -> None:
-    """The app token is RS256 with the GUID as issuer, made now, good for an hour, and goes as bearer."""
+    """The app token is RS256 with the GUID as issuer, from half a minute ago, good for an hour, and goes as bearer."""
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -85,7 +85,7 @@ async def test_s2s_app_token(keys: tuple[str, str]) -> None:
     scheme, _, app_token = seen[0].headers["Authorization"].partition(" ")
     claims = jwt.decode(app_token, keys[1], algorithms=["RS256"], options={"verify_exp": False})
     assert scheme == "Bearer"
-    assert claims == {"iss": GUID, "iat": 1_700_000_000, "exp": 1_700_003_600}
+    assert claims == {"iss": GUID, "iat": 1_699_999_970, "exp": 1_700_003_570}
     assert seen[0].url.path == f"/api/app/installs/{INSTALL_ID}/actions/accessToken"
 
 

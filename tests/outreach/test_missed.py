@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan
 from sandbox.outreach.store import Switches
 from shared import missed
+from shared.core.mapping import Resource
+from shared.missed import _query as real_query
 from shared.sweep import Counts, Swept
 from tests.outreach.samples import mapping_file
 from tests.outreach.support import add_event
@@ -145,6 +148,20 @@ async def test_a_burst_larger_than_a_look(product: Installation, monkeypatch: py
     assert sent[-1] == 0
 
 
+async def test_a_burst_within_one_second(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More entries with the very same time than one look reads do not keep it from going on either."""
+    await look(product)
+    monkeypatch.setattr(missed, "PAGE_SIZE", 3)
+    monkeypatch.setattr(missed, "MAX_PAGES", 2)
+    moment = at(product, seconds=60)
+    for number in range(20):
+        add_event(product.outreach, number, MEETING_HELD, at=moment, payload={"meeting_id": 1})
+    add_event(product.outreach, 20, MEETING_HELD, at=at(product, seconds=30), payload={"meeting_id": 1})
+    sent = [(await look(product, minutes=5))["sent"] for _ in range(4)]
+    assert sum(sent) == 21
+    assert sent[-1] == 0
+
+
 async def test_a_crash_between_queue_and_mark(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was sent but not marked is sent again, which changes nothing in Dynamics."""
     await product.sync(MeetingScript(1).booked())
@@ -169,8 +186,10 @@ async def refuse(*_: object) -> None:
     [{"name": None}, {"createdAt": None}, {"createdAt": "yesterday"}, {"name": 5}],
     ids=["no name", "no time", "a wrong time", "a wrong name"],
 )
-async def test_unreadable_entries(product: Installation, broken: dict[str, Any], monkeypatch: Any) -> None:
-    """An entry that cannot be read is counted and stops no other."""
+async def test_unreadable_entries(
+    product: Installation, broken: dict[str, Any], monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry that cannot be read is counted and told, and stops no other."""
     good = {"name": MEETING_HELD, "createdAt": at(product), "eventAt": at(product), "payload": {"meeting_id": 1}}
 
     async def pages(*_: object, **__: object) -> Any:
@@ -178,6 +197,52 @@ async def test_unreadable_entries(product: Installation, broken: dict[str, Any],
 
     monkeypatch.setattr(product.runtime._missed._outreach, "pages", pages)
     assert await product.runtime._missed.run() == {"read": 3, "sent": 1, "left_out": 0, "unreadable": 2}
+    assert len([text for text in caplog.messages if "entry_not_taken" in text]) == 2
+
+
+async def test_a_look_full_of_what_cannot_be_read(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries that make no sense are gone past, however many they are."""
+    monkeypatch.setattr(missed, "PAGE_SIZE", 3)
+    monkeypatch.setattr(missed, "MAX_PAGES", 1)
+    monkeypatch.setattr(missed, "_query", _query_for_any_name)
+    for number in range(1, 7):
+        add_event(product.outreach, number, 5, at=at(product, minutes=20 - number))
+    add_event(product.outreach, 9, MEETING_HELD, at=at(product, minutes=1), payload={"meeting_id": 1})
+    counts = [await look(product, minutes=5) for _ in range(5)]
+    assert sum(one["unreadable"] for one in counts) == 6
+    assert sum(one["sent"] for one in counts) == 1
+
+
+def _query_for_any_name(rule: Resource, *, start: datetime) -> dict[str, str]:
+    query = real_query(rule, start=start)
+    return {name: value for name, value in query.items() if name != "filter[name]"}
+
+
+@pytest.mark.parametrize("form", ["object", "text"])
+async def test_half_an_emoji(product: Installation, form: str) -> None:
+    """Text that was cut in the middle of a character is carried out; the character is lost and nothing else."""
+    content = {"meeting_id": 1, "title": "Call \ud83d"}
+    payload = content if form == "object" else json.dumps(content)
+    await product.sync(MeetingScript(1).booked())
+    add_event(product.outreach, 1, "calendar_event_updated", at=at(product, minutes=2), payload=payload)
+    add_event(product.outreach, 2, MEETING_HELD, at=at(product, minutes=1), payload={"meeting_id": 1})
+    assert (await look(product))["sent"] == 2
+    await product.work()
+    assert product.appointment.values["subject"] == "Call \ufffd"
+    assert product.appointment.values["statecode"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_entry_that_nothing_can_hold(product: Installation, caplog: pytest.LogCaptureFixture) -> None:
+    """An entry larger than a table row is told by its id, stops no other, and is not asked for for ever."""
+    noise = secrets.token_hex(1_500_000)  # it cannot be made smaller than a row is
+    add_event(product.outreach, 1, MEETING_HELD, at=at(product, minutes=2), payload={"meeting_id": 1, "body": noise})
+    add_event(product.outreach, 2, MEETING_HELD, at=at(product, minutes=1), payload={"meeting_id": 2})
+    assert await look(product) == {"read": 2, "sent": 1, "left_out": 0, "unreadable": 1}
+    (told,) = (json.loads(text) for text in caplog.messages if "entry_not_taken" in text)
+    assert told["entry"] == "1"
+    assert noise not in caplog.text
+    assert (await look(product, minutes=5))["unreadable"] == 0
 
 
 async def test_stamps_from_the_future_do_not_move_the_mark(product: Installation) -> None:

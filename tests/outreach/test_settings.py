@@ -51,6 +51,8 @@ def test_where_the_app_is(given: dict[str, str], expected: str) -> None:
         ({"SYNC_RETENTION_DAYS": "²"}, "SYNC_RETENTION_DAYS"),
         ({"SYNC_SUBSCRIPTION_GUARD": "off"}, "SYNC_SUBSCRIPTION_GUARD"),
         ({"PUBLIC_URL": "http://sync.example.com"}, "PUBLIC_URL"),
+        ({"OUTREACH_CLIENT_ID": "id", "OUTREACH_CLIENT_SECRET": "x", "OUTREACH_REFRESH_TOKEN": "y"}, "Keep one of"),
+        ({"OUTREACH_CLIENT_ID": "id"}, "OUTREACH_CLIENT_SECRET, OUTREACH_REFRESH_TOKEN missing"),
         ({"PUBLIC_URL": "https://sync.example.com/api/outreach/events"}, "PUBLIC_URL"),
     ],
 )

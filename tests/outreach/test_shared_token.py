@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -209,6 +210,26 @@ async def test_a_caller_who_gives_up_loses_no_token(tables: Tables, clock: Clock
     assert (await worker(None))[0] == "access-1"
     assert (await shared(tables("tokens"), seller, clock)(None))[0] == "access-1"
     assert seller.sent == ["first"]
+
+
+async def test_what_nobody_waits_for_fails_in_silence(
+    tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A purchase that fails after its caller gave up writes no trace into the log."""
+    seller = Seller(clock)
+    seller.open.clear()
+    seller.fails_with = [Transient("No.", service="outreach", status=401)]
+    worker = shared(tables("tokens"), seller, clock)
+    asking = asyncio.create_task(worker(None))
+    await seller.asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    seller.open.set()
+    with pytest.raises(Transient):
+        await worker(None)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_storage_fails_while_the_process_lives(tables: Tables, clock: Clock) -> None:

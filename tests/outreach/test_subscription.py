@@ -108,7 +108,16 @@ async def test_webhooks_of_others_are_left_alone(stand_in: tuple[Store, str], gu
     assert webhook.attributes["active"] is False
 
 
-@pytest.mark.parametrize("url", [f"{OURS}/api/outreach/events", f"{OURS}/api/outreach/events/", URL])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{OURS}/api/outreach/events",
+        f"{OURS}/api/outreach/events/",
+        URL,
+        f"{OURS}:443/api/outreach/events?code=x",
+        "https://user:secret@sync.example.com/api/outreach/events",
+    ],
+)
 async def test_ours_in_every_spelling(stand_in: tuple[Store, str], guard: Guard, url: str) -> None:
     """With and without key or slash, in whatever case the host is written, it is ours."""
     add_webhook(stand_in[0], 1, url.replace("sync.example", "Sync.Example"))
@@ -153,6 +162,36 @@ async def test_refused_repair(stand_in: tuple[Store, str], guard: Guard) -> None
     add_webhook(stand_in[0], 1, URL, active=False)
     counts, (alert,) = await guard.look()
     assert (counts["repaired"], alert["done"]) == (0, "refused")
+
+
+async def test_failed_repair(stand_in: tuple[Store, str], guard: Guard, clock: Clock) -> None:
+    """Trouble at Outreach while one webhook is switched on is told with that one, and keeps no other off."""
+    store, _ = stand_in
+    store.faults = FaultPlan.parse({"next": [{"kind": "500", "path": "/api/v2/webhooks/1"}]})
+    for number in (1, 2):
+        add_webhook(store, number, URL, active=False)
+    counts, alerts = await guard.look()
+    assert counts == {"webhooks": 2, "disabled": 2, "repaired": 1}
+    assert [alert["done"] for alert in alerts] == ["failed", "repaired"]
+    clock.pass_by(minutes=10)
+    assert (await guard.look())[0]["repaired"] == 1
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        f"POST {URL} failed",
+        "POST https%3A%2F%2Fsync.example.com%2Fapi%2Foutreach%2Fevents%3Fcode%3Da-function-key failed",
+        "failed with code=a-function-key",
+        {"url": URL},
+    ],
+)
+async def test_no_key_in_an_alert(stand_in: tuple[Store, str], guard: Guard, reason: Any) -> None:
+    """A reason may quote our address, in whatever form; the function key in it is not repeated."""
+    add_webhook(stand_in[0], 1, URL, active=False, disabledReason=reason)
+    _, (alert,) = await guard.look()
+    assert alert["state"] == "disabled"
+    assert "a-function-key" not in json.dumps(alert)
 
 
 @pytest.mark.parametrize(("fault", "error"), [("403", Permanent), ("500", Transient), ("drop_before", Transient)])

@@ -12,8 +12,10 @@ import pytest
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.seed import NEWCOMER
 from shared import sweep as sweeping
+from shared.adapters import spill
 from shared.adapters.marks import Lease, LookAgain, Marks
 from shared.adapters.storage import Table
+from shared.core.envelope import Envelope
 from shared.core.errors import Permanent, RowConflict, Transient
 from shared.core.identity import MeetingKey
 from shared.sweep import Counts, Part, Sweep, Swept
@@ -21,6 +23,7 @@ from tests.outreach.support import Clock
 from tests.product.bench import Installation
 
 Tables = Callable[[str], Table]
+RECEIVED = "2026-03-01T12:00:00.000000Z"
 
 
 class Doing:
@@ -79,6 +82,24 @@ async def test_a_part_that_hangs(tables: Tables, clock: Clock, monkeypatch: pyte
     swept = await made(tables("sweep"), clock, Part("hanging", hang), Part("after", after)).run()
     assert "too long" in swept.failed["hanging"]
     assert after.runs == 1
+
+
+async def test_every_part_has_its_turn(product: Installation) -> None:
+    """Even parts that hang one and all leave each its time, before the lease ends and the function is stopped."""
+    parts = len(product.runtime.sweep._parts)
+    assert parts * sweeping.PART_SECONDS < sweeping.RUN_SECONDS < sweeping.LEASE_SECONDS
+
+
+async def test_a_spilled_row_that_cannot_be_read(product: Installation) -> None:
+    """One such row keeps no other in the table."""
+    for number in (1, 2):
+        body = MeetingScript(number).booked().document
+        await product.runtime.spill.keep(Envelope(correlation_id=f"{number:032x}", received_at=RECEIVED, body=body))
+    table = product.runtime._table(spill.TABLE)
+    (broken, _) = await table.query("PartitionKey ne @none", {"none": ""}, limit=2)
+    await table.put({"PartitionKey": broken["PartitionKey"], "RowKey": broken["RowKey"], "pointed": "", "data00": b""})
+    swept = await product.runtime.sweep.run()
+    assert (swept.failed, swept.sent("spilled")) == ({}, 2)
 
 
 async def test_rhythm(tables: Tables, clock: Clock) -> None:
