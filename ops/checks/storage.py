@@ -68,7 +68,7 @@ def _probe_queue(client: QueueClient) -> Callable[[], Awaitable[object]]:
 async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> list[Finding]:
     waiting, aside = await queue.depth(), await spilled.depth(limit=_MANY)
     found = [Finding(AREA, "ok", f"{waiting} messages wait in the queue, {aside} in the spill table.")]
-    dead = len(await dead_letters.newest(limit=_MANY))
+    dead = await dead_letters.count(limit=_MANY)
     if dead:
         many = str(dead) if dead < _MANY else f"{_MANY} or more"
         found.append(Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay."))
