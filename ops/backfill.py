@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from ops.journey import Journey
-from ops.report import FOUND, AsJson, Refused, Report, camel, reporting
+from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, reporting
 from ops.settings import SettingsFile, environment, running
 from shared.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
 from shared.core.envelope import Envelope
@@ -88,7 +88,9 @@ def backfill(
                 else asyncio.run(_run(journey, values, rules, pace, report, progress, until_done=wait))
             )
         except KeyboardInterrupt:
-            raise Refused("Stopped. Run the same command again to go on.", code="stopped") from None
+            raise Refused(
+                "Stopped. Run the same command again to go on.", code="stopped", exit_code=INTERRUPTED
+            ) from None
         report.show(_document(outcome, journey), lambda console: _say(outcome, journey, console))
         if outcome.progress.rejected or not outcome.is_settled:
             raise typer.Exit(FOUND)
