@@ -77,7 +77,7 @@ def read_file(path: Path) -> Columns:
     try:
         text = path.read_text(encoding="utf-8-sig")
         return _from_edmx(text) if text.lstrip().startswith("<") else _from_json(json.loads(text))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ET.ParseError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ET.ParseError) as error:
         raise Refused(
             f"{path} holds no metadata of appointment. Save DATAVERSE_URL/api/data/v9.2/$metadata, or "
             "DATAVERSE_URL/api/data/v9.2/EntityDefinitions(LogicalName='appointment')?$expand=Attributes.",

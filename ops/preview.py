@@ -86,7 +86,8 @@ def _columns(columns: list[dict[str, Any]]) -> Table:
     for one in columns:
         if one["origin"] != "nowhere":
             action = Text(one["action"], style=_STYLES.get(one["action"], "dim"))
-            table.add_row(action, Text(f"{one['column']} = {_short(one['result'])}", overflow="fold"))
+            value = "" if one["action"] == "none" else f" = {_short(one['result'])}"
+            table.add_row(action, Text(f"{one['column']}{value}", overflow="fold"))
             table.add_row("", Text(_why(one), style="dim"))
     silent = [one["column"] for one in columns if one["origin"] == "nowhere"]
     if silent:

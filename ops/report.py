@@ -42,8 +42,8 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(highlight=False)
-        self.progress = Console(stderr=True, highlight=False, quiet=as_json)
+        self._console = _console()
+        self.progress = _console(stderr=True, quiet=as_json)
 
     def show(self, document: Any, say: Callable[[Console], None]) -> None:
         """Print `document`, or let `say` tell it."""
@@ -59,8 +59,13 @@ class Report:
             return
         table = Table.grid(padding=(0, 2))
         for problem in problems:
-            table.add_row(Text("error", style="red"), Text(problem))
-        Console(stderr=True, highlight=False).print(table)
+            table.add_row(Text("error", style="red"), Text(problem, overflow="fold"))
+        _console(stderr=True).print(table)
+
+
+def _console(**options: Any) -> Console:
+    """One that prints text as it is: brackets and colons in it come from outside."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
 
 
 @contextmanager

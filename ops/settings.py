@@ -80,7 +80,13 @@ def app_url(url: str) -> str:
         host = ""
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
         raise Refused(
-            "--url must begin with https:// (plain http only to this machine): the key is sent there.",
+            "The app's address must begin with https:// (plain http only to this machine): the key is sent there.",
+            code="bad_url",
+            exit_code=USAGE,
+        )
+    if "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+        raise Refused(
+            f"The app's address is the host alone, such as {parts.scheme}://{host}: without user, path or query.",
             code="bad_url",
             exit_code=USAGE,
         )

@@ -15,13 +15,14 @@ from shared.adapters.credentials import azure_credential
 from shared.adapters.deadletters import DeadLetters
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue, Table, queue_service, table_service
-from shared.core.errors import SyncError
+from shared.core.errors import RemoteError, SyncError
 from shared.settings import IngestSettings
 
 AREA = "Storage"
 TABLES = (meetings.TABLE, journal.TABLE, deadletters.TABLE, spill.TABLE, people_cache.TABLE, tokens.TABLE)
 _MANY = 1000
 _PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
+_REACH = "Check AzureWebJobsStorage, and that the account's network rules let you in."
 _ROLES = "Give the identity Storage Queue Data Contributor and Storage Table Data Contributor on the account."
 
 
@@ -79,7 +80,11 @@ async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:
     try:
         await call()
     except SyncError as error:
-        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES)
+        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES if _is_refusal(error) else _REACH)
     except AzureError as error:
-        return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _ROLES)
+        return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _REACH)
     return Finding(AREA, "ok", f"{what}.")
+
+
+def _is_refusal(error: SyncError) -> bool:
+    return isinstance(error, RemoteError) and error.status in {401, 403}

@@ -189,6 +189,8 @@ def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: 
     [
         ({"OPS_APP_URL": None}, 2, "--url"),
         ({"OPS_APP_URL": "http://sync.example.com"}, 2, "https://"),
+        ({"OPS_APP_URL": "https://me:pw@sync.example.com"}, 2, "the host alone"),
+        ({"OPS_APP_URL": "https://sync.example.com/api"}, 2, "the host alone"),
         ({"OPS_APP_KEY": None}, 2, "OPS_APP_KEY is not set"),
         ({"OPS_APP_KEY": "wrong"}, 1, "does not accept the key"),
         ({"OPS_APP_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
