@@ -152,7 +152,9 @@ def _from_json(content: Any) -> dict[str, Column]:
     if content and "Attributes" in content[0]:
         content = next(entity for entity in content if entity["LogicalName"] == "appointment")["Attributes"]
     columns = _from_definitions(content)
-    return {**columns} if "subject" in columns else _nothing()
+    if "subject" not in columns:
+        raise ValueError("these are not the columns of appointment")
+    return columns
 
 
 def _from_edmx(text: str) -> dict[str, Column]:
@@ -183,7 +185,3 @@ def _from_property(part: ET.Element) -> Column:
         creatable=writable,
         updatable=writable,
     )
-
-
-def _nothing() -> dict[str, Column]:
-    raise ValueError

@@ -193,6 +193,16 @@ async def test_a_damaged_progress_file_is_told(tmp_path: Path) -> None:
         journey.load()
 
 
+@pytest.mark.parametrize("companion", ["meetings.csv.progress.json", "meetings.csv.rejects.csv"])
+async def test_a_companion_that_cannot_be_written_is_told(tmp_path: Path, companion: str) -> None:
+    """Progress that cannot be kept is found before anything is queued."""
+    (tmp_path / companion).mkdir()
+    feed = FakeFeed()
+    with pytest.raises(Refused, match=companion):
+        await run(Journey(write_csv(tmp_path / "meetings.csv", rows(20))), feed)
+    assert feed.envelopes == []
+
+
 async def test_rows_wait_while_the_queue_is_long(tmp_path: Path) -> None:
     """Nothing goes in before fewer messages wait than allowed."""
     clock, feed = Clock(), FakeFeed(depths=[50, 80, 49])
