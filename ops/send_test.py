@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,7 +68,8 @@ def send_test(
 def read_delivery(file: Path) -> Any:
     """The JSON in `file`, or in standard input where it is `-`. Raises `Refused`."""
     try:
-        return parse_json(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return parse_json(content.removeprefix(BOM_UTF8))
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}.", code="bad_file", exit_code=USAGE) from error
     except BadDelivery as error:

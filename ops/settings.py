@@ -45,10 +45,10 @@ def environment(file: Path | None) -> dict[str, str]:
     if file is None:
         return dict(os.environ)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         values = content.get("Values", content)
         found = {str(name): str(value) for name, value in values.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise Refused(
             f'{file} is not a settings file: JSON such as {{"Values": {{"DATAVERSE_URL": "https://…"}}}} is expected.',
             code="bad_settings_file",
@@ -84,13 +84,12 @@ def app_url(url: str) -> str:
             code="bad_url",
             exit_code=USAGE,
         )
-    if "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+    alone = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if url.strip().rstrip("/").lower() != alone.lower():
         raise Refused(
-            f"The app's address is the host alone, such as {parts.scheme}://{host}: without user, path or query.",
-            code="bad_url",
-            exit_code=USAGE,
+            f"The app's address is {alone} alone, without user, path or query.", code="bad_url", exit_code=USAGE
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    return alone
 
 
 def secret_in(name: str, *, what: str) -> str:

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
 from ops.findings import Finding
-from shared.adapters import deadletters, journal, meetings, people_cache, spill, tokens
+from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
 from shared.adapters.credentials import azure_credential
 from shared.adapters.deadletters import DeadLetters
 from shared.adapters.spill import Spill
@@ -19,7 +19,9 @@ from shared.core.errors import RemoteError, SyncError
 from shared.settings import IngestSettings
 
 AREA = "Storage"
-TABLES = (meetings.TABLE, journal.TABLE, deadletters.TABLE, spill.TABLE, people_cache.TABLE, tokens.TABLE)
+TABLES = tuple(
+    module.TABLE for module in (meetings, journal, deadletters, spill, people_cache, tokens, marks, tallies, sessions)
+)
 _MANY = 1000
 _PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
 _REACH = "Check AzureWebJobsStorage, and that the account's network rules let you in."

@@ -126,6 +126,14 @@ def test_a_delivery_may_come_from_standard_input(ops: Commands) -> None:
     assert (result.code, result.document["meeting"]) == (0, "meeting:906")
 
 
+def test_files_may_begin_with_a_byte_order_mark(ops: Commands, tmp_path: Path) -> None:
+    """As editors on Windows save them."""
+    delivery, settings = tmp_path / "delivery.json", tmp_path / "settings.json"
+    delivery.write_text(json.dumps(booked(908)), encoding="utf-8-sig")
+    settings.write_text('{"Values": {}}', encoding="utf-8-sig")
+    assert ops.run("preview", str(delivery), "--settings", str(settings), OPS_APP_URL=None).code == 0
+
+
 def test_what_a_terminal_would_obey_is_shown(ops: Commands, tmp_path: Path) -> None:
     """A title comes from outside: its control characters are printed as they are written, not sent to the terminal."""
     result = ops.run("preview", saved(tmp_path, booked(907, title="Hi \x1b]0;owned\x07 \u202eevil")))
@@ -189,8 +197,8 @@ def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: 
     [
         ({"OPS_APP_URL": None}, 2, "--url"),
         ({"OPS_APP_URL": "http://sync.example.com"}, 2, "https://"),
-        ({"OPS_APP_URL": "https://me:pw@sync.example.com"}, 2, "the host alone"),
-        ({"OPS_APP_URL": "https://sync.example.com/api"}, 2, "the host alone"),
+        ({"OPS_APP_URL": "https://me:pw@sync.example.com"}, 2, "alone, without user"),
+        ({"OPS_APP_URL": "https://sync.example.com/api"}, 2, "alone, without user"),
         ({"OPS_APP_KEY": None}, 2, "OPS_APP_KEY is not set"),
         ({"OPS_APP_KEY": "wrong"}, 1, "does not accept the key"),
         ({"OPS_APP_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
