@@ -40,12 +40,12 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("deadletters")
 @blueprint.route("deadletters", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @for_admins
-async def deadletters(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
-    """Events that need a person."""
+async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
+    """Events that need a person, up to 1,000; `?continuation=` with what the answer has as that asks for the next."""
     from shared.runtime import runtime
 
-    letters = await runtime().admin.list_dead_letters()
-    return answer({"count": len(letters), "deadLetters": letters})
+    letters, continuation = await runtime().admin.dead_letters_from(req.params.get("continuation", ""))
+    return answer({"count": len(letters), "deadLetters": letters, "continuation": continuation})
 
 
 @blueprint.function_name("replay")

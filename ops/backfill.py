@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from ops.journey import Journey
-from ops.report import FOUND, AsJson, Refused, Report, camel, reporting
+from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, reporting
 from ops.settings import SettingsFile, environment, running
 from shared.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
 from shared.core.envelope import Envelope
@@ -54,7 +54,7 @@ def backfill(
         Path, typer.Argument(help="The table MEETINGS as CSV or JSON lines; .gz too.", exists=True, dir_okay=False)
     ],
     *,
-    rate: Annotated[float, typer.Option(help="Rows a second at most.", min=0.01)] = 2.0,
+    rate: Annotated[float, typer.Option(help="Rows a second at most.", min=0.01, max=1000)] = 2.0,
     ahead: Annotated[int, typer.Option(help="Wait while this many messages are in the queue.", min=1)] = 100,
     starting_from: Annotated[
         datetime | None, typer.Option(help="Leave out meetings that begin earlier (UTC).", formats=["%Y-%m-%d"])
@@ -71,8 +71,8 @@ def backfill(
 
     They count as events of their age, so they never overwrite anything later. Stop it whenever you like and run it
     again: it goes on where it was. Rows that cannot be meetings are left out, with the reason in FILE.rejects.csv.
-    It needs the storage account only; the app itself does the rest. Live events go first: rows go in only while the
-    queue is short. Exit code 1: rows were rejected, or not all came to a good end.
+    It needs the app's settings, and reaches for the storage account only: the app itself does the rest. Live events
+    go first: rows go in only while the queue is short. Exit code 1: rows were rejected, or not all came to a good end.
     """
     pace = Pace(rate, ahead)
     since = starting_from.date() if starting_from else None
@@ -88,7 +88,9 @@ def backfill(
                 else asyncio.run(_run(journey, values, rules, pace, report, progress, until_done=wait))
             )
         except KeyboardInterrupt:
-            raise Refused("Stopped. Run the same command again to go on.", code="stopped") from None
+            raise Refused(
+                "Stopped. Run the same command again to go on.", code="stopped", exit_code=INTERRUPTED
+            ) from None
         report.show(_document(outcome, journey), lambda console: _say(outcome, journey, console))
         if outcome.progress.rejected or not outcome.is_settled:
             raise typer.Exit(FOUND)
@@ -160,7 +162,11 @@ class _Nowhere:
 def _watched(journey: Journey, report: Report, note: Note) -> Iterator[tuple[Iterator[Any], Note]]:
     """The rows, and `note` with a progress bar on standard error."""
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with journey.rows() as (rows, part), Bar(*columns, console=report.progress, transient=True) as bar:
+    is_seen = report.progress.is_terminal
+    with (
+        journey.rows() as (rows, part),
+        Bar(*columns, console=report.progress, transient=True, disable=not is_seen) as bar,
+    ):
         task = bar.add_task("", total=1.0)
 
         def noted(progress: Progress, rejects: list[Reject]) -> None:
@@ -179,7 +185,7 @@ async def _drain(runtime: Runtime, report: Report) -> None:
 
 
 def _counts(progress: Progress) -> str:
-    return f"{progress.queued} queued, {progress.skipped} left out, {progress.rejected} rejected"
+    return f"{progress.queued:,} queued, {progress.skipped:,} left out, {progress.rejected:,} rejected"
 
 
 def _document(outcome: _Outcome, journey: Journey) -> dict[str, Any]:
@@ -199,19 +205,19 @@ def _document(outcome: _Outcome, journey: Journey) -> dict[str, Any]:
 
 def _say(outcome: _Outcome, journey: Journey, console: Console) -> None:
     progress = outcome.progress
-    console.print(Text(f"{progress.row} rows: {_counts(progress)}."))
+    console.print(f"{progress.row:,} rows: {_counts(progress)}.")
     if outcome.dry:
-        console.print("A dry run: nothing was queued.")
+        console.print("A dry run: this is what would be; nothing was queued.")
     if progress.rejected:
         console.print(Text(f"Why rows were rejected: {journey.rejects_file}"))
-    if outcome.tally is None:
+    if outcome.tally is None or not progress.queued:
         return
     console.print(Text("What became of those queued:"))
     for kind, many in outcome.tally.outcomes.most_common():
-        console.print(Text(f"  {many:>7}  {kind}"))
+        console.print(Text(f"  {many:>7,}  {kind}"))
         for (of, reason), times in outcome.tally.reasons.most_common(_REASONS_SHOWN):
             if of == kind:
-                console.print(Text(f"           {times} x {reason}"))
+                console.print(Text(f"           {times:,} x {reason}"))
     missing = progress.queued - sum(outcome.tally.outcomes.values())
     if missing > 0:
-        console.print(Text(f"  {missing:>7}  not known yet; run the same command later to count again"))
+        console.print(Text(f"  {missing:>7,}  not known yet; run the same command later to count again"))

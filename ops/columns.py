@@ -77,7 +77,7 @@ def read_file(path: Path) -> Columns:
     try:
         text = path.read_text(encoding="utf-8-sig")
         return _from_edmx(text) if text.lstrip().startswith("<") else _from_json(json.loads(text))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ET.ParseError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ET.ParseError) as error:
         raise Refused(
             f"{path} holds no metadata of appointment. Save DATAVERSE_URL/api/data/v9.2/$metadata, or "
             "DATAVERSE_URL/api/data/v9.2/EntityDefinitions(LogicalName='appointment')?$expand=Attributes.",
@@ -152,7 +152,9 @@ def _from_json(content: Any) -> dict[str, Column]:
     if content and "Attributes" in content[0]:
         content = next(entity for entity in content if entity["LogicalName"] == "appointment")["Attributes"]
     columns = _from_definitions(content)
-    return {**columns} if "subject" in columns else _nothing()
+    if "subject" not in columns:
+        raise ValueError("these are not the columns of appointment")
+    return columns
 
 
 def _from_edmx(text: str) -> dict[str, Column]:
@@ -183,7 +185,3 @@ def _from_property(part: ET.Element) -> Column:
         creatable=writable,
         updatable=writable,
     )
-
-
-def _nothing() -> dict[str, Column]:
-    raise ValueError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -11,20 +12,27 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.remote import RemoteApp
-from ops.report import FOUND, USAGE, AsJson, Refused, reporting
+from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv
+
+# More than that nobody reads in a terminal.
+_SHOWN = 50
 
 commands = typer.Typer(help="Events that need a person.", no_args_is_help=True)
 
 
 @commands.command("list")
 def list_(*, url: AppUrl = "", key_env: KeyEnv = DEFAULT_KEY_ENV, as_json: AsJson = False) -> None:
-    """Show them with the reason in words. Exit code 1: there are some."""
+    """Show them with the reason in words, the latest first.
+
+    Of many, the latest and how often each reason stands; --json has all. Exit code 1: there are some.
+    """
     with reporting(as_json=as_json) as report:
-        with RemoteApp(url, key_env=key_env) as app:
-            found = app.get("/api/deadletters") or {"count": 0, "deadLetters": []}
-        report.show(found, lambda console: _say(found["deadLetters"], console))
-        if found["count"]:
+        with RemoteApp(url, key_env=key_env) as app, report.progress.status("Reading …"):
+            letters = _read(app)
+        document = {"count": len(letters), "deadLetters": letters}
+        report.show(document, lambda console: _say(visible(letters), console))
+        if letters:
             raise typer.Exit(FOUND)
 
 
@@ -39,29 +47,45 @@ def replay(
     key_env: KeyEnv = DEFAULT_KEY_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Send them again. Exit code 1: none of those named is a dead letter."""
+    """Send them again. Exit code 1: one of those named is no dead letter."""
     with reporting(as_json=as_json) as report:
         if everything == bool(ids):
-            raise Refused("Name correlation ids, or give --all.", code="nothing_named", exit_code=USAGE)
+            raise Refused("Name correlation ids, or give --all; not both.", code="nothing_named", exit_code=USAGE)
         wanted = {"all": True} if everything else {"correlationIds": ids}
         with RemoteApp(url, key_env=key_env) as app:
             sent = app.post("/api/deadletters/replay", content=json.dumps(wanted).encode())
-
-        def tell(console: Console) -> None:
-            console.print(f"Sent again: {sent['replayed']}. status CORRELATION-ID shows what becomes of each.")
-            for correlation_id in sent["correlationIds"]:
-                console.print(f"  {correlation_id}")
-
-        report.show(sent, tell)
-        if ids and not sent["replayed"]:
+        unknown = [one for one in ids or () if one.lower().replace("-", "") not in sent["correlationIds"]]
+        report.show(sent | {"unknown": unknown}, lambda console: _tell(sent, unknown, console))
+        if unknown:
             raise typer.Exit(FOUND)
+
+
+def _read(app: RemoteApp) -> list[dict[str, Any]]:
+    """All of them, page by page, the latest first."""
+    letters: list[dict[str, Any]] = []
+    continuation: str | None = ""
+    while continuation is not None:
+        page = app.get("/api/deadletters", {"continuation": continuation})
+        letters += page["deadLetters"]
+        continuation = page.get("continuation")
+    return sorted(letters, key=lambda letter: str(letter["lastFailedAt"]), reverse=True)
+
+
+def _tell(sent: dict[str, Any], unknown: list[str], console: Console) -> None:
+    console.print(f"Sent again: {sent['replayed']}. status CORRELATION-ID shows what becomes of each.")
+    for correlation_id in sent["correlationIds"][:_SHOWN]:
+        console.print(f"  {correlation_id}")
+    if sent["replayed"] > _SHOWN:
+        console.print(f"  and {sent['replayed'] - _SHOWN:,} more")
+    for one in unknown:
+        console.print(Text(f"No dead letter has this correlation id: {one}"))
 
 
 def _say(letters: list[dict[str, Any]], console: Console) -> None:
     if not letters:
         console.print("There are no dead letters.")
         return
-    for letter in letters:
+    for letter in letters[:_SHOWN]:
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_row("correlationId", letter["correlationId"])
         table.add_row("event", f"{letter['event']} of {letter['meetingId']}")
@@ -69,3 +93,8 @@ def _say(letters: list[dict[str, Any]], console: Console) -> None:
         table.add_row("attempts", f"{letter['attempts']}, last {letter['lastFailedAt'][:19]}")
         console.print(table)
         console.print()
+    if len(letters) > _SHOWN:
+        console.print(f"These are the latest {_SHOWN} of {len(letters):,}. Why, for all of them:")
+        reasons = Counter(f"{letter['reason']} [{letter['code']}]" for letter in letters)
+        for reason, many in reasons.most_common(_SHOWN):
+            console.print(Text(f"{many:>7,}  {reason}"))

@@ -44,8 +44,7 @@ def doctor(
     """
     with reporting(as_json=as_json) as report:
         values = environment(settings)
-        address = url or values.get("PUBLIC_URL", "")
-        app = app_url(address) if address else ""
+        app = app_url(url) if url else ""
         saved = read_file(metadata) if metadata else None
         with report.progress.status("Looking …"):
             findings = asyncio.run(_examine(values, app, saved))
@@ -58,7 +57,10 @@ async def _examine(values: Mapping[str, str], app: str, saved: Columns | None) -
     settings, findings = check_settings(values)
     if settings is None:
         what = "Not looked at before the settings are right."
-        return [*findings, *(Finding(area, "skipped", what) for area in ("Storage", "Dynamics", "Outreach"))]
+        findings += [Finding(area, "skipped", what) for area in ("Storage", "Dynamics", "Mapping", "Outreach")]
+        return findings + (await _health(app) if app else [])
+    if not app and settings.public_url:
+        app = app_url(settings.public_url)
     async with running(values) as runtime:
         findings += await check_storage(settings.ingest, values)
         findings += await check_dynamics(runtime.dataverse, settings, saved=saved)

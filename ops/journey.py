@@ -26,6 +26,19 @@ _BLOCK = 1024 * 1024
 _REJECT_COLUMNS = ("row", "meeting", "reason")
 
 
+@contextmanager
+def _beside() -> Iterator[None]:
+    """Raises `Refused` where a companion of the file cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            f"{error.filename}: {error.strerror}. Progress and rejects are kept beside the export: they must be files "
+            "that can be written there.",
+            code="cannot_write",
+        ) from error
+
+
 class Journey:
     """One export file with its two companions: `FILE.progress.json` and `FILE.rejects.csv`.
 
@@ -39,6 +52,7 @@ class Journey:
         self.rejects_file = file.with_name(f"{name}.rejects.csv")
         self.run = run_of(_digest(file))
 
+    @_beside()
     def load(self) -> Progress:
         """How far it is; from the start where nothing is noted. Raises `Refused` where another file's progress lies."""
         try:
@@ -61,16 +75,19 @@ class Journey:
         _cut(self.rejects_file, size)
         return progress
 
+    @_beside()
     def begin(self) -> Progress:
         """A new beginning."""
         _cut(self.rejects_file, 0)
         return Progress(self.run)
 
+    @_beside()
     def add_rejects(self, rejects: list[Reject]) -> None:
         """Write down what is left out, and nothing else."""
         if rejects:
             self._add(rejects)
 
+    @_beside()
     def note(self, progress: Progress, rejects: list[Reject]) -> None:
         """Note `progress` and `rejects` so that a kill at any moment loses neither and doubles neither.
 

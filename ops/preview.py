@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from ops.remote import RemoteApp
-from ops.report import FOUND, AsJson, reporting
+from ops.report import FOUND, AsJson, reporting, visible
 from ops.send_test import read_delivery
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, environment, running
 
@@ -23,7 +23,7 @@ _STYLES = {"write": "green", "wait": "yellow"}
 
 
 def preview(
-    file: Annotated[Path, typer.Argument(help="A delivery as Outreach sends it, as JSON.")],
+    file: Annotated[Path, typer.Argument(help="A delivery as Outreach sends it, as JSON; - for standard input.")],
     *,
     url: AppUrl = "",
     key_env: KeyEnv = DEFAULT_KEY_ENV,
@@ -39,7 +39,7 @@ def preview(
         body = read_delivery(file)
         with report.progress.status("Looking people up …"):
             found = _ask(body, url, key_env) if url else asyncio.run(_work_out(body, environment(settings)))
-        report.show(found, lambda console: say_preview(found, console))
+        report.show(found, lambda console: say_preview(visible(found), console))
         if found["outcome"] == "dead-lettered":
             raise typer.Exit(FOUND)
 
@@ -86,7 +86,8 @@ def _columns(columns: list[dict[str, Any]]) -> Table:
     for one in columns:
         if one["origin"] != "nowhere":
             action = Text(one["action"], style=_STYLES.get(one["action"], "dim"))
-            table.add_row(action, Text(f"{one['column']} = {_short(one['result'])}", overflow="fold"))
+            value = "" if one["action"] == "none" else f" = {_short(one['result'])}"
+            table.add_row(action, Text(f"{one['column']}{value}", overflow="fold"))
             table.add_row("", Text(_why(one), style="dim"))
     silent = [one["column"] for one in columns if one["origin"] == "nowhere"]
     if silent:
@@ -114,9 +115,10 @@ def _checks(checks: list[dict[str, Any]]) -> Table:
 
 
 def _people(people: list[dict[str, Any]]) -> Table:
-    table = Table("in Outreach", Column("in Dynamics", no_wrap=True), "how", box=None, pad_edge=False)
+    table = Table("in Outreach", "in Dynamics, and how that is known", box=None, pad_edge=False)
     for one in people:
-        table.add_row(one["reference"], Text(", ".join(one["records"]) or one["email"] or "nobody"), Text(one["how"]))
+        found = ", ".join(one["records"]) or one["email"] or "nobody"
+        table.add_row(Text(one["reference"]), Text.assemble(found, "\n", (one["how"], "dim")))
     return table
 
 

@@ -11,7 +11,8 @@ import httpx
 from ops.report import Refused
 from ops.settings import app_url, secret_in
 
-_TIMEOUT = httpx.Timeout(60, connect=10)
+# Azure ends a request after 230 seconds; to send many dead letters again may take that long.
+_TIMEOUT = httpx.Timeout(240, connect=10)
 
 
 class RemoteApp:
@@ -31,37 +32,40 @@ class RemoteApp:
     ) -> None:
         self._client.close()
 
-    def get(self, path: str) -> dict[str, Any] | None:
-        """The JSON at `path`, or None for a 404."""
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The JSON at `path`."""
+        return _json(self._send("GET", path, params=params))
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """The JSON at `path`, or None where the app knows no such thing; a 404 of another server is refused."""
         response = self._send("GET", path)
-        return None if response.status_code == 404 else _json(response)
+        return None if _error(response).get("code") == "not_found" else _json(response)
 
-    def post(self, path: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def post(self, path: str, *, content: bytes) -> dict[str, Any]:
         """The JSON that `path` answers."""
-        return _json(self._send("POST", path, content=content, headers=headers))
+        return _json(self._send("POST", path, content=content))
 
-    def status_of(self, path: str, *, content: bytes, headers: Mapping[str, str]) -> int:
-        """The status that a POST is answered with, whatever it is."""
-        return self._send("POST", path, content=content, headers=headers).status_code
-
-    def _send(
-        self, method: str, path: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> httpx.Response:
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            return self._client.request(method, path, content=content, headers=headers)
+            return self._client.request(method, path, **request)
         except httpx.TransportError as error:
             raise Refused(f"{self._base} does not answer ({type(error).__name__}).", code="unreachable") from error
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    body = _body(response)
-    if response.is_success:
+    body, error = _body(response), _error(response)
+    if response.is_success and body:
         return body
-    if response.status_code == 401 and "error" not in body:
+    if response.status_code == 401 and not error:
         raise Refused("The app does not accept the key. Is it the admin (master) key of this app?", code="key_refused")
-    error = body.get("error") or {}
     message = error.get("message") or f"The app answered {response.status_code}. Is this the app's address?"
     raise Refused(str(message), code=str(error.get("code") or response.status_code))
+
+
+def _error(response: httpx.Response) -> dict[str, Any]:
+    """What the app says of why not; empty where it is not this app that answers."""
+    error = _body(response).get("error")
+    return error if isinstance(error, dict) and not response.is_success else {}
 
 
 def _body(response: httpx.Response) -> dict[str, Any]:

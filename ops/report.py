@@ -1,11 +1,13 @@
 """How a command speaks: words and tables for people, one JSON document with `--json`, and exit codes.
 
 0: all is well. 1: something was found or went wrong. 2: the command was called wrongly (Typer's own).
+130: Ctrl-C (Typer's own too).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -21,6 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 FOUND = 1
 USAGE = 2
+INTERRUPTED = 130
+# What a terminal obeys instead of showing it: control characters but tab and line feed, and changes of direction.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Refused(Exception):
@@ -37,8 +42,8 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(highlight=False)
-        self.progress = Console(stderr=True, highlight=False, quiet=as_json)
+        self._console = _console()
+        self.progress = _console(stderr=True, quiet=as_json)
 
     def show(self, document: Any, say: Callable[[Console], None]) -> None:
         """Print `document`, or let `say` tell it."""
@@ -54,8 +59,13 @@ class Report:
             return
         table = Table.grid(padding=(0, 2))
         for problem in problems:
-            table.add_row(Text("error", style="red"), Text(problem))
-        Console(stderr=True, highlight=False).print(table)
+            table.add_row(Text("error", style="red"), Text(problem, overflow="fold"))
+        _console(stderr=True).print(table)
+
+
+def _console(**options: Any) -> Console:
+    """One that prints text as it is: brackets and colons in it come from outside."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
 
 
 @contextmanager
@@ -79,6 +89,15 @@ def reporting(*, as_json: bool) -> Iterator[Report]:
     except SyncError as error:
         report.refuse(type(error).__name__, [str(error) or type(error).__name__])
         raise typer.Exit(FOUND) from error
+
+
+def visible(value: Any) -> Any:
+    """`value` with the control characters in its texts made visible: titles come from outside, and a terminal obeys."""
+    if isinstance(value, str):
+        return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    if isinstance(value, Mapping):
+        return {name: visible(item) for name, item in value.items()}
+    return [visible(item) for item in value] if isinstance(value, list) else value
 
 
 def camel(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +16,11 @@ from rich.console import Console
 
 from ops.probe import deliver, trial_delivery
 from ops.remote import RemoteApp
-from ops.report import FOUND, USAGE, AsJson, Refused, reporting
+from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, secret_in
 from ops.status import say_event
+from shared.core.delivery import parse_json
+from shared.core.errors import BadDelivery
 from shared.core.mapping import DEFAULT_MAPPING_FILE, load_mapping
 
 _UNDER_WAY = frozenset({"retrying"})
@@ -26,7 +30,8 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 def send_test(
     file: Annotated[
-        Path | None, typer.Argument(help="A delivery as JSON. [default: a test meeting that never reaches Dynamics]")
+        Path | None,
+        typer.Argument(help="A delivery as JSON; - for standard input. [default: a test that never reaches Dynamics]"),
     ] = None,
     *,
     url: AppUrl = "",
@@ -55,17 +60,20 @@ def send_test(
         if answer["status"] == "accepted":
             with report.progress.status("Waiting for the outcome …"), RemoteApp(url, key_env=key_env) as app:
                 entry = asyncio.run(_follow(app, answer["correlationId"], seconds=wait))
-        report.show({"answer": answer, "journal": entry}, lambda console: _say(answer, entry, console))
+        report.show({"answer": answer, "journal": entry}, lambda console: _say(answer, visible(entry), console))
         if answer["status"] == "accepted" and (entry is None or entry["outcome"] in _BAD):
             raise typer.Exit(FOUND)
 
 
 def read_delivery(file: Path) -> Any:
-    """The JSON in `file`. Raises `Refused`."""
+    """The JSON in `file`, or in standard input where it is `-`. Raises `Refused`."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refused(f"{file} cannot be read as JSON.", code="bad_file", exit_code=USAGE) from error
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return parse_json(content.removeprefix(BOM_UTF8))
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}.", code="bad_file", exit_code=USAGE) from error
+    except BadDelivery as error:
+        raise Refused(f"{file} holds no JSON in UTF-8.", code="bad_file", exit_code=USAGE) from error
 
 
 def _send(base: str, body: Any, *, secret: str, key: str) -> dict[str, Any]:
@@ -87,7 +95,7 @@ async def _follow(app: RemoteApp, correlation_id: str, *, seconds: float) -> dic
     """The journal of the event as soon as it has an end; after `seconds` as it stands."""
     deadline = time.monotonic() + seconds
     while True:
-        entry = await asyncio.to_thread(app.get, f"/api/correlations/{correlation_id}")
+        entry = await asyncio.to_thread(app.find, f"/api/correlations/{correlation_id}")
         if (entry is not None and entry["outcome"] not in _UNDER_WAY) or time.monotonic() >= deadline:
             return entry
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -45,10 +45,10 @@ def environment(file: Path | None) -> dict[str, str]:
     if file is None:
         return dict(os.environ)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         values = content.get("Values", content)
         found = {str(name): str(value) for name, value in values.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise Refused(
             f'{file} is not a settings file: JSON such as {{"Values": {{"DATAVERSE_URL": "https://…"}}}} is expected.',
             code="bad_settings_file",
@@ -80,11 +80,16 @@ def app_url(url: str) -> str:
         host = ""
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
         raise Refused(
-            "--url must begin with https:// (plain http only to this machine): the key is sent there.",
+            "The app's address must begin with https:// (plain http only to this machine): the key is sent there.",
             code="bad_url",
             exit_code=USAGE,
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    alone = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if url.strip().rstrip("/").lower() != alone.lower():
+        raise Refused(
+            f"The app's address is {alone} alone, without user, path or query.", code="bad_url", exit_code=USAGE
+        )
+    return alone
 
 
 def secret_in(name: str, *, what: str) -> str:

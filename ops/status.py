@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.remote import RemoteApp
-from ops.report import FOUND, AsJson, Refused, reporting
+from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv
 
 _CORRELATION_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -32,9 +32,11 @@ def status(
     Exit code 1: it is unknown, or needs a person.
     """
     with reporting(as_json=as_json) as report:
+        if not what.strip():
+            raise Refused("Which one? Give a meeting's id or a correlation id.", code="nothing_named", exit_code=USAGE)
         kind = "correlations" if _CORRELATION_ID.fullmatch(what) else "meetings"
         with RemoteApp(url, key_env=key_env) as app:
-            found = app.get(f"/api/{kind}/{quote(what, safe='')}")
+            found = app.find(f"/api/{kind}/{quote(what, safe='')}")
         if found is None:
             sentence = {
                 "meetings": f"No event of meeting {what} was ever accepted.",
@@ -42,7 +44,7 @@ def status(
             }[kind]
             raise Refused(sentence, code="not_found")
         say = say_event if kind == "correlations" else _say_meeting
-        report.show(found, lambda console: say(found, console))
+        report.show(found, lambda console: say(visible(found), console))
         if found.get("outcome") in _TROUBLE or found.get("state") == "needs attention":
             raise typer.Exit(FOUND)
 
@@ -70,6 +72,7 @@ def _say_meeting(meeting: dict[str, Any], console: Console) -> None:
             head.add_row(name, Text(str(meeting[name])))
     if meeting.get("lastError"):
         head.add_row("lastError", Text(str(meeting["lastError"]["reason"])))
+        head.add_row("its event", str(meeting["lastError"]["correlationId"]))
     console.print(head)
     if meeting["appointmentUrl"]:
         console.print(Text(meeting["appointmentUrl"]), soft_wrap=True)

@@ -27,6 +27,10 @@ _MAX_URL = 1024
 _QUERY = re.compile(r"\?\S*")
 
 
+class ResourceRefused(Exception):
+    """Outreach takes no webhook of this kind (422)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """One webhook. `url` has no query, because the app's function key stands there."""
@@ -64,7 +68,7 @@ async def read_webhooks(outreach: Outreach, *, secrets: Sequence[str]) -> list[W
 
 
 async def create_webhook(outreach: Outreach, *, resource: str, action: str, url: str, secret: str) -> Webhook:
-    """Make one. Raises `Refused` with what to do where Outreach does not take it."""
+    """Make one. Raises `ResourceRefused` where Outreach does not take this resource."""
     if len(url) > _MAX_URL:
         raise Refused(f"The address is longer than {_MAX_URL} characters.", code="url_too_long")
     attributes = {"resource": resource, "action": action, "url": url, "secret": secret, "payloadVersion": 1}
@@ -72,7 +76,7 @@ async def create_webhook(outreach: Outreach, *, resource: str, action: str, url:
         response = await outreach.request("POST", PATH, body={"data": {"type": "webhook", "attributes": attributes}})
     except Permanent as error:
         if error.status == 422:
-            raise Refused(_instead_of(resource), code="resource_refused") from error
+            raise ResourceRefused from error
         raise
     if response is None:
         raise Refused("Outreach has no webhooks at this address; check OUTREACH_API_URL.", code="not_found")
@@ -91,11 +95,17 @@ async def remove_webhook(outreach: Outreach, webhook_id: str) -> bool:
     return await outreach.request("DELETE", f"{PATH}/{int(webhook_id)}") is not None
 
 
-def _instead_of(resource: str) -> str:
-    if resource == "*":
-        return "Outreach refuses the webhook (422). Is the address public and https? Outreach calls no private address."
+def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
+    """What to do where Outreach took no webhook for `refused`, but for `done`."""
+    others = f"Registered: {', '.join(done)}. " if done else ""
+    if "*" in refused:
+        return (
+            f"{others}Outreach refuses the webhook for '*' (422). Is the action one that it knows, and the address "
+            "public and https? Outreach calls no private address."
+        )
     return (
-        f"Outreach takes no webhook for {resource!r} (422): its public list has none for meetings. Instead, one of:\n"
+        f"{others}Outreach takes no webhook for {', '.join(map(repr, refused))} (422): its public list has none for "
+        "meetings. Instead, one of:\n"
         "1. webhooks register --resource '*': Outreach then sends every change there is, and the app forgets what the "
         "mapping does not name.\n"
         "2. No webhook: in your own copy of the mapping file set resources.event.enabled to true, and the sweep reads "

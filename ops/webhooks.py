@@ -9,15 +9,18 @@ from urllib.parse import quote
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from ops.probe import accepts
 from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting
 from ops.settings import AppUrl, SettingsFile, app_url, environment, running, secret_in
 from ops.subscriptions import (
+    ResourceRefused,
     Webhook,
     change_webhook,
     create_webhook,
+    instead_of,
     read_webhooks,
     remove_webhook,
     webhook_resources,
@@ -69,11 +72,16 @@ def register(
     """
 
     async def do(address: str) -> list[dict[str, Any]]:
+        done, refused = [], []
         async with running(environment(settings)) as runtime:
-            return [
-                await _register(runtime, one, action, address)
-                for one in resource or webhook_resources(runtime.settings.mapping)
-            ]
+            for one in resource or webhook_resources(runtime.settings.mapping):
+                try:
+                    done.append(await _register(runtime, one, action, address))
+                except ResourceRefused:
+                    refused.append(one)
+        if refused:
+            raise Refused(instead_of(refused, [str(one["resource"]) for one in done]), code="resource_refused")
+        return done
 
     with reporting(as_json=as_json) as report:
         base = app_url(url)
@@ -189,20 +197,20 @@ def _say(webhooks: Sequence[Webhook], console: Console) -> None:
     if not webhooks:
         console.print("Outreach has no webhooks. webhooks register makes one.")
         return
-    table = Table("id", "resource", "action", "leads to", "state", box=None, pad_edge=False)
+    table = Table("id", "resource", "action", Column("leads to", overflow="fold"), "state", box=None, pad_edge=False)
     for one in webhooks:
         table.add_row(one.id, one.resource, one.action, one.url, _state(one))
     console.print(table)
 
 
-def _state(one: Webhook) -> str:
+def _state(one: Webhook) -> Text:
     if one.disabled_reason:
-        return f"[red]disabled: {one.disabled_reason}[/red]"
+        return Text(f"disabled: {one.disabled_reason}", style="red")
     if not one.active:
-        return "[red]off[/red]"
+        return Text("off", style="red")
     if one.is_to_this_app and one.has_our_secret is False:
-        return "[red]active, but with another secret[/red]"
-    return "[green]active[/green]"
+        return Text("active, but with another secret", style="red")
+    return Text("active", style="green")
 
 
 def _say_registered(done: Sequence[dict[str, Any]], console: Console) -> None:

@@ -16,6 +16,9 @@ import typer
 from rich.console import Console
 
 from sandbox.azurite import Azurite, InstallFailed
+from sandbox.backfill import Form
+from sandbox.backfill import Plan as BackfillPlan
+from sandbox.backfill import backfill as run_backfill
 from sandbox.child import ChildFailed, interruptible
 from sandbox.outreach.deliveries import delivery_of
 from sandbox.outreach.sender import Sender, Sent
@@ -58,6 +61,17 @@ def soak(
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
     plan = SoakPlan(events=events, kill_every=kill_every, seed=seed)
     raise typer.Exit(run_soak(replace(plan, trouble=False, disorder=0) if calm else plan))
+
+
+@app.command()
+def backfill(
+    rows: Annotated[int, typer.Option(help="how many rows the file has")] = 50_000,
+    rate: Annotated[float, typer.Option(help="rows a second at most")] = 50,
+    ahead: Annotated[int, typer.Option(help="rows wait while this many messages are in the queue")] = 200,
+    form: Annotated[Form, typer.Option(help="what the file is")] = "csv",
+) -> None:
+    """Back-fill a file, killed and taken up again; 0 only if every row became what it must."""
+    raise typer.Exit(run_backfill(BackfillPlan(rows=rows, rate=rate, ahead=ahead, form=form)))
 
 
 @app.command()

@@ -14,6 +14,8 @@ import httpx
 
 REQUIRED_ATTENDEE = 5
 ORGANIZER = 7
+# The stand-in answers with all of them at once, which may be tens of thousands.
+STATE_SECONDS = 120
 OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
 
 
@@ -75,8 +77,8 @@ def differences(actual: Appointment, wanted: Appointment) -> list[str]:
 
 async def all_appointments(dataverse_url: str) -> dict[str, Appointment]:
     """Every appointment in the stand-in, by its id."""
-    async with httpx.AsyncClient() as client:
-        response = await client.get(f"{dataverse_url}/__sandbox/state", params={"entity": "appointments"})
+    async with httpx.AsyncClient(timeout=STATE_SECONDS) as client:
+        response = await client.get(f"{dataverse_url}/__sandbox/state", params={"entity_set": "appointments"})
     response.raise_for_status()
     return {row["activityid"]: read_appointment(row) for row in response.json()["appointments"]}
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.adapters.deadletters import DeadLetters
 from shared.adapters.journal import Journal
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
-from shared.adapters.storage import Queue
-from shared.core.envelope import fits_queue
+from shared.adapters.storage import Continuation, Entity, Queue
+from shared.core.envelope import Envelope, fits_queue
 from shared.core.errors import BadDelivery
 from shared.core.identity import MeetingKey
 from shared.core.meeting import MeetingState
 
 CORRELATION_ID = re.compile(r"[0-9a-f]{32}")
-MAX_LISTED = 1000
+MAX_LISTED = 10_000
+MAX_NAMED = 1000
+# How many dead letters are sent again at the same time.
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Admin:
 
     async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
         """The journal of one event; others of the same trace under `others`."""
-        wanted = correlation_id.lower().replace("-", "")
+        wanted = _plain_id(correlation_id)
         if not CORRELATION_ID.fullmatch(wanted):
             return None
         entries = await self.journal.read(wanted)
@@ -60,8 +65,16 @@ class Admin:
         return None
 
     async def list_dead_letters(self) -> list[dict[str, Any]]:
-        """The latest dead letters."""
+        """All dead letters, the latest first; where there are more than about `MAX_LISTED`, that many."""
         return await self.dead_letters.newest(limit=MAX_LISTED)
+
+    async def dead_letters_from(self, continuation: str) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of dead letters, and what to ask for to get the next one. Raises `BadDelivery`.
+
+        `continuation`: what the call before returned as that; empty for the first page.
+        """
+        letters, after = await self.dead_letters.page(after=_read_continuation(continuation))
+        return letters, None if after is None else _continuation(after)
 
     async def replay(self, correlation_ids: frozenset[str] | None) -> list[str]:
         """Put dead letters back into the queue: those named, or all (None). Returns the correlation ids sent.
@@ -69,15 +82,19 @@ class Admin:
         Sent first and forgotten after: a crash in between sends one twice, which changes nothing.
         """
         sent = []
-        taken = await self.dead_letters.take(correlation_ids=correlation_ids, limit=MAX_LISTED)
-        for row, envelope in taken:
-            message = envelope.to_message()
-            if not fits_queue(message):
-                message = (await self.spill.keep(envelope)).to_message()
-            await self.queue.send(message)
-            await self.dead_letters.remove(row)
-            sent.append(envelope.correlation_id)
+        async for page in self.dead_letters.take(correlation_ids=correlation_ids):
+            for start in range(0, len(page), _AT_ONCE):
+                some = page[start : start + _AT_ONCE]
+                await asyncio.gather(*(self._send_again(row, envelope) for row, envelope in some))
+                sent += [envelope.correlation_id for _, envelope in some]
         return sent
+
+    async def _send_again(self, row: Entity, envelope: Envelope) -> None:
+        message = envelope.to_message()
+        if not fits_queue(message):
+            message = (await self.spill.keep(envelope)).to_message()
+        await self.queue.send(message)
+        await self.dead_letters.remove(row)
 
     async def _shown(self, key: MeetingKey, state: MeetingState) -> dict[str, Any]:
         letters = await self.dead_letters.of_meeting(str(key)) if state.dead else []
@@ -145,7 +162,7 @@ def _standing(state: MeetingState) -> str:
 class _Replay(BaseModel):
     model_config = ConfigDict(extra="forbid")
     all: bool = False
-    correlation_ids: list[str] | None = Field(default=None, alias="correlationIds", max_length=MAX_LISTED)
+    correlation_ids: list[str] | None = Field(default=None, alias="correlationIds", max_length=MAX_NAMED)
 
 
 def read_replay(body: bytes) -> frozenset[str] | None:
@@ -157,4 +174,28 @@ def read_replay(body: bytes) -> frozenset[str] | None:
         raise problem from error
     if wanted.all == bool(wanted.correlation_ids):
         raise problem
-    return None if wanted.all else frozenset(wanted.correlation_ids or ())
+    return None if wanted.all else frozenset(_plain_id(one) for one in wanted.correlation_ids or ())
+
+
+def _plain_id(correlation_id: str) -> str:
+    """As it stands in the tables, however it was copied: upper case, or with the dashes of a GUID."""
+    return correlation_id.strip().lower().replace("-", "")
+
+
+# Partition and row key; the service may leave the latter out.
+_NEXT = TypeAdapter(tuple[Annotated[str, Field(min_length=1)], str | None])
+
+
+def _continuation(after: Continuation) -> str:
+    """`after` as one word that can stand in an address."""
+    return urlsafe_b64encode(_NEXT.dump_json((after["PartitionKey"] or "", after["RowKey"]))).decode()
+
+
+def _read_continuation(text: str) -> Continuation | None:
+    if not text:
+        return None
+    try:
+        partition, row = _NEXT.validate_json(urlsafe_b64decode(text.encode()))
+    except ValueError as error:
+        raise BadDelivery("bad_continuation", "Give `continuation` as the page before had it, or none.") from error
+    return {"PartitionKey": partition, "RowKey": row}

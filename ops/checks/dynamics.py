@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ops.columns import AREA as COLUMNS_AREA
 from ops.columns import Columns, compare, read_live
 from ops.findings import Finding
 from shared.adapters.dataverse import Dataverse
@@ -44,19 +45,24 @@ _ROLE = "Add it to the security role of the app's user."
 
 async def check_dynamics(dataverse: Dataverse, settings: Settings, *, saved: Columns | None) -> list[Finding]:
     """Everything about the organisation. `saved`: columns to hold the mapping against instead of the live ones."""
+    found = await _organisation(dataverse, settings)
+    if saved is None and any(finding.state == "problem" for finding in found[:1]):
+        return [*found, Finding(COLUMNS_AREA, "skipped", "Not looked at before Dynamics answers.")]
+    return found + await _columns(dataverse, settings.mapping, saved)
+
+
+async def _organisation(dataverse: Dataverse, settings: Settings) -> list[Finding]:
     try:
         me = await dataverse.who_am_i()
     except SyncError as error:
         fix = "Check DATAVERSE_URL, the identity (az login on a laptop), and that its user exists in Dynamics."
-        return [Finding(AREA, "problem", f"Dynamics does not know us: {error}", fix)]
+        return [Finding(AREA, "problem", f"Dynamics cannot be asked: {error}", fix)]
     found = [Finding(AREA, "ok", f"{settings.dataverse_url} answers; we are user {me['UserId']}.")]
     user, more = await _app_user(dataverse, settings, str(me["UserId"]))
     found += more
     if user is not None:
         found += await _privileges(dataverse, user)
-    found.append(await _concurrency(dataverse))
-    found += await _columns(dataverse, settings.mapping, saved)
-    return found
+    return [*found, await _concurrency(dataverse)]
 
 
 async def _app_user(dataverse: Dataverse, settings: Settings, me: str) -> tuple[str | None, list[Finding]]:
@@ -104,7 +110,12 @@ async def _privileges(dataverse: Dataverse, user: str) -> list[Finding]:
 async def _concurrency(dataverse: Dataverse) -> Finding:
     definition = await _definition(dataverse, "IsOptimisticConcurrencyEnabled")
     if definition is None:
-        return Finding(AREA, "warning", "Optimistic concurrency of appointments cannot be read.", "See the line above.")
+        return Finding(
+            AREA,
+            "warning",
+            "Optimistic concurrency of appointments cannot be read.",
+            "Give the app's user prvReadEntity, and look again.",
+        )
     if definition.get("IsOptimisticConcurrencyEnabled"):
         return Finding(AREA, "ok", "Optimistic concurrency is on for appointments.")
     fix = "Every write needs it: set IsOptimisticConcurrencyEnabled of the appointment table to true."

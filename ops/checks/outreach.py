@@ -64,6 +64,7 @@ def _health(one: Webhook) -> list[Finding]:
         fix = "Mend the cause; then webhooks register clears it (the app's sweep does too)."
         found.append(Finding(AREA, "problem", f"{name} is disabled{since}: {one.disabled_reason}", fix))
     if one.has_our_secret is False:
+        what = f"{name} has another secret than these settings. An app that has these refuses its deliveries."
         fix = "Set OUTREACH_WEBHOOK_SECRET to the webhook's, or webhooks rotate-secret."
-        found.append(Finding(AREA, "problem", f"{name} has another secret than the app: deliveries are refused.", fix))
+        found.append(Finding(AREA, "problem", what, fix))
     return found or [Finding(AREA, "ok", f"{name} leads here and is active.")]

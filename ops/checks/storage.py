@@ -10,18 +10,21 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
 from ops.findings import Finding
-from shared.adapters import deadletters, journal, meetings, people_cache, spill, tokens
+from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
 from shared.adapters.credentials import azure_credential
 from shared.adapters.deadletters import DeadLetters
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue, Table, queue_service, table_service
-from shared.core.errors import SyncError
+from shared.core.errors import RemoteError, SyncError
 from shared.settings import IngestSettings
 
 AREA = "Storage"
-TABLES = (meetings.TABLE, journal.TABLE, deadletters.TABLE, spill.TABLE, people_cache.TABLE, tokens.TABLE)
+TABLES = tuple(
+    module.TABLE for module in (meetings, journal, deadletters, spill, people_cache, tokens, marks, tallies, sessions)
+)
 _MANY = 1000
 _PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
+_REACH = "Check AzureWebJobsStorage, and that the account's network rules let you in."
 _ROLES = "Give the identity Storage Queue Data Contributor and Storage Table Data Contributor on the account."
 
 
@@ -68,7 +71,7 @@ def _probe_queue(client: QueueClient) -> Callable[[], Awaitable[object]]:
 async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> list[Finding]:
     waiting, aside = await queue.depth(), await spilled.depth(limit=_MANY)
     found = [Finding(AREA, "ok", f"{waiting} messages wait in the queue, {aside} in the spill table.")]
-    dead = len(await dead_letters.newest(limit=_MANY))
+    dead = await dead_letters.count(limit=_MANY)
     if dead:
         many = str(dead) if dead < _MANY else f"{_MANY} or more"
         found.append(Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay."))
@@ -79,7 +82,11 @@ async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:
     try:
         await call()
     except SyncError as error:
-        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES)
+        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES if _is_refusal(error) else _REACH)
     except AzureError as error:
-        return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _ROLES)
+        return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _REACH)
     return Finding(AREA, "ok", f"{what}.")
+
+
+def _is_refusal(error: SyncError) -> bool:
+    return isinstance(error, RemoteError) and error.status in {401, 403}

@@ -43,7 +43,8 @@ _MASK: Final = "participationtypemask"
 
 def create(store: Store, change: Change, *, caller: Caller, row_id: str | None = None) -> Row:
     """Create an appointment, under the caller's id where one is given."""
-    require_privilege("prvCreateActivity", store=store)
+    for privilege in ("prvCreateActivity", "prvAppendToActivity", "prvShareActivity"):
+        require_privilege(privilege, store=store)
     table = store.tables[APPOINTMENT.entity_set]
     new_id = str(change.columns.get(table.key) or row_id or uuid4())
     if new_id in store.appointments:

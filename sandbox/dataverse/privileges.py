@@ -25,6 +25,7 @@ APPEND_TO: Final = {
     "lead": "prvAppendToLead",
     "opportunity": "prvAppendToOpportunity",
     "account": "prvAppendToAccount",
+    "systemuser": "prvAppendToUser",
 }
 PRIVILEGES: Final = (
     "prvCreateActivity",
@@ -33,6 +34,7 @@ PRIVILEGES: Final = (
     "prvAppendActivity",
     "prvAppendToActivity",
     "prvAssignActivity",
+    "prvShareActivity",
     "prvReadEntity",
     "prvReadAttribute",
     *dict.fromkeys(READ.values()),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
-from shared.adapters.storage import Entity, Table
+from shared.adapters.storage import ETAG, KEYS, Continuation, Entity, Table
 from shared.core.envelope import Envelope
 from shared.core.identity import table_key
 
 TABLE = "deadletters"
+PAGE_SIZE = 1000
+_ALL, _NONE = "PartitionKey ne @none", {"none": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +50,69 @@ class DeadLetters:
             }
         )
 
-    async def newest(self, *, limit: int) -> list[dict[str, Any]]:
-        """Up to `limit` of them, the latest first, with the names that the API shows."""
-        rows = await self._table.query("PartitionKey ne @none", {"none": ""}, limit=limit)
+    async def page(self, *, after: Continuation | None) -> tuple[list[dict[str, Any]], Continuation | None]:
+        """Up to 1,000 of them with the names that the API shows, the latest first, and where the next page begins.
+
+        Only within a page the latest are first: the table is sorted by meeting.
+        """
+        rows: list[Entity] = []
+        while not rows:  # a page of the table may be empty although more follow
+            rows, after = await self._table.page(_ALL, _NONE, after=after, size=PAGE_SIZE, select=None)
+            if after is None:
+                break
         rows.sort(key=lambda row: str(row["last_failed_at"]), reverse=True)
-        return [
-            {
-                "correlationId": row["correlation_id"],
-                "meetingId": row["meeting"],
-                "event": row["event"],
-                "reason": row["reason"],
-                "code": row["error_code"],
-                "dataverseRequestId": row["request_id"] or None,
-                "attempts": row["attempts"],
-                "firstFailedAt": row["first_failed_at"],
-                "lastFailedAt": row["last_failed_at"],
-            }
-            for row in rows
-        ]
+        return [_shown(row) for row in rows], after
+
+    async def newest(self, *, limit: int) -> list[dict[str, Any]]:
+        """All of them, the latest first, with the names that the API shows; of more than about `limit` the first."""
+        found, after = await self.page(after=None)
+        while after is not None and len(found) < limit:
+            more, after = await self.page(after=after)
+            found += more
+        return sorted(found, key=lambda letter: str(letter["lastFailedAt"]), reverse=True)
 
     async def count(self, *, limit: int) -> int:
         """How many there are, counted up to `limit`."""
-        return await self._table.count("PartitionKey ne @none", {"none": ""}, limit=limit)
+        return await self._table.count(_ALL, _NONE, limit=limit)
 
     async def of_meeting(self, meeting: str) -> list[dict[str, Any]]:
         """The raw rows of one meeting."""
         return await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
 
-    async def take(self, *, correlation_ids: frozenset[str] | None, limit: int) -> list[tuple[Entity, Envelope]]:
-        """(row, envelope) of those to replay: all, or those with these correlation ids."""
-        rows = await self._table.query("PartitionKey ne @none", {"none": ""}, limit=limit)
-        return [
-            (row, Envelope.model_validate(unpack(row)))
-            for row in rows
-            if correlation_ids is None or row["correlation_id"] in correlation_ids
-        ]
+    async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
+        """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.
+
+        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice.
+        """
+        after: Continuation | None = None
+        select = None if correlation_ids is None else KEYS
+        while True:
+            rows, after = await self._table.page(_ALL, _NONE, after=after, size=PAGE_SIZE, select=select)
+            if correlation_ids is not None:
+                rows = await self._whole(row for row in rows if row["RowKey"].partition("-")[0] in correlation_ids)
+            if rows:
+                yield [(row, Envelope.model_validate(unpack(row))) for row in rows]
+            if after is None:
+                return
+
+    async def _whole(self, keys: Iterable[Entity]) -> list[Entity]:
+        found = [await self._table.get(row["PartitionKey"], row["RowKey"]) for row in keys]
+        return [{**one[0], ETAG: one[1]} for one in found if one is not None]
 
     async def remove(self, row: Entity) -> None:
         """Forget this very row. One that was written since under the same key tells of a new failure, and stays."""
         await self._table.delete_unchanged(row)
+
+
+def _shown(row: Entity) -> dict[str, Any]:
+    return {
+        "correlationId": row["correlation_id"],
+        "meetingId": row["meeting"],
+        "event": row["event"],
+        "reason": row["reason"],
+        "code": row["error_code"],
+        "dataverseRequestId": row["request_id"] or None,
+        "attempts": row["attempts"],
+        "firstFailedAt": row["first_failed_at"],
+        "lastFailedAt": row["last_failed_at"],
+    }

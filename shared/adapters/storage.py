@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,6 +39,9 @@ Entity = dict[str, Any]
 T = TypeVar("T")
 # Under this name a row that was found carries its etag.
 ETAG = "~etag"
+KEYS = ("PartitionKey", "RowKey")
+# The two keys with which the next page begins.
+Continuation = dict[str, str | None]
 
 
 def table_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> TableServiceClient:
@@ -137,20 +140,26 @@ class Table:
         return await self._sure(call, "GET")
 
     async def page(
-        self, filter_: str, parameters: Mapping[str, Any], *, after: Mapping[str, str] | None, size: int
-    ) -> tuple[list[Entity], dict[str, str] | None]:
-        """The keys of up to `size` entities that fit, found by one request, and where the next page begins.
+        self,
+        filter_: str,
+        parameters: Mapping[str, Any],
+        *,
+        after: Continuation | None,
+        size: int,
+        select: Sequence[str] | None = KEYS,
+    ) -> tuple[list[Entity], Continuation | None]:
+        """Up to `size` entities that fit, found by one request, and where the next page begins.
 
-        `after`: what the call before returned as that. A page may be empty although more follow: the service looks
-        through at most 1,000 entities, or for 5 seconds, per request.
+        `after`: what the call before returned as that. `select`: the properties wanted, None for all. A page may be
+        empty although more follow: the service looks through at most 1,000 entities, or for 5 seconds, per request.
         """
 
-        async def call() -> tuple[list[Entity], dict[str, str] | None]:
+        async def call() -> tuple[list[Entity], Continuation | None]:
             start: Any = dict(after) if after else None  # typed as text by the SDK, but it is a dictionary
             pages: Any = self._client.query_entities(
-                filter_, parameters=dict(parameters), select=["PartitionKey", "RowKey"], results_per_page=size
+                filter_, parameters=dict(parameters), select=list(select) if select else None, results_per_page=size
             ).by_page(continuation_token=start)
-            found = [dict(entity) async for entity in await anext(pages)]
+            found = [{**entity, ETAG: str(entity.metadata["etag"])} async for entity in await anext(pages)]
             return found, dict(pages.continuation_token) if pages.continuation_token else None
 
         return await self._sure(call, "GET")

@@ -115,7 +115,8 @@ def checks(
         (condition_text(condition), holds(condition, values), not before.attempted, condition.otherwise)
         for condition in mapping.create_conditions
     )
-    known = want.columns if want is not None else {}
+    # Without columns, because something in them cannot be, the fields still tell what was named.
+    known = want.columns if want is not None else {row.column: values.get(row.field) for row in mapping.rows}
     times = (
         (f"{column} is known", known.get(column) is not None, not exists, f"No event has told {column} yet.")
         for column in ("scheduledstart", "scheduledend")
@@ -256,10 +257,12 @@ def _action(
     if column in _ON_CREATE and exists:
         return "keep", "Dynamics takes it with the create only."
     if not results:
-        return "none", waits
+        return "none", "Not worked out."
     if column not in results or (column in _ON_CREATE and result is None):
         known = stamped is not None and stamped.value not in (None, [])
         return "none", "It gives no value for this column." if known else "No event has named it."
+    if column == STATE and result == "open" and stamped is not None and stamped.value:
+        return "keep", "Closed in Outreach; that stays there (SYNC_ON_CANCEL, SYNC_ON_COMPLETE)."
     if before.applied.get(column) == fingerprint(result):
         return "keep", "Dynamics has this value from us."
     if waits:

@@ -53,8 +53,8 @@ class Commands:
             "NO_COLOR": "1",
         }
 
-    def run(self, *arguments: str, **changes: str | None) -> Result:
-        """Run one command; `changes` to the environment, None to take a variable away."""
+    def run(self, *arguments: str, given: str | None = None, **changes: str | None) -> Result:
+        """Run one command; `given`: standard input; `changes` to the environment, None to take a variable away."""
         environment = {**self.environment, **changes}
         with self._monkeypatch.context() as patch:
             for name, value in environment.items():
@@ -62,7 +62,7 @@ class Commands:
                     patch.delenv(name, raising=False)
                 else:
                     patch.setenv(name, value)
-            done = CliRunner().invoke(app, list(arguments), prog_name="python -m ops")
+            done = CliRunner().invoke(app, list(arguments), input=given, prog_name="python -m ops")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Result(done.exit_code, done.stdout, done.stderr)

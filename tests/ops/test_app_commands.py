@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from ops.settings import running
+from shared.adapters.deadletters import DeadLetter
+from shared.core.envelope import Envelope
 from shared.core.mapping import DEFAULT_MAPPING_FILE
 from tests.ops.commands import Commands, booked, problems, saved
 
@@ -81,7 +85,60 @@ def test_replay_wants_to_know_what(ops: Commands) -> None:
     """Neither ids nor --all, or both, is wrong usage; an id that is none of them is found out."""
     assert ops.run("deadletters", "replay").code == 2
     assert ops.run("deadletters", "replay", "--all", "0" * 32).code == 2
-    assert ops.run("deadletters", "replay", "0" * 32).code == 1
+    unknown = ops.run("deadletters", "replay", "0" * 32, "--json")
+    assert (unknown.code, unknown.document["unknown"]) == (1, ["0" * 32])
+
+
+def test_many_dead_letters_are_told_by_their_reasons(ops: Commands) -> None:
+    """Of many the latest are shown, and how often each reason stands; --json and --all have every page."""
+
+    async def fill() -> None:
+        async with running(ops.environment) as runtime:
+            for number in range(1, 61):
+                event = Envelope(correlation_id=f"{number:032x}", received_at="2026-02-20T09:00:00Z", body={})
+                at = f"2026-02-20T09:00:{number % 60:02}Z"
+                reason = "It was \x1b[31mrefused." if number % 3 else "It was too long."
+                letter = DeadLetter(
+                    event.correlation_id, f"x:{number}", "x.y", reason, "no", "", 1, at, at, merged=False
+                )
+                await runtime.dead_letters.add(letter, event)
+
+    asyncio.run(fill())
+    listed = ops.run("deadletters", "list")
+    assert listed.out.count("correlationId") == 50
+    assert "latest 50 of 60" in listed.out
+    assert "40  It was \\u001b[31mrefused. [no]" in listed.out
+    assert "\x1b" not in listed.out
+    assert ops.run("deadletters", "list", "--json").document["count"] == 60
+    assert ops.run("deadletters", "replay", "--all", "--json").document["replayed"] == 60
+
+
+@pytest.mark.parametrize("command", [("status", "5"), ("deadletters", "list"), ("deadletters", "replay", "--all")])
+def test_another_server_is_not_taken_for_the_app(ops: Commands, command: tuple[str, ...]) -> None:
+    """A 404 of somebody else says nothing of meetings and dead letters."""
+    result = ops.run(*command, OPS_APP_URL=ops.stack.dataverse.url)
+    assert (result.code, "Is this the app's address?" in " ".join(result.err.split())) == (1, True)
+
+
+def test_a_delivery_may_come_from_standard_input(ops: Commands) -> None:
+    """`-` is standard input, for preview as for send-test."""
+    result = ops.run("preview", "-", "--json", given=json.dumps(booked(906)))
+    assert (result.code, result.document["meeting"]) == (0, "meeting:906")
+
+
+def test_files_may_begin_with_a_byte_order_mark(ops: Commands, tmp_path: Path) -> None:
+    """As editors on Windows save them."""
+    delivery, settings = tmp_path / "delivery.json", tmp_path / "settings.json"
+    delivery.write_text(json.dumps(booked(908)), encoding="utf-8-sig")
+    settings.write_text('{"Values": {}}', encoding="utf-8-sig")
+    assert ops.run("preview", str(delivery), "--settings", str(settings), OPS_APP_URL=None).code == 0
+
+
+def test_what_a_terminal_would_obey_is_shown(ops: Commands, tmp_path: Path) -> None:
+    """A title comes from outside: its control characters are printed as they are written, not sent to the terminal."""
+    result = ops.run("preview", saved(tmp_path, booked(907, title="Hi \x1b]0;owned\x07 \u202eevil")))
+    assert "\\u202eevil" in result.out
+    assert not {"\x1b", "\x07", "\u202e"} & set(result.out)
 
 
 @pytest.mark.parametrize("url", ["http", None])
@@ -100,7 +157,7 @@ def test_preview_of_what_cannot_be_carried_out(ops: Commands, tmp_path: Path) ->
     assert "before it starts" in result.out
 
 
-@pytest.mark.parametrize(("content", "code"), [("{", 2), ('{"data": 1}', 1)])
+@pytest.mark.parametrize(("content", "code"), [("{", 2), ("[" * 100_000, 2), ("", 2), ('{"data": 1}', 1)])
 def test_preview_of_what_is_no_delivery(ops: Commands, tmp_path: Path, content: str, code: int) -> None:
     """A file that is no JSON is wrong usage; JSON that is no delivery is told by its member."""
     path = tmp_path / "file.json"
@@ -140,6 +197,8 @@ def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: 
     [
         ({"OPS_APP_URL": None}, 2, "--url"),
         ({"OPS_APP_URL": "http://sync.example.com"}, 2, "https://"),
+        ({"OPS_APP_URL": "https://me:pw@sync.example.com"}, 2, "alone, without user"),
+        ({"OPS_APP_URL": "https://sync.example.com/api"}, 2, "alone, without user"),
         ({"OPS_APP_KEY": None}, 2, "OPS_APP_KEY is not set"),
         ({"OPS_APP_KEY": "wrong"}, 1, "does not accept the key"),
         ({"OPS_APP_URL": "http://127.0.0.1:9"}, 1, "does not answer"),

@@ -18,12 +18,12 @@ import pytest
 from ops.journey import Journey
 from ops.report import Refused
 from sandbox.outreach.deliveries import MeetingScript
+from sandbox.outreach.exports import good, row, rows, wanted, write_csv, write_json_lines
 from shared.backfill import Backfill, Note, Pace, Progress, QueueFeed, Reject, Rules, correlation_of, tally
 from shared.core.appointment import Policy
 from shared.core.envelope import Envelope
 from shared.core.errors import Permanent, Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE, load_mapping
-from tests.ops.exports import good, row, rows, write_csv, write_json_lines
 from tests.product.bench import Installation
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -193,6 +193,16 @@ async def test_a_damaged_progress_file_is_told(tmp_path: Path) -> None:
         journey.load()
 
 
+@pytest.mark.parametrize("companion", ["meetings.csv.progress.json", "meetings.csv.rejects.csv"])
+async def test_a_companion_that_cannot_be_written_is_told(tmp_path: Path, companion: str) -> None:
+    """Progress that cannot be kept is found before anything is queued."""
+    (tmp_path / companion).mkdir()
+    feed = FakeFeed()
+    with pytest.raises(Refused, match=companion):
+        await run(Journey(write_csv(tmp_path / "meetings.csv", rows(20))), feed)
+    assert feed.envelopes == []
+
+
 async def test_rows_wait_while_the_queue_is_long(tmp_path: Path) -> None:
     """Nothing goes in before fewer messages wait than allowed."""
     clock, feed = Clock(), FakeFeed(depths=[50, 80, 49])
@@ -292,10 +302,10 @@ async def test_rows_become_appointments_and_the_tally_tells(product: Installatio
     progress = await run(Journey(write_csv(tmp_path / "meetings.csv", given)), _queue(product))
     await product.work()
     appointments = {appointment.values["subject"] for appointment in product.crm.appointments.values()}
-    assert appointments == {f"Meeting {number}" for number in (*good(20), 22)}
+    assert appointments == {f"Meeting {number}" for number in range(1, 23) if number != 21 and wanted(number)}
     counted = await tally(product.runtime.journal, progress)
-    assert counted.outcomes == Counter(created=20, parked=1)
-    assert counted.reasons == Counter({("parked", "The meeting has no prospect."): 1})
+    assert counted.outcomes == Counter(created=19, parked=2)
+    assert counted.reasons == Counter({("parked", "The meeting has no prospect."): 2})
 
 
 async def test_a_row_sent_twice_is_written_once(product: Installation, tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
+from io import StringIO
 from pathlib import Path
 
-from tests.ops.commands import Commands
-from tests.ops.exports import good, row, write_csv
+import pytest
+from rich.console import Console
 
-ROOT = Path(__file__).parents[2]
+from sandbox.backfill import APP_SETTINGS, Plan, backfill_on
+from sandbox.outreach.exports import row, wanted, write_csv
+from tests.ops.commands import Commands
 
 
 def test_backfill_runs_to_the_end_and_counts(ops: Commands, tmp_path: Path) -> None:
@@ -38,35 +36,21 @@ def test_a_finished_file_is_only_counted_again(ops: Commands, tmp_path: Path) ->
     assert ops.dataverse("counters") == first
 
 
-def test_a_killed_backfill_goes_on(ops: Commands, tmp_path: Path) -> None:
-    """SIGKILL twice, resume: each good row is one appointment that was written once, each bad row one line."""
-    numbers = range(301, 421)  # of no other test: the app remembers meetings from one to the next
-    expected = sorted(f"Meeting {number}" for number in good(420) if number in numbers)
-    path = write_csv(tmp_path / "meetings.csv", (row(number) for number in numbers))
-    progress = path.with_name("meetings.csv.progress.json")
-    command = [sys.executable, "-m", "ops", "backfill", str(path), "--rate", "100", "--json"]
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(first=1001, rows=300, rate=100), Plan(first=2001, rows=120, rate=100, form="jsonl")],
+    ids=["csv", "jsonl"],
+)
+def test_a_killed_backfill_goes_on(ops: Commands, tmp_path: Path, plan: Plan) -> None:
+    """Killed twice, and the app once: nothing is missing, twice or wrong, and each bad row is one line of the rejects.
 
-    def start() -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **ops.environment}
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE)  # noqa: S603 - our own command
-
-    def reached(row_number: int) -> bool:
-        return progress.exists() and json.loads(progress.read_text())["row"] >= row_number
-
-    for kill_at in (30, 75):
-        with start() as running:
-            while not reached(kill_at) and running.poll() is None:
-                time.sleep(0.01)
-            assert running.poll() is None, "it was over before it could be killed"
-            running.kill()
-    with start() as running:
-        out, _ = running.communicate()
-    document = json.loads(out)
-    assert document["outcomes"] == {"created": len(expected)}
-    assert (document["queued"], document["rejected"]) == (len(expected), 3)
-    assert subjects(ops) == expected
-    assert ops.dataverse("counters")["PATCH appointments 201"] == len(expected)
-    assert "PATCH appointments 200" not in ops.dataverse("counters")
+    `python -m sandbox backfill` does the same with 50,000 rows.
+    """
+    ops.stack.host.restart(**APP_SETTINGS)
+    count = backfill_on(ops.stack, plan, tmp_path, Console(file=StringIO()))
+    assert count.problems == []
+    assert (count.kills, count.app_kills) == (2, 1)
+    assert count.appointments == sum(wanted(number) is not None for number in plan.numbers)
 
 
 def subjects(ops: Commands) -> list[str]:

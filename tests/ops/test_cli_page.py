@@ -105,16 +105,37 @@ def test_the_page_is_true(ops: Commands, tmp_path: Path, monkeypatch: pytest.Mon
         PAGE.write_text(page, encoding="utf-8")
 
 
-def test_the_page_has_every_command() -> None:
-    """No command is missing from the page, neither in an example nor in the list of options."""
+def test_no_block_of_the_page_is_left_unchecked() -> None:
+    """Every block is a command that is run, or a file that the commands after it read."""
     page = PAGE.read_text(encoding="utf-8")
+    fences = re.findall(r"^```\w+.*$", page, re.MULTILINE)
+    blocks = [piece for piece in _PIECE.finditer(page) if piece["kind"]]
+    assert len(fences) == len(blocks)
+    assert [piece["body"] for piece in blocks if piece["kind"] != "console" and not piece["name"]] == []
+    assert [piece["body"] for piece in blocks if piece["body"].count("$ python") > 1] == []
+
+
+def commands() -> set[str]:
     group = typer.main.get_group(app)
-    commands = [
+    return {
         f"{name} {inner}" if inner else name
         for name, command in group.commands.items()
         for inner in (getattr(command, "commands", None) or [""])
-    ]
-    assert len(commands) > 10
-    for name in commands:
+    }
+
+
+def test_other_pages_name_commands_that_exist() -> None:
+    """`python -m ops …` in any page is a command."""
+    root = PAGE.parents[1]
+    for page in (*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("infra/**/*.md")):
+        for named in re.findall(r"python -m ops ([a-z][a-z-]+(?: [a-z-]+)?)", page.read_text(encoding="utf-8")):
+            assert {named, named.partition(" ")[0]} & commands(), (page.name, named)
+
+
+def test_the_page_has_every_command() -> None:
+    """No command is missing from the page, neither in an example nor in the list of options."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert len(commands()) > 10
+    for name in commands():
         assert f"$ python -m ops {name} --help" in page
         assert re.search(rf"\$ python -m ops {name}(?! --help)", page), name

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from sandbox.outreach.exports import row
 from shared.core.delivery import Reference, parse_delivery
 from shared.core.export import BadRow, Numbered, delivery_of, organisation, read_rows
 from shared.core.mapping import DEFAULT_MAPPING_FILE, load_mapping
 from shared.core.patch import read_patch
-from tests.ops.exports import row
 
 HEADER = "ID,TITLE,CREATED_AT\n"
 

@@ -240,6 +240,15 @@ async def test_a_calendar_event_is_previewed_with_its_meeting(product: Installat
     assert [dict(request.body) for request in found.requests] == sent(product, before)
 
 
+async def test_what_stays_in_outreach_is_told(product: Installation) -> None:
+    """Called off, and SYNC_ON_CANCEL says to leave that in Outreach: the state names the setting."""
+    script = MeetingScript(7)
+    await product.sync(script.booked())
+    state = column(await preview(product, script.changed(canceled=True)), "statecode")
+    assert (state.action, state.result) == ("keep", "open")
+    assert "SYNC_ON_CANCEL" in state.why
+
+
 async def test_unread_members_are_named(product: Installation) -> None:
     """An attribute that no alias reads is pointed out: it may be the one that somebody is missing."""
     found = await preview(product, MeetingScript(7).booked(mood="good"))
@@ -255,6 +264,7 @@ async def test_what_cannot_be_mapped_is_a_dead_letter(product: Installation) -> 
     assert (impossible.outcome, impossible.code) == ("dead-lettered", "end_before_start")
     assert "before it starts" in impossible.reason
     assert {one.action for one in impossible.columns} == {"none"}
+    assert {one.name for one in impossible.checks if not one.met} == set()  # its times are known, only impossible
     entry = await product.sync(reversed_)
     assert entry["lastError"] == {"code": impossible.code, "reason": impossible.reason}
 

@@ -34,6 +34,14 @@ def test_register_without_resources_takes_those_of_the_mapping(ops: Commands) ->
     assert {one["secret"] for one in made} == {"sandbox-webhook-secret"}
 
 
+def test_what_was_registered_is_told_beside_what_was_refused(ops: Commands) -> None:
+    """One resource that Outreach does not take keeps none of the others from being tried."""
+    result = ops.run("webhooks", "register", "--resource", "meeting", "--resource", "account", "--json")
+    assert result.code == 1
+    assert "Registered: account." in result.document["error"]["message"]
+    assert [one["attributes"]["resource"] for one in webhooks(ops)] == ["account"]
+
+
 def test_registering_twice_makes_one_and_wakes_a_disabled_one(ops: Commands) -> None:
     """A webhook that is there stays; one that Outreach disabled is switched on again."""
     for expected in ("registered", "was there already"):

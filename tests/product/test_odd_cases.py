@@ -80,7 +80,7 @@ async def test_events_of_one_trace_have_a_dead_letter_each(product: Installation
 async def test_a_failure_during_replay_stays(product: Installation) -> None:
     """A dead letter that was written again while it was being replayed is not forgotten."""
     await product.sync(MeetingScript(1).booked(startTime="nonsense"))
-    ((row, envelope),) = await product.runtime.dead_letters.take(correlation_ids=None, limit=10)
+    ((row, envelope),) = [one async for page in product.runtime.dead_letters.take(correlation_ids=None) for one in page]
     await product.runtime.carry_out(base64.b64decode(envelope.to_message()))
     await product.runtime.dead_letters.remove(row)
     assert len(await product.runtime.admin.list_dead_letters()) == 1
