@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -137,9 +137,15 @@ class Table:
         return await self._sure(call, "GET")
 
     async def page(
-        self, filter_: str, parameters: Mapping[str, Any], *, after: Mapping[str, str] | None, size: int
+        self,
+        filter_: str,
+        parameters: Mapping[str, Any],
+        *,
+        after: Mapping[str, str] | None,
+        size: int,
+        columns: Sequence[str] | None = ("PartitionKey", "RowKey"),
     ) -> tuple[list[Entity], dict[str, str] | None]:
-        """The keys of up to `size` entities that fit, found by one request, and where the next page begins.
+        """Up to `size` entities that fit, found by one request, and where the next page begins. `columns` None: all.
 
         `after`: what the call before returned as that. A page may be empty although more follow: the service looks
         through at most 1,000 entities, or for 5 seconds, per request.
@@ -148,7 +154,7 @@ class Table:
         async def call() -> tuple[list[Entity], dict[str, str] | None]:
             start: Any = dict(after) if after else None  # typed as text by the SDK, but it is a dictionary
             pages: Any = self._client.query_entities(
-                filter_, parameters=dict(parameters), select=["PartitionKey", "RowKey"], results_per_page=size
+                filter_, parameters=dict(parameters), select=list(columns) if columns else None, results_per_page=size
             ).by_page(continuation_token=start)
             found = [dict(entity) async for entity in await anext(pages)]
             return found, dict(pages.continuation_token) if pages.continuation_token else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.adapters.sessions import Session
@@ -15,7 +15,7 @@ from shared.console import chart
 from shared.console.access import Access
 from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect
-from shared.console.search import sought
+from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery, BadSettings, RemoteError
 from shared.core.mapping import MappingFile
@@ -25,9 +25,11 @@ from shared.health import Health
 from shared.preview import Previewer
 from shared.standing import COUNTED_UP_TO, Standing
 
-# To look for an appointment means to look at every meeting; somebody waits for the page.
+# To look for an appointment, a prospect or a title means to look at every meeting; somebody waits for the page.
 SEARCH_SECONDS = 20.0
+SEARCH_BACK = timedelta(days=60)
 SHOWN_DEAD_LETTERS = 100
+SHOWN_PARKED = 100
 
 # Ended, and Outreach will hear no more of it; an attempt that is to be repeated has not.
 _UNFINISHED: Final = frozenset({"retrying"})
@@ -58,6 +60,7 @@ class Console:
             "meeting": self._meeting,
             "event": self._event,
             "deadletters": self._dead_letters,
+            "parked": self._parked,
             "preview": self._preview,
         }
         self._done: Mapping[str, Callable[[Request, Session, dict[str, list[str]]], Awaitable[Answer]]] = {
@@ -148,7 +151,40 @@ class Console:
                 key, hint = None, f"No such appointment among those looked at in {SEARCH_SECONDS:.0f} seconds."
             if key is not None:
                 return redirect("meeting", id=str(key))
+        if wanted.needs_a_search:
+            return await self._search(wanted, session)
         return page("not-found.html", status=404, session=session, wanted=wanted, hint=hint)
+
+    async def _search(self, wanted: Sought, session: Session) -> Answer:
+        mapping = self._sources.mapping()
+        found, complete = await look_through(
+            self._sources.admin().meetings,
+            fitting(wanted, mapping),
+            since=self._now() - SEARCH_BACK,
+            seconds=SEARCH_SECONDS,
+        )
+        meetings = sorted((summary(key, state, mapping) for key, state in found), key=_latest_first, reverse=True)
+        return page(
+            "found.html",
+            status=200 if meetings else 404,
+            session=session,
+            wanted=wanted,
+            meetings=meetings,
+            complete=complete,
+            days=SEARCH_BACK.days,
+        )
+
+    async def _parked(self, _: Request, session: Session) -> Answer:
+        meetings, mapping = self._sources.admin().meetings, self._sources.mapping()
+        keys = await meetings.parked_keys(limit=SHOWN_PARKED)
+        states = [state for state, _ in await asyncio.gather(*map(meetings.load, keys))]
+        shown = [summary(key, state, mapping) for key, state in zip(keys, states, strict=True) if state is not None]
+        return page(
+            "parked.html",
+            session=session,
+            meetings=sorted((one for one in shown if one.parked), key=_latest_first, reverse=True),
+            more=len(keys) == SHOWN_PARKED,
+        )
 
     async def _meeting(self, request: Request, session: Session) -> Answer:
         admin = self._sources.admin()
@@ -175,7 +211,7 @@ class Console:
             session=session,
             letters=letters[:SHOWN_DEAD_LETTERS],
             count=len(letters),
-            replayed=request.query.get("replayed", ""),
+            replayed=replayed if (replayed := request.query.get("replayed", "")).isdecimal() else "",
         )
 
     async def _replay(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
@@ -199,6 +235,10 @@ class Console:
 
     async def _sign_out(self, request: Request, _: Session, __: dict[str, list[str]]) -> Answer:
         return redirect("sign-in", cookie=await self._access.end(request))
+
+
+def _latest_first(meeting: Summary) -> str:
+    return meeting.starts_at
 
 
 async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:

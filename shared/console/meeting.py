@@ -7,10 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.console.words import written
+from shared.core.appointment import PARTIES
 from shared.core.explain import source_text
-from shared.core.mapping import MappingFile
+from shared.core.mapping import MappingFile, Row
 
+_FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
+_WITH_CREATION = frozenset({"created_on", "created_by"})
 _PER_CALENDAR = re.compile(r"(.+)@(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a field feeds. `has`: what Dynamics last got from us, in words; empty: nothing so far."""
+
+    name: str
+    has: str
+    in_doubt: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +34,7 @@ class FieldView:
     label: str
     value: Any
     kind: str
-    columns: str
+    columns: tuple[Column, ...]
     sources: tuple[str, ...]
     changed_at: str
     set_by: Mapping[str, Any] | None
@@ -42,6 +55,8 @@ class EventView:
 class MeetingView:
     """What the page shows beside what `Admin.meeting` says."""
 
+    title: str
+    starts_at: str
     fields: tuple[FieldView, ...]
     events: tuple[EventView, ...]
 
@@ -51,9 +66,12 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
     entries = [other for entry in journal for other in (entry, *entry.get("others", ()))]
     by_stamp = {(entry["changedAt"], entry["deliveredAt"]): entry for entry in reversed(entries)}
     by_correlation = {entry["correlationId"]: entry for entry in reversed(entries)}
+    order = {row.field: number for number, row in enumerate(sorted(mapping.rows, key=_rank))}
     fields = tuple(
-        _field(name, content, by_stamp.get((content["changedAt"], content["deliveredAt"])), mapping)
-        for name, content in found["fields"].items()
+        _field(name, found, by_stamp.get((content["changedAt"], content["deliveredAt"])), mapping)
+        for name, content in sorted(
+            found["fields"].items(), key=lambda item: (order.get(item[0].partition("@")[0], len(order)), item[0])
+        )
     )
     events = tuple(
         EventView(
@@ -65,10 +83,27 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
         )
         for recent in found["recent"]
     )
-    return MeetingView(fields, events)
+    return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), fields, events)
 
 
-def _field(name: str, content: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
+def _rank(row: Row) -> int:
+    """What a person looks for first stands first; all else as in the mapping."""
+    return _FIRST.index(row.column) if row.column in _FIRST else len(_FIRST)
+
+
+def _has(row: Row, fingerprints: Mapping[str, str]) -> str:
+    if row.transform in _WITH_CREATION:
+        return "only with a new appointment, and not remembered"
+    return written(fingerprints.get(row.column, ""))
+
+
+def _said(fields: Sequence[FieldView], column: str) -> str:
+    """What Outreach says of the field that feeds `column`; empty where it says nothing."""
+    return next((str(one.value) for one in fields if one.value and any(c.name == column for c in one.columns)), "")
+
+
+def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
+    content = found["fields"][name]
     of_calendar = _PER_CALENDAR.fullmatch(name)
     field = of_calendar[1] if of_calendar else name
     inputs = [item for item in mapping.inputs if item.field == field]
@@ -79,7 +114,7 @@ def _field(name: str, content: Mapping[str, Any], set_by: Mapping[str, Any] | No
         f"{label} (calendar event {of_calendar[2]})" if of_calendar else label,
         content["value"],
         inputs[0].kind if inputs else "",
-        ", ".join(row.column for row in rows),
+        tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),
         tuple(source_text(source) for item in inputs for source in item.sources),
         content["changedAt"],
         set_by,

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
+from shared.console import console
+from shared.console.pages import Answer
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
 from tests.console.test_access import signed_in
@@ -93,3 +95,86 @@ async def test_an_appointment_is_found_among_others(product: Installation) -> No
     assert found.headers["Location"] == "/api/console/meeting?id=meeting%3A2"
     other = "00000000-0000-4000-8000-000000000000"
     assert (await product.runtime.console.show(replace(request, page="find", query={"q": other}))).status == 404
+
+
+async def look_for(product: Installation, text: str) -> Answer:
+    """What the search box shows for `text`."""
+    return await product.runtime.console.show(replace(await signed_in(product), page="find", query={"q": text}))
+
+
+async def test_a_meeting_is_found_by_its_title_or_its_prospect(product: Installation) -> None:
+    """Who does not know an id finds the meeting by words of its title, or by the prospect's number."""
+    await product.sync(MeetingScript(1).booked(title="Demo for Acme", prospects=(101, 104)))
+    await product.sync(MeetingScript(2).booked(title="Intro call", prospects=(104,)))
+    for text, meetings in (
+        ("demo for ACME", {1}),
+        ("acme", {1}),
+        ("prospect 104", {1, 2}),
+        ("https://web.outreach.io/prospects/101/overview", {1}),
+    ):
+        answer = await look_for(product, text)
+        assert answer.status == 200
+        assert {number for number in (1, 2) if f"id=meeting%3A{number}" in answer.html} == meetings, text
+    for text in ("Jane Doe", "prospect 10"):
+        answer = await look_for(product, text)
+        assert answer.status == 404
+        assert "Names of people are not kept here" in answer.html
+
+
+async def test_a_search_that_takes_too_long_says_so(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that could not look at every meeting does not claim that there is none."""
+    await product.sync(MeetingScript(1).booked(title="Demo"))
+    monkeypatch.setattr(console, "SEARCH_SECONDS", 0.0)
+    answer = await look_for(product, "some title")
+    assert answer.status == 404
+    assert "too many to look at them all" in answer.html
+
+
+async def test_parked_meetings_are_listed_with_the_reason(product: Installation) -> None:
+    """The number on the overview leads to the meetings that it counts."""
+    await product.sync(MeetingScript(1).booked(title="Nobody invited", prospects=()), MeetingScript(2).booked())
+    request = await signed_in(product)
+    assert "/api/console/parked" in (await product.runtime.console.show(request)).html
+    answer = await product.runtime.console.show(replace(request, page="parked"))
+    assert "Nobody invited" in answer.html
+    assert "The meeting has no prospect." in answer.html
+    assert "meeting%3A2" not in answer.html
+
+
+async def test_what_is_not_well_stands_on_top(product: Installation) -> None:
+    """Whoever opens the overview while Dynamics is away sees it before any number."""
+    request = await signed_in(product)
+    assert "Not well" not in (await product.runtime.console.show(request)).html
+    await product.restart(DATAVERSE_URL="http://127.0.0.1:1")
+    home = (await product.runtime.console.show(await signed_in(product))).html
+    assert home.index("Not well") < home.index("At a glance")
+    assert "Dynamics. <a" in home
+
+
+async def test_a_meetings_page_says_what_it_is_and_what_was_written(product: Installation) -> None:
+    """Title and start on top, what people look for first, and beside each value what Dynamics was given."""
+    await product.sync(MeetingScript(1).booked(title="Intro call", user=1))
+    request = await signed_in(product)
+    html = (await product.runtime.console.show(replace(request, page="meeting", query={"id": "1"}))).html
+    assert html.index("Intro call") < html.index("Open the appointment in Dynamics")
+    assert html.index(">Title<") < html.index(">Start Time<") < html.index(">Booker<")
+    assert f"systemuser:{product.appointment.values['_ownerid_value']}" in html
+    assert f"main.aspx?pagetype=entityrecord&amp;etn=appointment&amp;id={product.appointment.id}" in html
+
+
+async def test_an_event_that_was_given_up_is_in_the_time_line(product: Installation) -> None:
+    """Also one of which nothing could be remembered: the admin looks for it there."""
+    entry = await product.sync(MeetingScript(5).booked(startTime="nonsense"))
+    request = await signed_in(product)
+    html = (await product.runtime.console.show(replace(request, page="meeting", query={"id": "5"}))).html
+    line = html.partition("Its last events")[2]
+    assert entry["correlationId"] in line
+    assert "Given up; needs a person" in line
+    assert "it was not made yet" in html
+
+
+async def test_an_address_cannot_put_words_on_the_page(product: Installation) -> None:
+    """What a link claims was sent again is shown only if it is a number."""
+    request = await signed_in(product)
+    shown = replace(request, page="deadletters", query={"replayed": "Call 555 0100: all events were"})
+    assert "555" not in (await product.runtime.console.show(shown)).html
