@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ from shared.eventline import APPLIED
 from shared.health import Health
 from shared.preview import Previewer
 from shared.standing import COUNTED_UP_TO, Standing
+from shared.telemetry import line, where
+
+log = logging.getLogger("outreach_dynamics.console")
 
 # To look for an appointment, a prospect or a title means to look at every meeting; somebody waits for the page.
 SEARCH_SECONDS = 20.0
@@ -252,3 +256,8 @@ async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
         return page("message.html", status=503, title="Settings are incomplete", text=text)
     except RemoteError as error:
         return page("message.html", status=503, title="Out of reach", text=error.reason)
+    except Exception as error:  # noqa: BLE001 - an empty answer helps nobody
+        name = type(error).__name__
+        log.error(line("unforeseen", correlation_id="", error=name, at=where(error)))  # noqa: TRY400 - its message may repeat a value from a meeting
+        text = f"An error in the app itself ({name}); its log says where."
+        return page("message.html", status=500, title="Not done", text=text)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +15,7 @@ from shared.console import console
 from shared.console.pages import Answer
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
-from tests.console.test_access import signed_in
+from tests.console.test_access import form_token, signed_in
 from tests.product.bench import Installation
 
 
@@ -178,3 +179,47 @@ async def test_an_address_cannot_put_words_on_the_page(product: Installation) ->
     request = await signed_in(product)
     shown = replace(request, page="deadletters", query={"replayed": "Call 555 0100: all events were"})
     assert "555" not in (await product.runtime.console.show(shown)).html
+
+
+async def test_an_error_of_our_own_is_told(
+    product: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody foresaw is a page with the headers of all pages, and a line that says where, without its message."""
+    request = await signed_in(product)
+
+    async def broken() -> None:
+        raise ZeroDivisionError("somebody@example.com")
+
+    monkeypatch.setattr(product.runtime.health, "report", broken)
+    answer = await product.runtime.console.show(request)
+    assert answer.status == 500
+    assert "An error in the app itself" in answer.html
+    assert answer.headers["Cache-Control"] == "no-store"
+    (told,) = [json.loads(record.getMessage()) for record in caplog.records if "unforeseen" in record.getMessage()]
+    assert (told["error"], told["at"][-1].split(":")[0]) == ("ZeroDivisionError", "test_pages.py")
+    assert "somebody" not in answer.html + caplog.text
+
+
+async def test_attack_in_the_mapping_file(product: Installation, tmp_path: Path) -> None:
+    """Names that an admin pasted from somewhere are text as well: rows and reasons."""
+    attack = "<img src=x onerror=alert(1)>"
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    title = next(row for row in content["rows"] if row["column"] == "subject")
+    title["row"] = attack
+    content["create_conditions"] = [{"field": "title", "is": "not_equal", "value": "Lunch", "otherwise": attack}]
+    other = tmp_path / "mapping.json"
+    other.write_text(json.dumps(content), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(other))
+    await product.sync(MeetingScript(1).booked(title="Lunch"))
+    request = await signed_in(product)
+    token = await form_token(product, request)
+    body = urlencode({"form": token, "delivery": MeetingScript(1).booked(title="Lunch").body.decode()}).encode()
+    pages = [
+        replace(request, page="meeting", query={"id": "1"}),
+        replace(request, page="parked"),
+        replace(request, page="preview", method="POST", body=body),
+    ]
+    for page in pages:
+        html = (await product.runtime.console.show(page)).html
+        assert "&lt;img" in html
+        assert "<img" not in html
