@@ -35,6 +35,9 @@ _PARTS: Final[Mapping[str, str]] = {
     "outreach": "Outreach",
 }
 
+# https://learn.microsoft.com/power-apps/developer/data-platform/activityparty-entity
+_MASKS: Final[Mapping[str, str]] = {"5": "required attendee", "6": "optional attendee", "7": "organizer"}
+
 # A number and its unit stay on one line.
 _GAP: Final = "\N{NO-BREAK SPACE}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -73,7 +76,14 @@ def written(fingerprint: str) -> str:
         return ""
     if fingerprint.startswith("sha256:"):
         return "a long text, as Outreach said it then"
-    return value(json.loads(fingerprint))
+    found = json.loads(fingerprint)
+    return "\n".join(map(_party, found)) if found and isinstance(found, list) else value(found)
+
+
+def _party(text: str) -> str:
+    """`5:contact:…` as `required attendee contact …`."""
+    mask, _, who = str(text).partition(":")
+    return f"{_MASKS[mask]} {who.replace(':', ' ', 1)}" if mask in _MASKS else str(text)
 
 
 def part(name: str) -> str:

@@ -106,7 +106,8 @@ def test_what_is_sought(text: str, expected: Sought) -> None:
         ('"Intro call"', "Intro call"),
         ("null", words.NONE),
         ("false", "no"),
-        ('["5:contact:a","7:systemuser:b"]', "5:contact:a, 7:systemuser:b"),
+        ('["5:contact:a","7:systemuser:b"]', "required attendee contact a\norganizer systemuser b"),
+        ('["odd"]', "odd"),
         ("sha256:" + HEX * 2, "a long text, as Outreach said it then"),
     ],
 )
