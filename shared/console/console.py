@@ -20,6 +20,7 @@ from shared.console.search import Sought, Summary, fitting, look_through, sought
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery, BadSettings, RemoteError
 from shared.core.mapping import MappingFile
+from shared.core.meeting import RECENT_EVENTS
 from shared.core.signature import MAX_BODY_BYTES
 from shared.eventline import APPLIED
 from shared.health import Health
@@ -116,6 +117,9 @@ class Console:
             if not session.made(form.get("form", [""])[0]):
                 raise BadDelivery("stale_form", "This form is from another session. Go back, reload it, try again.")
             return await done(request, session, form)
+        if request.method == "GET" and request.page in self._done:
+            # Who signs in again after sending a form comes back with the form's address.
+            return redirect("deadletters" if request.page == "replay" else "home")
         return page("message.html", status=404, session=session, title="Not found", text="There is no such page.")
 
     async def _home(self, _: Request, session: Session) -> Answer:
@@ -198,7 +202,7 @@ class Console:
             return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
         journal = await asyncio.gather(*(admin.correlation(recent["correlationId"]) for recent in found["recent"]))
         view = meeting_view(found, [entry for entry in journal if entry is not None], self._sources.mapping())
-        return page("meeting.html", session=session, meeting=found, view=view)
+        return page("meeting.html", session=session, meeting=found, view=view, kept=RECENT_EVENTS)
 
     async def _event(self, request: Request, session: Session) -> Answer:
         wanted = sought(request.query.get("id", ""))

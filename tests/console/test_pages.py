@@ -223,3 +223,19 @@ async def test_attack_in_the_mapping_file(product: Installation, tmp_path: Path)
         html = (await product.runtime.console.show(page)).html
         assert "&lt;img" in html
         assert "<img" not in html
+
+
+async def test_a_letter_that_names_no_meeting_leads_nowhere(product: Installation) -> None:
+    """A message that is none of ours has no meeting to link to."""
+    await product.runtime.carry_out(b"not ours")
+    html = (await product.runtime.console.show(replace(await signed_in(product), page="deadletters"))).html
+    assert "Send the event of unknown again" in html
+    assert "meeting?id=unknown" not in html
+
+
+async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> None:
+    """Only the last events are kept; whoever looks for an older one is told where it is."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(), *(script.changed(title=f"Version {number}") for number in range(30)))
+    request = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    assert "The last 25 are kept" in (await product.runtime.console.show(request)).html
