@@ -32,7 +32,7 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
         return refusal(error.status, error.code, error.message)
     except BadSettings as error:
         DELIVERIES.record(1, status="not_configured", way="none")
-        log.error(line("settings", problems=error.problems))  # noqa: TRY400 - the sentences say it all
+        log.error(line("settings", part="ingest", problems=error.problems))  # noqa: TRY400 - the sentences say it all
         return refusal(
             503, "not_configured", "The app's settings are incomplete; GET /api/health lists what is missing."
         )

@@ -78,9 +78,16 @@ param lagLimitMinutes int = 10
 @description('So many waiting events are too many, if they become more.')
 param queueLimit int = 500
 
-@description('Zone and hours, Monday to Friday, in which something from Outreach is expected.')
+@description('IANA zone of the hours below, Monday to Friday, in which something from Outreach is expected.')
 param workingZone string = 'UTC'
+
+@minValue(0)
+@maxValue(20)
 param workingFrom int = 9
+
+@minValue(4)
+@maxValue(24)
+@description('At least 4 hours after the first: silence is told after 3.')
 param workingTo int = 17
 
 @description('Where people of yours read docs/runbook.md; each alert links to its part of it.')

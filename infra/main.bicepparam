@@ -30,7 +30,11 @@ param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT
 param alwaysReadyHttp = int(readEnvironmentVariable('ALWAYS_READY_HTTP', '1'))
 
 param alertEmails = readEnvironmentVariable('ALERT_EMAILS', '')
+param lagLimitMinutes = int(readEnvironmentVariable('LAG_LIMIT_MINUTES', '10'))
+param queueLimit = int(readEnvironmentVariable('QUEUE_LIMIT', '500'))
 param workingZone = readEnvironmentVariable('WORKING_ZONE', 'UTC')
+param workingFrom = int(readEnvironmentVariable('WORKING_FROM', '9'))
+param workingTo = int(readEnvironmentVariable('WORKING_TO', '17'))
 param runbookUrl = readEnvironmentVariable('RUNBOOK_URL', 'docs/runbook.md')
 
 param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'false'))

@@ -103,23 +103,16 @@ class Admin:
             "meetingId": str(key),
             "appointmentId": state.appointment_id,
             "appointmentUrl": self._link(state) if state.crm_version else None,
-            "state": _standing(state),
+            "state": standing_of(state),
             "parked": state.parked or None,
             "fields": {
                 name: {"value": value, "changedAt": stamp.changed, "deliveredAt": stamp.delivered}
                 for name, (value, stamp) in sorted(state.fields.items())
             },
+            "written": dict(state.applied),
             "columnsInDoubt": sorted(state.doubt),
             "appointmentVersion": state.crm_version,
-            "recent": [
-                {
-                    "correlationId": recent.correlation_id,
-                    "event": recent.event,
-                    "receivedAt": recent.received_at,
-                    "outcome": recent.outcome,
-                }
-                for recent in reversed(state.recent)
-            ],
+            "recent": _recent(state, letters),
             "lastError": await self._last_error(state, last),
         }
 
@@ -147,7 +140,8 @@ class Admin:
         return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={state.appointment_id}"
 
 
-def _standing(state: MeetingState) -> str:
+def standing_of(state: MeetingState) -> str:
+    """How a meeting stands, in one of the words that the API uses."""
     if state.gone:
         return "deleted in Dynamics"
     if state.dead:
@@ -157,6 +151,31 @@ def _standing(state: MeetingState) -> str:
     if state.doubt:
         return "being written"
     return "in Dynamics" if state.crm_version else "remembered"
+
+
+def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last events, newest first, those among them that could not even be merged."""
+    told = [
+        {
+            "correlationId": recent.correlation_id,
+            "event": recent.event,
+            "receivedAt": recent.received_at,
+            "outcome": recent.outcome,
+        }
+        for recent in reversed(state.recent)
+    ]
+    known = {recent.correlation_id for recent in state.recent}
+    lost = [
+        {
+            "correlationId": letter["correlation_id"],
+            "event": letter["event"],
+            "receivedAt": letter["first_failed_at"],
+            "outcome": "dead-lettered",
+        }
+        for letter in letters
+        if letter["correlation_id"] not in known
+    ]
+    return sorted([*told, *lost], key=lambda event: str(event["receivedAt"]), reverse=True) if lost else told
 
 
 class _Replay(BaseModel):

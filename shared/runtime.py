@@ -110,7 +110,7 @@ class Runtime:
         await sync.poisoned(message)
 
     async def _wait_for_settings(self, message: bytes, error: BadSettings) -> None:
-        log.error(line("settings", problems=error.problems))
+        log.error(line("settings", part="sync", problems=error.problems))
         await self.queue.send(base64.b64encode(message).decode(), delay=SETTINGS_DELAY)
 
     @cached_property

@@ -103,7 +103,11 @@ LINES = (
         "neither queue nor table took a delivery: 503, and Outreach will not send it again",
         ("correlation_id",),
     ),
-    Line("settings", "settings are wrong; events wait", ("problems",)),
+    Line(
+        "settings",
+        "settings are wrong; `part` is `ingest`: a delivery was refused for that, or `sync`: an event waits for it",
+        ("part", "problems"),
+    ),
     Line(
         "event",
         "one attempt at an event ended; this is the one line about it",

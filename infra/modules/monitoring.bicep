@@ -33,6 +33,7 @@ param workingTo int
 @description('Where the runbook can be read; each alert links to its part of it.')
 param runbookUrl string
 
+// A window is at least twice its step: a log line can be some minutes late, and must not fall between two looks.
 // Severity: 1 events are or will be lost to people, 2 somebody must act today, 3 look when you can.
 var alerts = [
   {
@@ -40,7 +41,7 @@ var alerts = [
     title: 'Events were given up'
     severity: 2
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     query: loadTextContent('../kql/alert-dead-letters.kql')
   }
   {
@@ -50,7 +51,7 @@ var alerts = [
     frequency: 'PT5M'
     // What fails for now is tried again at least every quarter of an hour.
     window: 'PT30M'
-    query: replace(loadTextContent('../kql/alert-lag.kql'), 'let limit = 600;', 'let limit = ${lagLimitMinutes * 60};')
+    query: replace(loadTextContent('../kql/alert-lag.kql'), 'let tooLate = 600;', 'let tooLate = ${lagLimitMinutes * 60};')
   }
   {
     name: 'ingest-failing'
@@ -90,7 +91,7 @@ var alerts = [
     severity: 2
     frequency: 'PT15M'
     window: 'PT30M'
-    query: replace(loadTextContent('../kql/alert-queue-growing.kql'), 'let limit = 500;', 'let limit = ${queueLimit};')
+    query: replace(loadTextContent('../kql/alert-queue-growing.kql'), 'let tooMany = 500;', 'let tooMany = ${queueLimit};')
   }
   {
     name: 'subscription'

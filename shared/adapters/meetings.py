@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
-from shared.adapters.storage import ETAG, Entity, Table
+from shared.adapters.storage import ETAG, Continuation, Entity, Table
 from shared.core.identity import MeetingKey, table_key
 from shared.core.meeting import MeetingState, Recent
 from shared.core.merge import Stamp, Stamped
 
 TABLE = "meetings"
+_PAGE = 200
 _PARKED = "~parked"  # no key of a meeting begins with ~ and ends without a digest
 
 
 class MeetingTable:
     """Implements `shared.core.ports.Meetings` on Table Storage.
 
-    A parked meeting stands in the index before its own row says so, and until after it says so no more: a crash between
-    the two loses nothing. The index remembers under which rules it was parked: when those change, the sweep sends it on.
+    A parked meeting stands in the index before its own row says so, and until after it says so no more, so that a crash
+    loses nothing. The index remembers under which rules it was parked: when those change, the sweep sends it on.
     """
 
     def __init__(self, table: Table, *, rules: str) -> None:
@@ -104,6 +106,27 @@ class MeetingTable:
         """
         rows = await self._table.query("appointment eq @id", {"id": appointment_id}, limit=1)
         return MeetingKey.parse(rows[0]["meeting"]) if rows else None
+
+    async def parked_keys(self, *, limit: int) -> list[MeetingKey]:
+        """Up to `limit` of the parked meetings, in no order."""
+        rows = await self._table.query("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit)
+        return [MeetingKey.parse(row["meeting"]) for row in rows]
+
+    async def changed_since(
+        self, moment: datetime, *, after: Continuation | None
+    ) -> tuple[list[tuple[MeetingKey, MeetingState]], Continuation | None]:
+        """Some of the meetings whose row was written at `moment` or later, in no order, and where the next begin.
+
+        There is no index: the service looks at every row, so the caller must limit the time.
+        """
+        rows, following = await self._table.page(
+            "PartitionKey ne @parked and Timestamp ge @moment",
+            {"parked": _PARKED, "moment": moment},
+            after=after,
+            size=_PAGE,
+            select=None,
+        )
+        return [(MeetingKey.parse(row["meeting"]), from_document(unpack(row))) for row in rows], following
 
     async def _index(self, key: MeetingKey, *, sent: str = "") -> None:
         row = {"PartitionKey": _PARKED, "RowKey": table_key(str(key)), "meeting": str(key), "rules": self._rules}

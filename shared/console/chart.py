@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,9 @@ from shared.console.words import lasting
 
 DAY = timedelta(days=1)
 WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 76, 8, 14, 30
+LEFT, RIGHT, TOP, BOTTOM = 88, 8, 14, 30
+# So far apart must two labels be; on a phone they are large.
+_APART = 24
 _LINES = (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400)
 _HOURS_BETWEEN_LABELS = 4
 
@@ -90,8 +92,17 @@ def lag_chart(slots: Mapping[datetime, Tally], now: datetime) -> Chart:
         for moment in full_hours
         if moment.minute == 0 and moment.hour % _HOURS_BETWEEN_LABELS == 0
     )
-    levels = tuple(Mark(y(line), lasting(line).replace(".0", "")) for line in _LINES if line <= top)
+    levels = _apart(Mark(y(line), lasting(line).replace(".0", "")) for line in reversed(_LINES) if line <= top)
     return Chart(bars, levels, hours, _summary(bars))
+
+
+def _apart(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """Those of `marks`, from the top down, that do not come too close to the one above."""
+    kept: list[Mark] = []
+    for mark in marks:
+        if not kept or mark.at - kept[-1].at >= _APART:
+            kept.append(mark)
+    return tuple(kept)
 
 
 def _summary(bars: tuple[Bar, ...]) -> str:

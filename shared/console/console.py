@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.adapters.sessions import Session
@@ -15,19 +16,25 @@ from shared.console import chart
 from shared.console.access import Access
 from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect
-from shared.console.search import sought
+from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery, BadSettings, RemoteError
 from shared.core.mapping import MappingFile
+from shared.core.meeting import RECENT_EVENTS
 from shared.core.signature import MAX_BODY_BYTES
 from shared.eventline import APPLIED
 from shared.health import Health
 from shared.preview import Previewer
 from shared.standing import COUNTED_UP_TO, Standing
+from shared.telemetry import line, where
 
-# To look for an appointment means to look at every meeting; somebody waits for the page.
+log = logging.getLogger("outreach_dynamics.console")
+
+# To look for an appointment, a prospect or a title means to look at every meeting; somebody waits for the page.
 SEARCH_SECONDS = 20.0
+SEARCH_BACK = timedelta(days=60)
 SHOWN_DEAD_LETTERS = 100
+SHOWN_PARKED = 100
 
 # Ended, and Outreach will hear no more of it; an attempt that is to be repeated has not.
 _UNFINISHED: Final = frozenset({"retrying"})
@@ -58,6 +65,7 @@ class Console:
             "meeting": self._meeting,
             "event": self._event,
             "deadletters": self._dead_letters,
+            "parked": self._parked,
             "preview": self._preview,
         }
         self._done: Mapping[str, Callable[[Request, Session, dict[str, list[str]]], Awaitable[Answer]]] = {
@@ -109,6 +117,9 @@ class Console:
             if not session.made(form.get("form", [""])[0]):
                 raise BadDelivery("stale_form", "This form is from another session. Go back, reload it, try again.")
             return await done(request, session, form)
+        if request.method == "GET" and request.page in self._done:
+            # Who signs in again after sending a form comes back with the form's address.
+            return redirect("deadletters" if request.page == "replay" else "home")
         return page("message.html", status=404, session=session, title="Not found", text="There is no such page.")
 
     async def _home(self, _: Request, session: Session) -> Answer:
@@ -148,7 +159,40 @@ class Console:
                 key, hint = None, f"No such appointment among those looked at in {SEARCH_SECONDS:.0f} seconds."
             if key is not None:
                 return redirect("meeting", id=str(key))
+        if wanted.needs_a_search:
+            return await self._search(wanted, session)
         return page("not-found.html", status=404, session=session, wanted=wanted, hint=hint)
+
+    async def _search(self, wanted: Sought, session: Session) -> Answer:
+        mapping = self._sources.mapping()
+        found, complete = await look_through(
+            self._sources.admin().meetings,
+            fitting(wanted, mapping),
+            since=self._now() - SEARCH_BACK,
+            seconds=SEARCH_SECONDS,
+        )
+        meetings = sorted((summary(key, state, mapping) for key, state in found), key=_latest_first, reverse=True)
+        return page(
+            "found.html",
+            status=200 if meetings else 404,
+            session=session,
+            wanted=wanted,
+            meetings=meetings,
+            complete=complete,
+            days=SEARCH_BACK.days,
+        )
+
+    async def _parked(self, _: Request, session: Session) -> Answer:
+        meetings, mapping = self._sources.admin().meetings, self._sources.mapping()
+        keys = await meetings.parked_keys(limit=SHOWN_PARKED)
+        states = [state for state, _ in await asyncio.gather(*map(meetings.load, keys))]
+        shown = [summary(key, state, mapping) for key, state in zip(keys, states, strict=True) if state is not None]
+        return page(
+            "parked.html",
+            session=session,
+            meetings=sorted((one for one in shown if one.parked), key=_latest_first, reverse=True),
+            more=len(keys) == SHOWN_PARKED,
+        )
 
     async def _meeting(self, request: Request, session: Session) -> Answer:
         admin = self._sources.admin()
@@ -158,7 +202,7 @@ class Console:
             return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
         journal = await asyncio.gather(*(admin.correlation(recent["correlationId"]) for recent in found["recent"]))
         view = meeting_view(found, [entry for entry in journal if entry is not None], self._sources.mapping())
-        return page("meeting.html", session=session, meeting=found, view=view)
+        return page("meeting.html", session=session, meeting=found, view=view, kept=RECENT_EVENTS)
 
     async def _event(self, request: Request, session: Session) -> Answer:
         wanted = sought(request.query.get("id", ""))
@@ -175,7 +219,7 @@ class Console:
             session=session,
             letters=letters[:SHOWN_DEAD_LETTERS],
             count=len(letters),
-            replayed=request.query.get("replayed", ""),
+            replayed=replayed if (replayed := request.query.get("replayed", "")).isdecimal() else "",
         )
 
     async def _replay(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
@@ -201,6 +245,10 @@ class Console:
         return redirect("sign-in", cookie=await self._access.end(request))
 
 
+def _latest_first(meeting: Summary) -> str:
+    return meeting.starts_at
+
+
 async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """`call`, with errors as pages that say what to do."""
     try:
@@ -212,3 +260,8 @@ async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
         return page("message.html", status=503, title="Settings are incomplete", text=text)
     except RemoteError as error:
         return page("message.html", status=503, title="Out of reach", text=error.reason)
+    except Exception as error:  # noqa: BLE001 - an empty answer helps nobody
+        name = type(error).__name__
+        log.error(line("unforeseen", correlation_id="", error=name, at=where(error)))  # noqa: TRY400 - its message may repeat a value from a meeting
+        text = f"An error in the app itself ({name}); its log says where."
+        return page("message.html", status=500, title="Not done", text=text)

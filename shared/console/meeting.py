@@ -6,9 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.console.words import written
+from shared.core.appointment import PARTIES
 from shared.core.explain import source_text
-from shared.core.mapping import MappingFile
+from shared.core.mapping import MappingFile, Row
 from shared.core.patch import FieldName
+
+_FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
+_WITH_CREATION = frozenset({"created_on", "created_by"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a field feeds. `has`: what Dynamics last got from us, in words; empty: nothing so far."""
+
+    name: str
+    has: str
+    in_doubt: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +33,7 @@ class FieldView:
     label: str
     value: Any
     kind: str
-    columns: str
+    columns: tuple[Column, ...]
     sources: tuple[str, ...]
     changed_at: str
     set_by: Mapping[str, Any] | None
@@ -40,6 +54,8 @@ class EventView:
 class MeetingView:
     """What the page shows beside what `Admin.meeting` says."""
 
+    title: str
+    starts_at: str
     fields: tuple[FieldView, ...]
     events: tuple[EventView, ...]
 
@@ -49,9 +65,12 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
     entries = [other for entry in journal for other in (entry, *entry.get("others", ()))]
     by_stamp = {(entry["changedAt"], entry["deliveredAt"]): entry for entry in reversed(entries)}
     by_correlation = {entry["correlationId"]: entry for entry in reversed(entries)}
+    order = {row.field: number for number, row in enumerate(sorted(mapping.rows, key=_rank))}
     fields = tuple(
-        _field(name, content, by_stamp.get((content["changedAt"], content["deliveredAt"])), mapping)
-        for name, content in found["fields"].items()
+        _field(name, found, by_stamp.get((content["changedAt"], content["deliveredAt"])), mapping)
+        for name, content in sorted(
+            found["fields"].items(), key=lambda item: (order.get(FieldName.parse(item[0]).field, len(order)), item[0])
+        )
     )
     events = tuple(
         EventView(
@@ -63,10 +82,27 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
         )
         for recent in found["recent"]
     )
-    return MeetingView(fields, events)
+    return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), fields, events)
 
 
-def _field(name: str, content: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
+def _rank(row: Row) -> int:
+    """What a person looks for first stands first; all else as in the mapping."""
+    return _FIRST.index(row.column) if row.column in _FIRST else len(_FIRST)
+
+
+def _has(row: Row, fingerprints: Mapping[str, str]) -> str:
+    if row.transform in _WITH_CREATION:
+        return "only with a new appointment, and not remembered"
+    return written(fingerprints.get(row.column, ""))
+
+
+def _said(fields: Sequence[FieldView], column: str) -> str:
+    """What Outreach says of the field that feeds `column`; empty where it says nothing."""
+    return next((str(one.value) for one in fields if one.value and any(c.name == column for c in one.columns)), "")
+
+
+def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
+    content = found["fields"][name]
     known = FieldName.parse(name)
     inputs = [item for item in mapping.inputs if item.field == known.field]
     rows = [row for row in mapping.rows if row.field == known.field]
@@ -76,7 +112,7 @@ def _field(name: str, content: Mapping[str, Any], set_by: Mapping[str, Any] | No
         f"{label} (calendar event {known.calendar})" if known.calendar else label,
         content["value"],
         inputs[0].kind if inputs else "",
-        ", ".join(row.column for row in rows),
+        tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),
         tuple(source_text(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
         content["changedAt"],
         set_by,

@@ -130,6 +130,7 @@ def _environment() -> Environment:
         "pretty": words.pretty,
         "lasting": words.lasting,
         "outcome": words.outcome,
+        "part": words.part,
     }
     made.globals |= {"style": _ours(_file("style.css")), "tone": words.tone}
     return made

@@ -1,13 +1,32 @@
-"""What somebody looks for: a meeting, an event, or an appointment, told apart by its form."""
+"""What somebody looks for, told apart by its form, and the search through meetings for what has no index."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from shared.adapters.meetings import MeetingTable
+from shared.adapters.storage import Continuation
+from shared.admin import standing_of
+from shared.core.appointment import PARTIES, collapse
+from shared.core.identity import MeetingKey
+from shared.core.mapping import MappingFile
+from shared.core.meeting import MeetingState
+
+MAX_FOUND = 50
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _IN_ADDRESS = re.compile(rf"[?&]id=(?:%7[bB]|\{{)?({_GUID.pattern})")
+
+
+# `prospect 101`, or the address of a prospect's page in Outreach.
+_PROSPECT = re.compile(r"(?:.*/)?prospects?[ :/](\d{1,20})(?:[/?#].*)?", re.IGNORECASE)
+_KEY = re.compile(r"\d+|[A-Za-z]+:\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +37,28 @@ class Sought:
     meeting: str = ""
     correlation_id: str = ""
     appointment_id: str = ""
+    prospect: str = ""
+    title: str = ""
+
+    @property
+    def needs_a_search(self) -> bool:
+        """Whether every meeting must be looked at."""
+        return bool(self.prospect or self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One meeting in a list. `starts_at` as Outreach said it; empty where no event did."""
+
+    meeting_id: str
+    title: str
+    starts_at: str
+    state: str
+    parked: str
 
 
 def sought(text: str) -> Sought:
-    """A meeting id (`5`, `meeting:5`), a correlation id, an appointment id, or an appointment's address in Dynamics."""
+    """Ids of meeting (`5`, `meeting:5`), event, appointment or prospect, an appointment's address, or else a title."""
     text = text.strip()
     if found := _IN_ADDRESS.search(text):
         return Sought(text, appointment_id=str(UUID(found[1])))
@@ -29,4 +66,58 @@ def sought(text: str) -> Sought:
     if _GUID.fullmatch(bare):
         both = UUID(bare)
         return Sought(text, correlation_id=both.hex, appointment_id=str(both))
-    return Sought(text, meeting=text)
+    if found := _PROSPECT.fullmatch(text):
+        return Sought(text, prospect=found[1])
+    if not text or _KEY.fullmatch(text):
+        return Sought(text, meeting=text)
+    # A single word may be either.
+    return Sought(text, meeting="" if " " in text else text, title=text)
+
+
+def fitting(wanted: Sought, mapping: MappingFile) -> Callable[[MeetingState], bool]:
+    """Whether a meeting has the prospect, or has the words in its title."""
+    words = wanted.title.casefold()
+
+    def fits(state: MeetingState) -> bool:
+        values = collapse(state.fields, mapping)
+        if wanted.prospect:
+            people = _of_column(values, mapping, PARTIES) or []
+            return {"type": "prospect", "id": wanted.prospect} in people
+        return words in str(_of_column(values, mapping, "subject") or "").casefold()
+
+    return fits
+
+
+async def look_through(
+    meetings: MeetingTable, fits: Callable[[MeetingState], bool], *, since: datetime, seconds: float
+) -> tuple[list[tuple[MeetingKey, MeetingState]], bool]:
+    """Meetings that fit, among those that changed since `since`; and whether all were looked at in that time."""
+    found: list[tuple[MeetingKey, MeetingState]] = []
+    after: Continuation | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while len(found) < MAX_FOUND:
+                some, after = await meetings.changed_since(since, after=after)
+                found += [(key, state) for key, state in some if not state.moved_to and fits(state)]
+                if after is None:
+                    return found, True
+    except TimeoutError:
+        pass
+    return found, False
+
+
+def summary(key: MeetingKey, state: MeetingState, mapping: MappingFile) -> Summary:
+    """What a list shows of a meeting."""
+    values = collapse(state.fields, mapping)
+    return Summary(
+        str(key),
+        str(_of_column(values, mapping, "subject") or ""),
+        str(_of_column(values, mapping, "scheduledstart") or ""),
+        standing_of(state),
+        state.parked,
+    )
+
+
+def _of_column(values: Mapping[str, Any], mapping: MappingFile, column: str) -> Any:
+    """The value that feeds `column`."""
+    return next((values[row.field] for row in mapping.rows if row.column == column and row.field in values), None)

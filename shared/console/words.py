@@ -27,6 +27,17 @@ OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "deleted in Dynamics": ("Deleted in Dynamics", "calm"),
 }
 
+_PARTS: Final[Mapping[str, str]] = {
+    "settings": "Settings",
+    "queue": "Queue",
+    "tables": "Tables",
+    "dataverse": "Dynamics",
+    "outreach": "Outreach",
+}
+
+# https://learn.microsoft.com/power-apps/developer/data-platform/activityparty-entity
+_MASKS: Final[Mapping[str, str]] = {"5": "required attendee", "6": "optional attendee", "7": "organizer"}
+
 # A number and its unit stay on one line.
 _GAP: Final = "\N{NO-BREAK SPACE}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -57,6 +68,27 @@ def value(found: Any) -> str:
             return ", ".join(value(item) for item in found)
         case _:
             return json.dumps(found, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def written(fingerprint: str) -> str:
+    """What Dynamics was last confirmed to have, from what is remembered of it; empty where nothing was written."""
+    if not fingerprint:
+        return ""
+    if fingerprint.startswith("sha256:"):
+        return "a long text, as Outreach said it then"
+    found = json.loads(fingerprint)
+    return "\n".join(map(_party, found)) if found and isinstance(found, list) else value(found)
+
+
+def _party(text: str) -> str:
+    """`5:contact:…` as `required attendee contact …`."""
+    mask, _, who = str(text).partition(":")
+    return f"{_MASKS[mask]} {who.replace(':', ' ', 1)}" if mask in _MASKS else str(text)
+
+
+def part(name: str) -> str:
+    """What health calls a part of the app, as people call it."""
+    return _PARTS.get(name, name)
 
 
 def pretty(document: object) -> str:

@@ -19,6 +19,7 @@ from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+TITLES = ("Intro call", "Demo for Example Ltd", "Pricing and next steps", "Quarterly review")
 DESKTOP, PHONE = {"width": 1000, "height": 780}, {"width": 390, "height": 780}
 
 
@@ -28,7 +29,7 @@ def fill(desk: Desk) -> None:
     soon = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     for number in range(1, 12):
         script = MeetingScript(number, now=now - timedelta(seconds=60 + 2 * number))
-        desk.deliver(script.booked(title="Intro call", start=soon + timedelta(hours=number), opportunity=301))
+        desk.deliver(script.booked(title=TITLES[number % 4], start=soon + timedelta(hours=number), opportunity=301))
     script = MeetingScript(20, now=now - timedelta(seconds=150))
     desk.deliver(script.booked(title="Intro call", start=soon, prospects=(101, 104), location="Video call"))
     desk.deliver(script.changed(title="Intro call with pricing"))
@@ -57,9 +58,12 @@ async def pretend_a_day(storage: str) -> None:
 def with_chart(desk: Desk, page: Page) -> None:
     """The overview, as soon as its chart has something to show."""
     page.goto(desk.address("home"))
-    while not page.locator("svg.chart").count():
+    for _ in range(30):
+        if page.locator("svg.chart").count():
+            return
         page.wait_for_timeout(1000)
         page.reload()
+    sys.exit("The chart has nothing to show.")
 
 
 def main() -> None:
@@ -82,7 +86,7 @@ def take(desk: Desk) -> None:
         page.screenshot(
             path=IMAGES / "console-overview.png", clip={"x": 0, "y": 0, "width": 1000, "height": 960}, full_page=True
         )
-        for name, address in (("meeting", "meeting?id=20"), ("deadletters", "deadletters")):
+        for name, address in (("meeting", "meeting?id=20"), ("found", "find?q=demo"), ("deadletters", "deadletters")):
             page.goto(desk.address(address))
             page.screenshot(path=IMAGES / f"console-{name}.png")
         page.goto(desk.address("preview"))

@@ -186,3 +186,12 @@ async def test_headers_of_a_stranger_count_for_nothing(product: Installation) ->
     """Where the platform does not sign people in, anybody could send its headers: they are not read."""
     answer = await product.runtime.console.show(Request("GET", "home", headers=principal(ROLE)))
     assert answer.status == 401
+
+
+async def test_who_signs_in_again_after_a_form_goes_on_where_it_was(product: Installation) -> None:
+    """A session ends while somebody reads; the form's own address, asked for again, leads to the page that had it."""
+    request = await signed_in(product)
+    for form, page in (("replay", "deadletters"), ("sign-out", "home")):
+        answer = await product.runtime.console.show(replace(request, page=form))
+        assert (answer.status, answer.headers["Location"]) == (303, f"/api/console/{page}")
+    assert len(await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)) == 1

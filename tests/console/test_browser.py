@@ -16,7 +16,18 @@ from sandbox.stack import Stack
 from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing, required
 
-PAGES = ("home", "meeting?id=1", "meeting?id=3", "deadletters", "preview", "find?q=none", "nowhere")
+PAGES = (
+    "home",
+    "meeting?id=1",
+    "meeting?id=2",
+    "meeting?id=3",
+    "deadletters",
+    "parked",
+    "preview",
+    "find?q=title",
+    "find?q=99999",
+    "nowhere",
+)
 
 ATTACK = '"\'><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>{{7*7}}'
 # An id may hold no spaces; slashes do as well in a tag.
@@ -173,7 +184,7 @@ def test_preview(desk: Desk) -> None:
 
 def test_attack_in_every_field(desk: Desk) -> None:
     """Whatever stands in a delivery, an id or an address is shown as text: no script of it runs, no element appears."""
-    attacked = json.loads(MeetingScript(5).booked(title=ATTACK, description=ATTACK, location=ATTACK).body)
+    attacked = json.loads(MeetingScript(5).booked(title=ATTACK, description=ATTACK * 9, location=ATTACK).body)
     attacked["data"]["relationships"]["prospects"] = [{"type": "prospect", "id": ATTACK_ID}]
     attacked["data"]["relationships"]["opportunity"] = {"type": ATTACK, "id": ATTACK_ID}
     named = json.loads(json.dumps(attacked))
@@ -182,12 +193,12 @@ def test_attack_in_every_field(desk: Desk) -> None:
     broken = json.loads(MeetingScript(6).booked(startTime=ATTACK).body)
     journals = [desk.deliver(json.dumps(document).encode()) for document in (attacked, named, broken)]
     with desk.signed_in() as page:
-        pages = ["home", "deadletters", "meeting?id=5", "meeting?id=6"]
+        pages = ["home", "deadletters", "meeting?id=5", "meeting?id=6", "parked", "find?q=onerror", "find?q=prospect 1"]
         pages += [f"event?id={journal['correlationId']}" for journal in journals]
         for address in pages:
             page.goto(desk.address(address))
             unharmed(page)
-        for name in ("find?q=", "meeting?id=", "event?id=", "deadletters?replayed=", ""):
+        for name in ("find?q=", "meeting?id=", "event?id=", "deadletters?replayed=", "parked?id=", ""):
             page.goto(desk.address(name) + str(httpx.QueryParams({"": ATTACK}))[1:])
             unharmed(page)
         page.goto(desk.address("meeting?id=5"))

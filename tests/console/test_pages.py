@@ -6,13 +6,16 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
+from shared.console import console
+from shared.console.pages import Answer
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
-from tests.console.test_access import signed_in
+from tests.console.test_access import form_token, signed_in
 from tests.product.bench import Installation
 
 
@@ -93,3 +96,146 @@ async def test_an_appointment_is_found_among_others(product: Installation) -> No
     assert found.headers["Location"] == "/api/console/meeting?id=meeting%3A2"
     other = "00000000-0000-4000-8000-000000000000"
     assert (await product.runtime.console.show(replace(request, page="find", query={"q": other}))).status == 404
+
+
+async def look_for(product: Installation, text: str) -> Answer:
+    """What the search box shows for `text`."""
+    return await product.runtime.console.show(replace(await signed_in(product), page="find", query={"q": text}))
+
+
+async def test_a_meeting_is_found_by_its_title_or_its_prospect(product: Installation) -> None:
+    """Who does not know an id finds the meeting by words of its title, or by the prospect's number."""
+    await product.sync(MeetingScript(1).booked(title="Demo for Acme", prospects=(101, 104)))
+    await product.sync(MeetingScript(2).booked(title="Intro call", prospects=(104,)))
+    for text, meetings in (
+        ("demo for ACME", {1}),
+        ("acme", {1}),
+        ("prospect 104", {1, 2}),
+        ("https://web.outreach.io/prospects/101/overview", {1}),
+    ):
+        answer = await look_for(product, text)
+        assert answer.status == 200
+        assert {number for number in (1, 2) if f"id=meeting%3A{number}" in answer.html} == meetings, text
+    for text in ("Jane Doe", "prospect 10"):
+        answer = await look_for(product, text)
+        assert answer.status == 404
+        assert "Names of people are not kept here" in answer.html
+
+
+async def test_a_search_that_takes_too_long_says_so(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that could not look at every meeting does not claim that there is none."""
+    await product.sync(MeetingScript(1).booked(title="Demo"))
+    monkeypatch.setattr(console, "SEARCH_SECONDS", 0.0)
+    answer = await look_for(product, "some title")
+    assert answer.status == 404
+    assert "too many to look at them all" in answer.html
+
+
+async def test_parked_meetings_are_listed_with_the_reason(product: Installation) -> None:
+    """The number on the overview leads to the meetings that it counts."""
+    await product.sync(MeetingScript(1).booked(title="Nobody invited", prospects=()), MeetingScript(2).booked())
+    request = await signed_in(product)
+    assert "/api/console/parked" in (await product.runtime.console.show(request)).html
+    answer = await product.runtime.console.show(replace(request, page="parked"))
+    assert "Nobody invited" in answer.html
+    assert "The meeting has no prospect." in answer.html
+    assert "meeting%3A2" not in answer.html
+
+
+async def test_what_is_not_well_stands_on_top(product: Installation) -> None:
+    """Whoever opens the overview while Dynamics is away sees it before any number."""
+    request = await signed_in(product)
+    assert "Not well" not in (await product.runtime.console.show(request)).html
+    await product.restart(DATAVERSE_URL="http://127.0.0.1:1")
+    home = (await product.runtime.console.show(await signed_in(product))).html
+    assert home.index("Not well") < home.index("At a glance")
+    assert "Dynamics. <a" in home
+
+
+async def test_a_meetings_page_says_what_it_is_and_what_was_written(product: Installation) -> None:
+    """Title and start on top, what people look for first, and beside each value what Dynamics was given."""
+    await product.sync(MeetingScript(1).booked(title="Intro call", user=1))
+    request = await signed_in(product)
+    html = (await product.runtime.console.show(replace(request, page="meeting", query={"id": "1"}))).html
+    assert html.index("Intro call") < html.index("Open the appointment in Dynamics")
+    assert html.index(">Title<") < html.index(">Start Time<") < html.index(">Booker<")
+    assert f"systemuser:{product.appointment.values['_ownerid_value']}" in html
+    assert f"main.aspx?pagetype=entityrecord&amp;etn=appointment&amp;id={product.appointment.id}" in html
+
+
+async def test_an_event_that_was_given_up_is_in_the_time_line(product: Installation) -> None:
+    """Also one of which nothing could be remembered: the admin looks for it there."""
+    entry = await product.sync(MeetingScript(5).booked(startTime="nonsense"))
+    request = await signed_in(product)
+    html = (await product.runtime.console.show(replace(request, page="meeting", query={"id": "5"}))).html
+    line = html.partition("Its last events")[2]
+    assert entry["correlationId"] in line
+    assert "Given up; needs a person" in line
+    assert "it was not made yet" in html
+
+
+async def test_an_address_cannot_put_words_on_the_page(product: Installation) -> None:
+    """What a link claims was sent again is shown only if it is a number."""
+    request = await signed_in(product)
+    shown = replace(request, page="deadletters", query={"replayed": "Call 555 0100: all events were"})
+    assert "555" not in (await product.runtime.console.show(shown)).html
+
+
+async def test_an_error_of_our_own_is_told(
+    product: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody foresaw is a page with the headers of all pages, and a line that says where, without its message."""
+    request = await signed_in(product)
+
+    async def broken() -> None:
+        raise ZeroDivisionError("somebody@example.com")
+
+    monkeypatch.setattr(product.runtime.health, "report", broken)
+    answer = await product.runtime.console.show(request)
+    assert answer.status == 500
+    assert "An error in the app itself" in answer.html
+    assert answer.headers["Cache-Control"] == "no-store"
+    (told,) = [json.loads(record.getMessage()) for record in caplog.records if "unforeseen" in record.getMessage()]
+    assert (told["error"], told["at"][-1].split(":")[0]) == ("ZeroDivisionError", "test_pages.py")
+    assert "somebody" not in answer.html + caplog.text
+
+
+async def test_attack_in_the_mapping_file(product: Installation, tmp_path: Path) -> None:
+    """Names that an admin pasted from somewhere are text as well: rows and reasons."""
+    attack = "<img src=x onerror=alert(1)>"
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    title = next(row for row in content["rows"] if row["column"] == "subject")
+    title["row"] = attack
+    content["create_conditions"] = [{"field": "title", "is": "not_equal", "value": "Lunch", "otherwise": attack}]
+    other = tmp_path / "mapping.json"
+    other.write_text(json.dumps(content), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(other))
+    await product.sync(MeetingScript(1).booked(title="Lunch"))
+    request = await signed_in(product)
+    token = await form_token(product, request)
+    body = urlencode({"form": token, "delivery": MeetingScript(1).booked(title="Lunch").body.decode()}).encode()
+    pages = [
+        replace(request, page="meeting", query={"id": "1"}),
+        replace(request, page="parked"),
+        replace(request, page="preview", method="POST", body=body),
+    ]
+    for page in pages:
+        html = (await product.runtime.console.show(page)).html
+        assert "&lt;img" in html
+        assert "<img" not in html
+
+
+async def test_a_letter_that_names_no_meeting_leads_nowhere(product: Installation) -> None:
+    """A message that is none of ours has no meeting to link to."""
+    await product.runtime.carry_out(b"not ours")
+    html = (await product.runtime.console.show(replace(await signed_in(product), page="deadletters"))).html
+    assert "Send the event of unknown again" in html
+    assert "meeting?id=unknown" not in html
+
+
+async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> None:
+    """Only the last events are kept; whoever looks for an older one is told where it is."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(), *(script.changed(title=f"Version {number}") for number in range(30)))
+    request = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    assert "The last 25 are kept" in (await product.runtime.console.show(request)).html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
@@ -84,11 +85,43 @@ def test_spans_of_time(seconds: float | None, shown: str) -> None:
             Sought(f"https://contoso.crm.dynamics.com/main.aspx?id=%7b{GUID.upper()}%7d", appointment_id=GUID),
         ),
         ("", Sought("")),
+        ("prospect 101", Sought("prospect 101", prospect="101")),
+        (
+            "https://web.outreach.io/prospects/101/overview",
+            Sought("https://web.outreach.io/prospects/101/overview", prospect="101"),
+        ),
+        ("Demo", Sought("Demo", meeting="Demo", title="Demo")),
+        ("Demo: Acme", Sought("Demo: Acme", title="Demo: Acme")),
     ],
 )
 def test_what_is_sought(text: str, expected: Sought) -> None:
-    """Ids are told apart by their form; a pasted address counts as the appointment in it."""
+    """Ids are told apart by their form; a pasted address counts as the record in it; all else is a title."""
     assert sought(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "shown"),
+    [
+        ("", ""),
+        ('"Intro call"', "Intro call"),
+        ("null", words.NONE),
+        ("false", "no"),
+        ('["5:contact:a","7:systemuser:b"]', "required attendee contact a\norganizer systemuser b"),
+        ('["odd"]', "odd"),
+        ("sha256:" + HEX * 2, "a long text, as Outreach said it then"),
+    ],
+)
+def test_what_was_written(fingerprint: str, shown: str) -> None:
+    """What is remembered of a written value is shown as it is; of a long text only that it was written."""
+    assert words.written(fingerprint) == shown
+
+
+def test_no_two_levels_are_written_over_each_other() -> None:
+    """Labels on the axis keep their distance, however large the slowest makes the scale."""
+    for slowest in (2, 100, 4000, 90_000, 10 * 86_400):
+        levels = chart.lag_chart({NOW - SLOT: tally(slowest)}, NOW).levels
+        assert len(levels) > 1
+        assert all(below.at - above.at >= 24 for above, below in pairwise(levels))
 
 
 def tally(*lags: float) -> Tally:
@@ -109,7 +142,7 @@ def test_chart_of_a_day() -> None:
     assert drawn.left <= first.x < last.x
     assert last.x + last.width <= drawn.right
     assert last.y <= last.mean_y <= drawn.floor
-    assert drawn.levels[-1].text == "60\N{NO-BREAK SPACE}s"
+    assert drawn.levels[0].text == "60\N{NO-BREAK SPACE}s"
     assert drawn.summary.replace("\N{NO-BREAK SPACE}", " ") == (
         "In the last 24 hours 3 events changed Dynamics, on average 15 s after the change in Outreach; "
         "the slowest took 40 s, at about 15:15 UTC."

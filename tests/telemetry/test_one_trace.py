@@ -103,7 +103,11 @@ async def test_every_line_is_in_the_table(app: Live, lines: Lines) -> None:
 
 async def test_nothing_personal_is_recorded(app: Live, observed: Observed) -> None:
     """Whatever spans and metrics hold of a good event and of a wrong one, it is no title, no text and no address."""
-    people: dict[str, Any] = {"title": personal.TITLE, "description": personal.DESCRIPTION, "location": personal.LOCATION}
+    people: dict[str, Any] = {
+        "title": personal.TITLE,
+        "description": personal.DESCRIPTION,
+        "location": personal.LOCATION,
+    }
     good = MeetingScript(7106).booked(**people, prospects=(107, 108, 109), inviteeEmail="somebody@example.com")
     wrong = MeetingScript(7107).booked(**people, startTime={"deep": personal.WRONG_VALUE})
     for delivery in (good, wrong):

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from azure import identity
+from azure.core import exceptions as azure_errors
 
 from shared.console.words import OUTCOMES
 from shared.telemetry import LINES, METRICS
@@ -59,9 +61,50 @@ def test_metrics_and_their_attributes_exist(name: str) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_outcomes_exist(name: str) -> None:
     """An outcome that a query asks for is one that an event can have."""
-    compared = re.findall(r"line\.outcome (?:==|in) \(?([^)\n]+)", QUERIES[name])
+    compared = re.findall(r"tostring\(line\.outcome\) (?:==|in) \(?([^)\n]+)", QUERIES[name])
     for outcome in re.findall(r'"([\w-]+)"', " ".join(compared)):
         assert outcome in OUTCOMES
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_values_are_compared_as_text(name: str) -> None:
+    """A member of a line is of no type until it is given one; `in` and `!=` would compare it with nothing."""
+    assert not re.search(r"(?<!\()\bline\.\w+ *(==|!=|in|has|startswith)\b", QUERIES[name])
+
+
+def test_error_codes_exist() -> None:
+    """The codes that mean a refused credential are those that the code gives, statuses, and errors of the SDK."""
+    codes = re.findall(
+        r'"([^"]+)"', re.findall(r"^let refused = (.+);$", QUERIES["alert-credentials.kql"], re.MULTILINE)[0]
+    )
+    given = {code for path in SOURCES for code in re.findall(r'\bcode="(\w+)"', path.read_text(encoding="utf-8"))}
+    assert {"no_token", "invalid_grant", "unauthorized"} <= given
+    for code in codes:
+        assert code in given or code.isdecimal() or hasattr(azure_errors, code) or hasattr(identity, code), code
+
+
+def test_parts_exist() -> None:
+    """A part that a query asks for is one of the timer, or says which side found the settings wrong."""
+    parts = {
+        part
+        for path in SOURCES
+        for part in re.findall(r'\bPart\("(\w+)"|\bpart="(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    known = {first or second for first, second in parts}
+    asked = {part for query in QUERIES.values() for part in re.findall(r'line\.part\) == "(\w+)"', query)}
+    assert asked
+    assert asked <= known
+
+
+def test_a_window_overlaps_the_one_before() -> None:
+    """What reaches the log some minutes late is seen by the next evaluation: a window is longer than its step."""
+
+    def minutes(text: str) -> int:
+        return int(text[2:-1]) * (60 if text.endswith("H") else 1)
+
+    rules = re.findall(r"frequency: '(\w+)'\n(?: +//.*\n)* +window: '(\w+)'", MONITORING)
+    assert len(rules) == len(ALERTS)
+    assert all(minutes(window) >= 2 * minutes(step) for step, window in rules)
 
 
 @pytest.mark.parametrize("name", QUERIES)
