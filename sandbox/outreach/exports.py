@@ -54,7 +54,7 @@ PROSPECTS: Final = (*_RECORDS, NEWCOMER)
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
-    """Row `number` as Snowflake writes it: meeting 1,000,000 + number."""
+    """Row `number` as Snowflake has it: meeting 1,000,000 + number; None is NULL."""
     kind = number % 100
     if kind == OUTDATED:
         return row(number - 1, TITLE=f"Meeting {number}", UPDATED_AT=_timestamp(_booked(number - 1))) | changes
@@ -70,16 +70,16 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "CREATED_AT": _timestamp(booked + timedelta(minutes=1)),
         "CREATOR_ID": "1",
         "CREATOR_TYPE": "Prospect" if by_link else "User",
-        "DESCRIPTION": _description(number) or "",
+        "DESCRIPTION": _description(number),
         "DML_AT": "2026-01-01 00:00:00.000",
         "DML_TYPE": "delete" if kind == DELETED else "update",
         "END_TIME": _timestamp(end),
         "EXTERNAL_CREATED_AT": _timestamp(booked),
-        "ID": "" if kind == WITHOUT_ID else str(FIRST_ID + number),
+        "ID": None if kind == WITHOUT_ID else str(FIRST_ID + number),
         "IS_DELETED_IN_APP": "true" if kind == DELETED else "false",
-        "LOCATION": _location(number) or "",
+        "LOCATION": _location(number),
         "O_ID": "7",
-        "OPPORTUNITY_ID": str(OPPORTUNITIES[number % 3]) if _has_opportunity(number) else "",
+        "OPPORTUNITY_ID": str(OPPORTUNITIES[number % 3]) if _has_opportunity(number) else None,
         "PROSPECT_IDS": "[]" if kind == WITHOUT_PEOPLE else f"[{_prospect(number)}]",
         "START_TIME": "soon" if kind == BAD_TIME else _timestamp(start),
         "TITLE": f"Meeting {number}",
@@ -142,7 +142,7 @@ def write_json_lines(path: Path, given: Iterable[dict[str, Any]]) -> Path:
     """A JSON lines export: as OBJECT_CONSTRUCT makes it, without the columns that are NULL."""
     with path.open("w", encoding="utf-8") as file:
         for one in given:
-            file.write(json.dumps({name: value for name, value in one.items() if value != ""}) + "\n")
+            file.write(json.dumps({name: value for name, value in one.items() if value is not None}) + "\n")
     return path
 
 

@@ -21,24 +21,25 @@ def read(text: str) -> list[Numbered]:
 
 
 def test_a_row_becomes_the_fields_of_every_mapping_row() -> None:
-    """With the built-in mapping a row feeds all eleven rows but the opportunity, which this row has not."""
-    delivery = parse_delivery(delivery_of(row(5, LOCATION=None)))
+    """With the built-in mapping a row of the export feeds all eleven rows."""
+    delivery = parse_delivery(delivery_of(row(8)))
     patch = read_patch(
         delivery, mapping=load_mapping(DEFAULT_MAPPING_FILE), received_at=datetime(2026, 1, 1, tzinfo=UTC)
     )
     values = {name: stamped.value for name, stamped in patch.fields.items()}
-    assert str(patch.key) == "meeting:1000005"
+    assert str(patch.key) == "meeting:1000008"
     assert values == {
-        "booked_at": "2025-11-06T07:59:00+00:00",
+        "booked_at": "2025-11-09T07:59:00+00:00",
         "booker": [{"type": "user", "id": "3"}],
-        "title": "Meeting 5",
-        "description": "Line one of 5\nline two, with a comma",
-        "location": None,
+        "title": "Meeting 8",
+        "description": 'Line one of 8\nline two, with a comma and a "quote"',
+        "location": "Room 8",
         "is_all_day": False,
-        "starts_at": "2025-12-06T05:00:00+00:00",
-        "ends_at": "2025-12-06T05:30:00+00:00",
-        "prospects/prospects": [{"type": "prospect", "id": "106"}],
+        "starts_at": "2025-12-09T08:00:00+00:00",
+        "ends_at": "2025-12-09T08:30:00+00:00",
+        "prospects/prospects": [{"type": "prospect", "id": "110"}],
         "owner": [{"type": "user", "id": "3"}],
+        "opportunity": [{"type": "opportunity", "id": "303"}],
         "canceled": False,
     }
 
@@ -46,8 +47,8 @@ def test_a_row_becomes_the_fields_of_every_mapping_row() -> None:
 def test_the_stamp_is_when_the_row_was_changed() -> None:
     """UPDATED_AT is both halves of the stamp, so an event of the same second counts as later."""
     delivery = delivery_of(row(5))
-    assert delivery["data"]["attributes"]["updatedAt"] == "2025-11-06T09:00:00+00:00"
-    assert delivery["meta"]["deliveredAt"] == "2025-11-06T09:00:00+00:00"
+    assert delivery["data"]["attributes"]["updatedAt"] == "2025-11-06T08:59:00+00:00"
+    assert delivery["meta"]["deliveredAt"] == "2025-11-06T08:59:00+00:00"
 
 
 def test_without_an_update_the_stamp_is_the_creation() -> None:
