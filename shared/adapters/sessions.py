@@ -7,11 +7,14 @@ session, and signing out ends it for good.
 from __future__ import annotations
 
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest, new
+
+from cryptography.fernet import Fernet, InvalidToken
 
 from shared.adapters.storage import Table
 from shared.core.merge import sortable
@@ -33,6 +36,20 @@ class Session:
     def form_token(self) -> str:
         """What a form must send back; another site cannot read it."""
         return new(self.token.encode(), b"form", sha256).hexdigest()
+
+    def seal(self, text: str) -> str:
+        """`text` for an address that only this session can read: what stands in an address may reach a log."""
+        return self._cipher().encrypt(text.encode("utf-8", "replace")).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """What `seal` was given; empty for anything else."""
+        try:
+            return self._cipher().decrypt(sealed.encode("utf-8", "replace")).decode()
+        except (InvalidToken, ValueError):
+            return ""
+
+    def _cipher(self) -> Fernet:
+        return Fernet(urlsafe_b64encode(new(self.token.encode(), b"seal", sha256).digest()))
 
     def made(self, form_token: str) -> bool:
         """Whether `form_token` stood in one of this session's forms."""

@@ -69,6 +69,7 @@ class Console:
             "preview": self._preview,
         }
         self._done: Mapping[str, Callable[[Request, Session, dict[str, list[str]]], Awaitable[Answer]]] = {
+            "find": self._asked,
             "replay": self._replay,
             "preview": self._previewed,
             "sign-out": self._sign_out,
@@ -143,8 +144,16 @@ class Console:
             chart=chart.lag_chart(slots, now),
         )
 
+    async def _asked(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
+        """On to the answer, by an address that tells nobody which words were looked for."""
+        text = form.get("q", [""])[0]
+        return redirect("find", **({"s": session.seal(text)} if sought(text).title else {"q": text}))
+
     async def _find(self, request: Request, session: Session) -> Answer:
-        wanted = sought(request.query.get("q", ""))
+        text = request.query.get("q", "") or session.unseal(request.query.get("s", ""))
+        if not text:
+            return redirect("home")
+        wanted = sought(text)
         admin = self._sources.admin()
         if wanted.correlation_id and await admin.correlation(wanted.correlation_id):
             return redirect("event", id=wanted.correlation_id)

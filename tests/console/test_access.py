@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 
@@ -120,7 +120,7 @@ async def test_a_session_ends(product: Installation) -> None:
     assert (await product.runtime.console.show(second)).status == 401
 
 
-@pytest.mark.parametrize("page", ["replay", "preview", "sign-out"])
+@pytest.mark.parametrize("page", ["replay", "preview", "find", "sign-out"])
 async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
     """Without the token of this very session nothing is done: not without one, not with another's."""
     await product.sync(MeetingScript(1).booked(endTime="2020-01-01T00:00:00Z"))
@@ -195,3 +195,19 @@ async def test_who_signs_in_again_after_a_form_goes_on_where_it_was(product: Ins
         answer = await product.runtime.console.show(replace(request, page=form))
         assert (answer.status, answer.headers["Location"]) == (303, f"/api/console/{page}")
     assert len(await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)) == 1
+
+
+async def test_what_is_looked_for_is_in_no_address(product: Installation) -> None:
+    """Words of a title may be a name, and addresses reach logs: only the session that asked can read its own."""
+    await product.sync(MeetingScript(1).booked(title="Demo for Jane Doe"))
+    request, other = await signed_in(product), await signed_in(product)
+    body = urlencode({"form": await form_token(product, request), "q": "jane doe"}).encode()
+    answer = await product.runtime.console.show(replace(request, method="POST", page="find", body=body))
+    address, _, query = answer.headers["Location"].partition("?")
+    assert (answer.status, address) == (303, "/api/console/find")
+    assert "jane" not in query.lower()
+    asked = {"s": parse_qs(query)["s"][0]}
+    assert "Demo for Jane Doe" in (await product.runtime.console.show(replace(request, page="find", query=asked))).html
+    for stranger, wrong in ((other, asked), (request, {"s": "made-up"}), (request, {"s": "ü"}), (request, {})):
+        shown = await product.runtime.console.show(replace(stranger, page="find", query=wrong))
+        assert (shown.status, shown.headers["Location"]) == (303, "/api/console/home")
