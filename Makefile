@@ -20,7 +20,7 @@ demo: setup ## Run the main job once on real storage, show what happened, check 
 	@$(PY) -m sandbox demo
 
 # The console is tested in a real browser. Debian's package can be installed without asking; all else is for people.
-browser: $(PACKAGES)
+browser: $(PACKAGES) ## Install Chromium where it is missing and can be (test does it too)
 	@$(PY) -m tests.console.chromium
 
 test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", one at a time with ARGS="-n 0"

@@ -15,7 +15,7 @@ from typing import Any
 from shared.adapters.directory import CrmDirectory
 from shared.adapters.readonly import NotedOutreach
 from shared.core.apply import Kind, Outcome, Rules, apply
-from shared.core.appointment import Desired, Policy, collapse, desired, references
+from shared.core.appointment import Desired, Policy, collapse, creators, desired, references
 from shared.core.delivery import Delivery, parse_delivery
 from shared.core.errors import Permanent, Unmappable
 from shared.core.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
@@ -185,7 +185,8 @@ class Previewer:
         """
         values = collapse(state.fields, self._mapping)
         try:
-            await noted.resolve(references(values, self._mapping) - noted.people.keys())
+            wanted = references(values, self._mapping) | creators(values, self._mapping)
+            await noted.resolve(wanted - noted.people.keys())
             return desired(values, mapping=self._mapping, people=noted.people, policy=self._policy)
         except (Unmappable, Permanent):
             return None

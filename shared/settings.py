@@ -195,7 +195,7 @@ class _Reader:
             self.problems.append(f"{name} must be like https://host, without path or user.")
         elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
-        return f"{parts.scheme}://{parts.netloc}"
+        return value
 
     def storage(self) -> StorageSettings:
         """AzureWebJobsStorage in either of its forms."""

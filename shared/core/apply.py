@@ -32,6 +32,7 @@ from shared.core.appointment import (
     Desired,
     Policy,
     collapse,
+    creators,
     desired,
     fingerprint,
     references,
@@ -209,7 +210,10 @@ class _Work:
         state = self._seen_gone(replace(state, fields=merged.fields))
         values = collapse(state.fields, self._rules.mapping)
         try:
-            people = await self._directory.resolve(references(values, self._rules.mapping), distrust=self._distrust)
+            wanted = references(values, self._rules.mapping)
+            if state.crm_version is None:
+                wanted |= creators(values, self._rules.mapping)
+            people = await self._directory.resolve(wanted, distrust=self._distrust)
             want = desired(values, mapping=self._rules.mapping, people=people, policy=self._rules.policy)
         except (Unmappable, Permanent):
             # It will not pass by itself, but what the event said must not be lost with it. `dead`: when this event is

@@ -105,13 +105,24 @@ def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
 
 
 def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
-    """Every Outreach record whose Dynamics record is needed to map `values`."""
-    rows = [row for row in mapping.rows if row.kind in {"user", "prospect", "opportunity"}]
+    """Every Outreach record whose Dynamics record is needed to map `values`, but for the booker: see `creators`."""
+    kinds = {"user", "prospect", "opportunity"}
+    rows = [row for row in mapping.rows if row.kind in kinds and row.transform != "created_by"]
     return frozenset(reference for row in rows for reference in _targets(values, row.field))
 
 
+def creators(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
+    """The users whose Dynamics record is needed with the create only."""
+    rows = [row for row in mapping.rows if row.transform == "created_by"]
+    targets = (target for row in rows for target in _targets(values, row.field))
+    return frozenset(target for target in targets if target.type != "prospect")
+
+
 def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, policy: Policy) -> Desired:
-    """The columns for `values` (see `collapse`). Raises `Unmappable` for what no appointment can be."""
+    """The columns for `values` (see `collapse`). Raises `Unmappable` for what no appointment can be.
+
+    `people` need not hold the `creators`; then nobody is named as one.
+    """
     columns: dict[str, Any] = {}
     notes: list[str] = []
     for row in mapping.rows:
@@ -128,7 +139,7 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
     for row in mapping.rows:
         if row.transform == "created_on" and values.get(row.field):
             created_on = _plain(row, values, mapping, policy)
-        elif row.transform == "created_by":
+        elif row.transform == "created_by" and creators(values, mapping) <= people.keys():
             created_by = _user(values, row, people, notes)
     return Desired(columns, created_on, created_by, tuple(notes))
 

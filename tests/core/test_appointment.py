@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.appointment import Desired, Policy, collapse, desired, fingerprint, is_address, references
+from shared.core.appointment import Desired, Policy, collapse, creators, desired, fingerprint, is_address, references
 from shared.core.delivery import Reference
 from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile
@@ -33,7 +33,7 @@ def want(
     policy: Policy | None = None,
 ) -> Desired:
     """The appointment for `values`; whoever is not in `people` is nobody in Dynamics."""
-    everybody = nobody(references(values, mapping)) | (people or {})
+    everybody = nobody(references(values, mapping) | creators(values, mapping)) | (people or {})
     return desired(values, mapping=mapping, people=everybody, policy=policy or Policy())
 
 
@@ -394,10 +394,10 @@ _people = st.builds(
 def test_any_fields_are_an_appointment_or_unmappable(data: st.DataObject, zone: str) -> None:
     """Whatever was merged, it becomes columns of known names or an `Unmappable`."""
     names = {f"{item.field}{of}": item.kind for item in DEFAULT.inputs for of in ("", "@1", "@2")}
-    # Known to fail, see TestRows.test_day_that_no_calendar_has: a first day of the calendar as Booked Date.
-    strategies = {name: st.none() | _by_kind[kind] for name, kind in names.items() if name != "booked_at"}
+    strategies = {name: st.none() | _by_kind[kind] for name, kind in names.items()}
     values = collapse(stamped(data.draw(st.fixed_dictionaries({}, optional=strategies))), DEFAULT)
-    people = {reference: data.draw(_people) for reference in sorted(references(values, DEFAULT))}
+    wanted = references(values, DEFAULT) | creators(values, DEFAULT)
+    people = {reference: data.draw(_people) for reference in sorted(wanted)}
     policy = Policy(on_cancel="cancel", zone=ZoneInfo(zone))
     try:
         found = desired(values, mapping=DEFAULT, people=people, policy=policy)
