@@ -21,7 +21,18 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
+from shared.adapters import (
+    deadletters,
+    journal,
+    marks,
+    meetings,
+    parked,
+    people_cache,
+    sessions,
+    spill,
+    tallies,
+    tokens,
+)
 from shared.adapters.authorization import FixedToken, Token
 from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, oauth_buyer, s2s_buyer
 from shared.adapters.dataverse import AppointmentApi, Dataverse
@@ -143,7 +154,7 @@ class Runtime:
     def sweep(self) -> Sweep:
         """Does what no event will, minute by minute."""
         feeding = Feeding(
-            queue=self.queue, spill=self.spill, meetings=self.meetings, look_again=self._look_again, now=self._now
+            queue=self.queue, spill=self.spill, parked=self.meetings.parked, look_again=self._look_again, now=self._now
         )
         parts = (
             Part("spilled", feeding.send_spilled),
@@ -197,9 +208,9 @@ class Runtime:
     @cached_property
     def standing(self) -> Standing:
         """Says what waits, also while settings are wrong."""
-        rows = meetings.MeetingTable(self._table(meetings.TABLE), rules="")
+        waiting = parked.Parked(self._table(meetings.TABLE), rules="")  # only counted
         return Standing(
-            queue=self.queue, spill=self.spill, meetings=rows, dead_letters=self.dead_letters, now=self._now
+            queue=self.queue, spill=self.spill, parked=waiting, dead_letters=self.dead_letters, now=self._now
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared import telemetry
 from shared.adapters.deadletters import DeadLetters
-from shared.adapters.meetings import MeetingTable
+from shared.adapters.parked import Parked
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
 
@@ -46,13 +46,13 @@ class Standing:
         *,
         queue: Queue,
         spill: Spill,
-        meetings: MeetingTable,
+        parked: Parked,
         dead_letters: DeadLetters,
         now: Callable[[], datetime],
     ) -> None:
         self._queue = queue
         self._spill = spill
-        self._meetings = meetings
+        self._parked = parked
         self._dead_letters = dead_letters
         self._now = now
 
@@ -62,7 +62,7 @@ class Standing:
             self._queue.depth(),
             self._queue.oldest(),
             self._spill.depth(limit=COUNTED_UP_TO),
-            self._meetings.parked(limit=COUNTED_UP_TO),
+            self._parked.count(limit=COUNTED_UP_TO),
             self._dead_letters.count(limit=COUNTED_UP_TO),
         )
         age = (self._now() - oldest).total_seconds() if oldest is not None else 0.0

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from shared.adapters.marks import Lease, LookAgain, Marks
-from shared.adapters.meetings import MeetingTable
+from shared.adapters.parked import Parked, meeting_of
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Queue
 from shared.core.envelope import Envelope, Trace
@@ -153,13 +153,13 @@ class Feeding:
         *,
         queue: Queue,
         spill: Spill,
-        meetings: MeetingTable,
+        parked: Parked,
         look_again: LookAgain,
         now: Callable[[], datetime],
     ) -> None:
         self._queue = queue
         self._spill = spill
-        self._meetings = meetings
+        self._parked = parked
         self._look_again = look_again
         self._now = now
 
@@ -177,12 +177,12 @@ class Feeding:
     async def send_parked(self) -> Counts:
         """Parked meetings, when what they were parked for may have changed."""
         now = self._now()
-        keys = await self._meetings.parked_under_other_rules(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
-        for key in keys:
+        rows = await self._parked.to_send(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
+        for row in rows:
             # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
-            await self._meetings.note_sent_on(key, at=sortable(now))
-            await self._queue.send(reconcile(key, now=now).to_message())
-        return {"sent": len(keys)}
+            await self._parked.note_sent_on(row, at=sortable(now))
+            await self._queue.send(reconcile(meeting_of(row), now=now).to_message())
+        return {"sent": len(rows)}
 
     async def send_unresolved(self) -> Counts:
         """Meetings whose people are to be looked up again."""

@@ -22,7 +22,7 @@ from shared.adapters.journal import Entry, Journal
 from shared.adapters.marks import LookAgain
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
-from shared.adapters.storage import Queue
+from shared.adapters.storage import Entity, Queue
 from shared.adapters.tallies import Tallies
 from shared.core.apply import Kind, Outcome, Rules, apply
 from shared.core.appointment import Policy
@@ -174,7 +174,7 @@ class Sync:
             _note_stamp(patch)
             if patch.unnamed and not await self._is_known(patch.key):
                 return await self._ignore(envelope, meeting)
-            mark = await self._stores.meetings.parked_mark(patch.key) if envelope.kind == "reconcile" else None
+            sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
             failure = _failure(error)
@@ -189,19 +189,21 @@ class Sync:
             if outcome.state is not None and outcome.state.dead:
                 await self._clear_dead_letters(key)
             if envelope.kind == "reconcile":
-                await self._note_parking(key, patch.key, mark, outcome)
+                await self._answer(key, sent, outcome)
             await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
             return await self._failed(envelope, meeting, _failure(error))
         return entry
 
-    async def _note_parking(self, key: MeetingKey, asked: MeetingKey, mark: str | None, outcome: Outcome) -> None:
-        """Tell the index of parked meetings what came of looking at one again."""
+    async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
+        """Tell the index of parked meetings what came of looking at one again.
+
+        The rules of this instance may be older than those of the one that sent it on.
+        """
         if outcome.kind == "parked":
-            await self._stores.meetings.still_parked(key)
-        if outcome.kind != "parked" or key != asked:
-            await self._stores.meetings.forget_parked(asked, mark)
+            await self._stores.meetings.parked.add(key)
+        await self._stores.meetings.parked.remove(sent)
 
     async def _wait_for_dynamics(self) -> None:
         """Sit out a short pause; a long one sends the event back before it costs anything."""

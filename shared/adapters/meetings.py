@@ -1,4 +1,4 @@
-"""The table `meetings`: one row per meeting, and an index of those that are parked."""
+"""The table `meetings`: one row per meeting, and an index of those that are parked (`parked.py`)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from datetime import datetime
 from typing import Any
 
 from shared.adapters.documents import pack, unpack
-from shared.adapters.storage import ETAG, Continuation, Entity, Table
+from shared.adapters.parked import PARTITION, Parked
+from shared.adapters.storage import Continuation, Entity, Table
 from shared.core.identity import MeetingKey, table_key
 from shared.core.meeting import MeetingState, Recent
 from shared.core.merge import Stamp, Stamped
 
 TABLE = "meetings"
 _PAGE = 200
-_PARKED = "~parked"  # no key of a meeting begins with ~ and ends without a digest
 
 
 class MeetingTable:
     """Implements `shared.core.ports.Meetings` on Table Storage.
 
     A parked meeting stands in the index before its own row says so, and until after it says so no more, so that a crash
-    loses nothing. The index remembers under which rules it was parked: when those change, the sweep sends it on.
+    loses nothing.
     """
 
     def __init__(self, table: Table, *, rules: str) -> None:
         self._table = table
-        self._rules = rules
+        self.parked = Parked(table, rules=rules)
         # Seen parked, and not saved since: only for these is the index looked at when they go out.
         self._seen_parked: set[MeetingKey] = set()
 
@@ -44,10 +44,10 @@ class MeetingTable:
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         """Store `state`; the plain columns beside the document are for people who look with a storage browser."""
         if state.parked:
-            await self._index(key)
-        # Read before the row is written: whoever parks the meeting again after that has changed the mark.
+            await self.parked.add(key)
+        # Read before the row is written: whoever parks the meeting again after that has changed it.
         goes_out = key in self._seen_parked and not state.parked
-        mark = await self.parked_mark(key) if goes_out else None
+        waiting = await self.parked.waiting(key) if goes_out else None
         name = table_key(str(key))
         entity: Entity = {
             "PartitionKey": name,
@@ -60,44 +60,9 @@ class MeetingTable:
         }
         saved = await self._table.save(entity, etag=version)
         if goes_out:
-            await self.forget_parked(key, mark)
+            await self.parked.remove(waiting)
             self._seen_parked.discard(key)
         return saved
-
-    async def parked_under_other_rules(self, *, unanswered_since: str, limit: int) -> list[MeetingKey]:
-        """Parked meetings that were last looked at under other settings or another mapping.
-
-        And those that were sent on before `unanswered_since` without a word since.
-        """
-        rows = await self._table.query(
-            # The SDK finds its parameters between spaces, hence those before the brackets.
-            "PartitionKey eq @parked and ( rules ne @rules or ( sent ne @none and sent lt @since ) )",
-            {"parked": _PARKED, "rules": self._rules, "none": "", "since": unanswered_since},
-            limit=limit,
-        )
-        return [MeetingKey.parse(row["meeting"]) for row in rows]
-
-    async def note_sent_on(self, key: MeetingKey, *, at: str) -> None:
-        """It is about to be sent on; whoever carries that out says what came of it."""
-        await self._index(key, sent=at)
-
-    async def still_parked(self, key: MeetingKey) -> None:
-        """It was looked at under the rules of this instance, which may be older than those of the one that sent it."""
-        await self._index(key)
-
-    async def parked_mark(self, key: MeetingKey) -> str | None:
-        """The state of the index for a meeting, to be given to `forget_parked`."""
-        found = await self._table.get(_PARKED, table_key(str(key)))
-        return None if found is None else found[1]
-
-    async def forget_parked(self, key: MeetingKey, mark: str | None) -> None:
-        """It went out. Parked again since `mark` was read, it stays in the index."""
-        if mark is not None:
-            await self._table.delete_unchanged({"PartitionKey": _PARKED, "RowKey": table_key(str(key)), ETAG: mark})
-
-    async def parked(self, *, limit: int) -> int:
-        """How many meetings are parked, counted up to `limit`; after a crash one may be among them that went out."""
-        return await self._table.count("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit)
 
     async def of_appointment(self, appointment_id: str) -> MeetingKey | None:
         """The meeting that this appointment belongs to.
@@ -106,11 +71,6 @@ class MeetingTable:
         """
         rows = await self._table.query("appointment eq @id", {"id": appointment_id}, limit=1)
         return MeetingKey.parse(rows[0]["meeting"]) if rows else None
-
-    async def parked_keys(self, *, limit: int) -> list[MeetingKey]:
-        """Up to `limit` of the parked meetings, in no order."""
-        rows = await self._table.query("PartitionKey eq @parked", {"parked": _PARKED}, limit=limit)
-        return [MeetingKey.parse(row["meeting"]) for row in rows]
 
     async def changed_since(
         self, moment: datetime, *, after: Continuation | None
@@ -121,16 +81,12 @@ class MeetingTable:
         """
         rows, following = await self._table.page(
             "PartitionKey ne @parked and Timestamp ge @moment",
-            {"parked": _PARKED, "moment": moment},
+            {"parked": PARTITION, "moment": moment},
             after=after,
             size=_PAGE,
             select=None,
         )
         return [(MeetingKey.parse(row["meeting"]), from_document(unpack(row))) for row in rows], following
-
-    async def _index(self, key: MeetingKey, *, sent: str = "") -> None:
-        row = {"PartitionKey": _PARKED, "RowKey": table_key(str(key)), "meeting": str(key), "rules": self._rules}
-        await self._table.put({**row, "sent": sent})
 
 
 def to_document(state: MeetingState) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Console:
 
     async def _parked(self, _: Request, session: Session) -> Answer:
         meetings, mapping = self._sources.admin().meetings, self._sources.mapping()
-        keys = await meetings.parked_keys(limit=SHOWN_PARKED)
+        keys = await meetings.parked.keys(limit=SHOWN_PARKED)
         states = [state for state, _ in await asyncio.gather(*map(meetings.load, keys))]
         shown = [summary(key, state, mapping) for key, state in zip(keys, states, strict=True) if state is not None]
         return page(

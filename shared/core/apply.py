@@ -210,11 +210,7 @@ class _Work:
         state = self._seen_gone(replace(state, fields=merged.fields))
         values = collapse(state.fields, self._rules.mapping)
         try:
-            wanted = references(values, self._rules.mapping)
-            if state.crm_version is None:
-                wanted |= creators(values, self._rules.mapping)
-            people = await self._directory.resolve(wanted, distrust=self._distrust)
-            want = desired(values, mapping=self._rules.mapping, people=people, policy=self._rules.policy)
+            want = await self._wanted(state, values)
         except (Unmappable, Permanent):
             # It will not pass by itself, but what the event said must not be lost with it. `dead`: when this event is
             # replayed there is nothing new in it, and yet something to do.
@@ -229,6 +225,14 @@ class _Work:
             await self._look(state, plan.doubt)
             return None
         return await self._write(state, want, plan, row_version)
+
+    async def _wanted(self, state: MeetingState, values: Mapping[str, Any]) -> Desired:
+        mapping = self._rules.mapping
+        people = references(values, mapping)
+        if state.crm_version is None:
+            people |= creators(values, mapping)
+        found = await self._directory.resolve(people, distrust=self._distrust)
+        return desired(values, mapping=mapping, people=found, policy=self._rules.policy)
 
     @property
     def key(self) -> MeetingKey:

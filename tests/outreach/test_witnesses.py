@@ -66,5 +66,5 @@ async def test_task_about_somebody(product: Installation) -> None:
     entry = await product.journal(receipts[1])
     assert entry["outcome"] == "ignored"
     assert entry["lastError"]["code"] == "unnamed"
-    assert await product.runtime.meetings.parked(limit=10) == 0
+    assert await product.runtime.meetings.parked.count(limit=10) == 0
     assert not product.crm.appointments

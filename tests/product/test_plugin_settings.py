@@ -31,11 +31,11 @@ async def test_what_went_out_is_parked_no_more(product: Installation) -> None:
     """An event that meets the condition takes the meeting out of the number that waits."""
     meeting = MeetingScript(1)
     await product.sync(meeting.booked(prospects=()), MeetingScript(2).booked(prospects=()))
-    assert await product.runtime.meetings.parked(limit=10) == 2
+    assert await product.runtime.meetings.parked.count(limit=10) == 2
     prospect = Target("prospect", 101)
     entry = await product.sync(meeting.changed(relationships={"prospects": (prospect,), "prospect": prospect}))
     assert entry["outcome"] == "created"
-    assert await product.runtime.meetings.parked(limit=10) == 1
+    assert await product.runtime.meetings.parked.count(limit=10) == 1
 
 
 async def test_pushing_off(product: Installation) -> None:
