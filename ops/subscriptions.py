@@ -24,7 +24,7 @@ _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
 # A reason may quote our address with the function key in it.
-_QUERY = re.compile(r"\?\S*")
+_QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
 class ResourceRefused(Exception):

@@ -132,22 +132,24 @@ class Sync:
 
     async def _unspilled(self, envelope: Envelope) -> Entry | None:
         """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
-        spill_key = envelope.spill_key
-        if envelope.kind == "spilled":
-            loaded = await self._stores.spill.load(spill_key)
-            if loaded is None:
-                return None  # this was a second pointer
-            envelope = loaded.model_copy(
-                update={
-                    "attempt": envelope.attempt,
-                    "first_failed_at": envelope.first_failed_at,
-                    "spill_key": spill_key,
-                }
-            )
-        entry = await self._carry_out(envelope)
-        if spill_key and entry.outcome != "retrying":
-            await self._stores.spill.forget(spill_key)
+        if envelope.kind != "spilled":
+            return await self._carry_out(envelope)
+        try:
+            spilled = await self._loaded(envelope)
+        except Unmappable as error:
+            return await self._give_up(envelope, "", _failure(error))  # the row stays: another version may read it
+        if spilled is None:
+            return None  # this was a second pointer
+        entry = await self._carry_out(spilled)
+        if entry.outcome != "retrying":
+            await self._stores.spill.forget(envelope.spill_key)
         return entry
+
+    async def _loaded(self, pointer: Envelope) -> Envelope | None:
+        """The event that lies in the spill table; None: it is done. Raises `Unmappable` for one that cannot be read."""
+        loaded = await self._stores.spill.load(pointer.spill_key)
+        kept = {name: getattr(pointer, name) for name in ("attempt", "first_failed_at", "spill_key")}
+        return None if loaded is None else loaded.model_copy(update=kept)
 
     async def poisoned(self, message: bytes) -> None:
         """Record a message that the trigger gave up on."""
@@ -158,9 +160,15 @@ class Sync:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         failure = _Failure("The worker failed again and again while it had this event.", "poison")
+        pointer = envelope
+        if pointer.kind == "spilled":
+            try:
+                envelope = await self._loaded(pointer) or pointer
+            except Unmappable as error:
+                failure = _failure(error)
         entry = await self._give_up(envelope, self._meeting_of(envelope), failure)
-        if envelope.spill_key:
-            await self._stores.spill.forget(envelope.spill_key)
+        if envelope is not pointer:
+            await self._stores.spill.forget(pointer.spill_key)
         self._tell(entry, envelope, seconds=0.0)
 
     def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
@@ -322,10 +330,9 @@ class Sync:
             last_failed_at=now,
             merged=failure.merged,
         )
-        if envelope.kind == "spilled":
-            # The envelope itself must be in the dead letter: its row in the spill table is about to go.
-            envelope = await self._stores.spill.load(envelope.spill_key) or envelope
-        again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": ""})
+        # An event from the spill table is in the dead letter itself: its row there is about to go.
+        key = envelope.spill_key if envelope.kind == "spilled" else ""
+        again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": key})
         await self._stores.dead_letters.add(letter, again)
         if meeting:
             await self._mark_dead(MeetingKey.parse(meeting), dead=True)

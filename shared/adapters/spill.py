@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from contextlib import suppress
 
 from shared.adapters.documents import pack, unpack
 from shared.adapters.storage import Entity, Table
 from shared.core.envelope import Envelope, Trace
-from shared.core.errors import RowConflict
+from shared.core.errors import RowConflict, Unmappable
 
 TABLE = "spill"
 _PARTITION = "spill"
@@ -27,9 +28,15 @@ class Spill:
         return pointer
 
     async def load(self, key: str) -> Envelope | None:
-        """The envelope, or None when it is done and gone."""
+        """The envelope, or None when it is done and gone. Raises `Unmappable` for a row that cannot be read."""
         found = await self._table.get(_PARTITION, key)
-        return None if found is None else Envelope.model_validate(unpack(found[0]))
+        if found is None:
+            return None
+        try:
+            return Envelope.model_validate(unpack(found[0]))
+        except (ValueError, zlib.error) as error:
+            reason = "The row of the spill table cannot be read; was it written by a newer version of the app?"
+            raise Unmappable("spill_unreadable", reason) from error
 
     async def mark_pointed(self, key: str, *, at: str) -> None:
         """Remember that the queue has a pointer, so that the sweep need not send another."""

@@ -66,5 +66,5 @@ class Breaker:
         self._probing = False
 
     def _closed(self, seconds: float) -> Transient:
-        reason = f"{self._service} asked for a pause or is not answering; waiting before the next call."
+        reason = f"{self._service.capitalize()} asked for a pause or is not answering; waiting before the next call."
         return Transient(reason, service=self._service, code="paused", retry_after=seconds)

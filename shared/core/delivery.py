@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from shared.core.errors import BadDelivery
+from shared.core.errors import BadDelivery, told
 
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -144,7 +144,7 @@ def parse_delivery(body: object) -> Delivery:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise BadDelivery("not_a_delivery", f"This is not an Outreach delivery: {where}: {first['msg']}.") from error
+        raise BadDelivery("not_a_delivery", f"This is not an Outreach delivery: {where}: {told(first)}.") from error
     relationships: dict[str, tuple[Reference, ...]] = {}
     unreadable = set()
     for name, value in parsed.data.relationships.items():

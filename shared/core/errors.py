@@ -13,7 +13,8 @@ SyncError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class SyncError(Exception):
@@ -109,3 +110,14 @@ class Transient(RemoteError):
 
 class Permanent(RemoteError):
     """Will be refused again however often it is sent."""
+
+
+def told(problem: Mapping[str, Any]) -> str:
+    """What one of pydantic's problems says to somebody who does not know our classes, nor that we check in Python."""
+    if problem["type"] in {"model_type", "dict_type"}:
+        return "An object was expected, in braces"
+    if problem["type"] in {"tuple_type", "list_type"}:
+        return "A list was expected, in brackets"
+    if problem["type"] == "too_short":
+        return "This is empty; at least 1 is needed"
+    return str(problem["msg"]).removeprefix("Value error, ")

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from shared.core.errors import BadMapping
+from shared.core.errors import BadMapping, told
 
 DEFAULT_MAPPING_FILE = Path(__file__).resolve().parent.parent / "mapping.json"
 
@@ -308,7 +308,7 @@ def parse_mapping(content: Any, *, origin: str) -> MappingFile:
             if one["type"] == "too_short" and one["loc"] in within:
                 continue
             where = ".".join(str(part) for part in one["loc"]) or "the file"
-            problems.append(f"{origin}: {where}: {one['msg'].removeprefix('Value error, ')}")
+            problems.append(f"{origin}: {where}: {told(one)}")
         raise BadMapping(problems) from error
 
 
@@ -320,6 +320,6 @@ def load_mapping(path: Path) -> MappingFile:
         raise BadMapping(
             [f"{path}: cannot be read ({error.strerror}). Set MAPPING_FILE to an existing file."]
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadMapping([f"{path}: is not JSON: {error}"]) from error
     return parse_mapping(content, origin=str(path))

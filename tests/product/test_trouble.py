@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -197,6 +198,26 @@ async def test_large_event_goes_by_the_spill_table(product: Installation) -> Non
     await product.work()
     assert (await product.journal(receipt))["outcome"] == "created"
     assert len(str(product.appointment.values["description"])) == 60_000
+    assert await product.runtime.spill.depth(limit=10) == 0
+
+
+@pytest.mark.parametrize("poisoned", [False, True])
+async def test_spilled_event_that_cannot_be_read(product: Installation, *, poisoned: bool) -> None:
+    """It is a dead letter, its row stays, and once a version of the app can read it, it is sent again."""
+    await product.send(MeetingScript(1).booked(description="".join(chr(0x4E00 + n % 5000) for n in range(60_000))))
+    table = product.runtime._table("spill")
+    (row,) = await table.query("PartitionKey eq @spill", {"spill": "spill"}, limit=2)
+    await table.put({**row, "data00": b"written by a newer version"})
+    (message,) = [one async for one in product.queue.receive_messages()]
+    carry_out = product.runtime.carry_out_poisoned if poisoned else product.runtime.carry_out
+    await carry_out(base64.b64decode(message.content))
+    await product.queue.delete_message(message)
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert letter["code"] == "spill_unreadable"
+    await table.put(row)
+    await product.runtime.admin.replay(None)
+    await product.work()
+    assert len(product.crm.appointments) == 1
     assert await product.runtime.spill.depth(limit=10) == 0
 
 
