@@ -101,6 +101,12 @@ def _said(fields: Sequence[FieldView], column: str) -> str:
     return next((str(one.value) for one in fields if one.value and any(c.name == column for c in one.columns)), "")
 
 
+def _label(name: FieldName, label: str) -> str:
+    parts = (("relationship", name.source), ("calendar event", name.calendar))
+    apart = [f"{what} {which}" for what, which in parts if which]
+    return f"{label} ({', '.join(apart)})" if apart else label
+
+
 def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
     content = found["fields"][name]
     known = FieldName.parse(name)
@@ -109,7 +115,7 @@ def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None
     label = rows[0].row if rows else known.field.replace("_", " ").capitalize()
     return FieldView(
         name,
-        f"{label} (calendar event {known.calendar})" if known.calendar else label,
+        _label(known, label),
         content["value"],
         inputs[0].kind if inputs else "",
         tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),

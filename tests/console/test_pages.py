@@ -239,3 +239,16 @@ async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> No
     await product.sync(script.booked(), *(script.changed(title=f"Version {number}") for number in range(30)))
     request = replace(await signed_in(product), page="meeting", query={"id": "1"})
     assert "The last 25 are kept" in (await product.runtime.console.show(request)).html
+
+
+async def test_fields_of_one_name_are_told_apart(product: Installation) -> None:
+    """What each relationship and each calendar says of its own has its own label."""
+    await product.sync(MeetingScript(17, resource="calendarEvent", meeting=5).booked())
+    request = replace(await signed_in(product), page="meeting", query={"id": "5"})
+    told = (await product.runtime.console.show(request)).html
+    for label in (
+        "Prospect (relationship prospect)",
+        "Prospect (relationship prospects)",
+        "Owner (calendar event 17)",
+    ):
+        assert label in told
