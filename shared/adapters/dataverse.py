@@ -69,14 +69,15 @@ class Dataverse:
         """Up to `top` rows, oldest first. Quote values in `filter_` with `odata.quoted`."""
         params = {"$filter": filter_, "$select": select, "$orderby": "createdon asc", "$top": str(top)}
         response = await self.request("GET", f"/{entity_set}", params=params)
-        rows = document(response).get("value")
-        if not isinstance(rows, list):
-            raise _not_dataverse(response)
-        return rows
+        return rows(response)
 
     async def who_am_i(self) -> dict[str, Any]:
         """The application user's ids; the cheapest call there is."""
-        return document(await self.request("GET", "/WhoAmI"))
+        response = await self.request("GET", "/WhoAmI")
+        found = document(response)
+        if "UserId" not in found:
+            raise _not_dataverse(response)
+        return found
 
     def _headers(self) -> dict[str, str]:
         work = current()
@@ -231,6 +232,14 @@ def document(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
+        raise _not_dataverse(response)
+    return found
+
+
+def rows(response: httpx.Response) -> list[dict[str, Any]]:
+    """The rows in an answer to a query. Raises `Transient` where there is no list of them."""
+    found = document(response).get("value")
+    if not isinstance(found, list):
         raise _not_dataverse(response)
     return found
 
