@@ -71,7 +71,9 @@ class Host:
         )
         # The server must not lose patience before `stop()` does.
         patience = settings.shutdown_grace + _CANCEL_SECONDS
-        self._runner = web.AppRunner(self._web_application(), access_log=None, shutdown_timeout=patience)
+        self._runner = web.AppRunner(
+            self._web_application(), access_log=None, shutdown_timeout=patience, auto_decompress=False
+        )
         self._no_patience = asyncio.Event()
 
     @property
