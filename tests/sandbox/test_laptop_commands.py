@@ -66,6 +66,13 @@ def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str, m
         assert "ERROR" not in child.output()
 
 
+@pytest.mark.parametrize("command", ["host", "up", "dataverse"])
+def test_a_port_that_is_none_is_a_usage_error(command: str) -> None:
+    """It is told in a sentence."""
+    done = _run(command, "--port", "99999")
+    assert (done.returncode, "--port" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
 UP = """
 import pathlib, sys
 from rich.console import Console
