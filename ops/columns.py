@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from ops.findings import Finding
 from ops.report import USAGE, Refused
-from shared.adapters.dataverse import Dataverse
+from shared.adapters.dataverse import Dataverse, rows
 from shared.core.mapping import MappingFile, Row
 
 AREA = "Mapping"
@@ -62,11 +62,11 @@ async def read_live(dataverse: Dataverse) -> Columns:
     """The columns of the organisation. Texts are asked for once more, because only their own type has a length."""
     names = "LogicalName,AttributeType,RequiredLevel,IsValidForCreate,IsValidForUpdate"
     answer = await dataverse.request("GET", f"{_DEFINITION}/Attributes", params={"$select": names})
-    columns = _from_definitions(answer.json()["value"])
+    columns = _from_definitions(rows(answer))
     for kind in ("String", "Memo"):
         path = f"{_DEFINITION}/Attributes/{_CAST}{kind}AttributeMetadata"
-        lengths = (await dataverse.request("GET", path, params={"$select": "LogicalName,MaxLength"})).json()["value"]
-        for one in lengths:
+        lengths = await dataverse.request("GET", path, params={"$select": "LogicalName,MaxLength"})
+        for one in rows(lengths):
             name = one["LogicalName"]
             columns[name] = replace(columns[name], max_length=one["MaxLength"])
     return columns

@@ -36,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Port = Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one")]
+Port = Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one", min=0, max=65535)]
 
 
 @app.command()
@@ -46,7 +46,9 @@ def demo() -> None:
 
 
 @app.command()
-def up(port: Annotated[int, typer.Option(help="where the app listens, if it is free")] = 7071) -> None:
+def up(
+    port: Annotated[int, typer.Option(help="where the app listens, if it is free", min=0, max=65535)] = 7071,
+) -> None:
     """Start everything and leave it running until Ctrl-C."""
     raise typer.Exit(run_up(Console(), port=port))
 

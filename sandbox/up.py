@@ -19,6 +19,7 @@ from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.stack import Service, Stack
 
 ADDRESSES: Final = "up.json"
+SETTINGS: Final = "up.settings.json"
 EXAMPLES: Final = "examples"
 WATCH_SECONDS: Final = 0.5
 
@@ -43,7 +44,7 @@ def read_addresses(folder: Path = SANDBOX_FOLDER) -> Addresses | None:
 def up(console: Console, *, port: int, folder: Path = SANDBOX_FOLDER) -> int:
     """Run the stack until Ctrl-C or SIGTERM; 1 where one of its parts ends by itself.
 
-    `folder` takes the addresses for `send`, and examples to send.
+    `folder` takes the addresses for `send`, settings for `python -m ops`, and examples to send.
     """
     with interruptible():
         try:
@@ -53,14 +54,16 @@ def up(console: Console, *, port: int, folder: Path = SANDBOX_FOLDER) -> int:
             console.print("Stopped.")
             return 0
         finally:
-            (folder / ADDRESSES).unlink(missing_ok=True)
+            for name in (ADDRESSES, SETTINGS):
+                (folder / name).unlink(missing_ok=True)
 
 
 def _run(stack: Stack, console: Console, folder: Path) -> int:
     addresses = Addresses(stack.webhook_url, stack.access.webhook_secret)
     (folder / ADDRESSES).write_text(json.dumps(asdict(addresses)))
     examples = write_examples(datetime.now(UTC), folder / EXAMPLES)
-    for line in instructions(stack, example=examples[0]):
+    settings = write_settings(stack, folder / SETTINGS)
+    for line in instructions(stack, example=examples[0], settings=settings):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     services: tuple[Service, ...] = (stack.host, stack.dataverse, stack.outreach)
     while True:
@@ -93,8 +96,15 @@ def write_examples(now: datetime, folder: Path) -> list[Path]:
     return paths
 
 
-def instructions(stack: Stack, *, example: Path) -> list[str]:
+def write_settings(stack: Stack, file: Path) -> Path:
+    """The app's settings, in the form of a local.settings.json."""
+    file.write_text(json.dumps({"Values": stack.app_settings()}, indent=2) + "\n")
+    return file
+
+
+def instructions(stack: Stack, *, example: Path, settings: Path) -> list[str]:
     """What runs where, with which keys, and commands that can be pasted as they are."""
+    keys = f"OPS_APP_KEY={stack.access.admin_key} OPS_FUNCTION_KEY={stack.access.function_key}"
     admin = f"-H 'x-functions-key: {stack.access.admin_key}'"
     file = shlex.quote(str(example))
     signed = f"$(openssl dgst -sha256 -hmac {stack.access.webhook_secret} {file} | sed 's/.* //')"
@@ -119,6 +129,9 @@ def instructions(stack: Stack, *, example: Path) -> list[str]:
         "What became of it (put in the correlation id of the answer), and of the meeting:",
         f"  curl {admin} {stack.host_url}/api/correlations/CORRELATION_ID",
         f"  curl {admin} {stack.host_url}/api/meetings/1",
+        "The admin's command line, in a shell that knows this stack (docs/cli.md):",
+        f"  export OPS_APP_URL={stack.host_url} {keys}",
+        f"  .venv/bin/python -m ops doctor --settings {shlex.quote(str(settings))}",
         "The appointments in the Dataverse stand-in, and who is who in the Outreach stand-in:",
         f"  curl {shlex.quote(f'{stack.dataverse.url}/api/data/v9.2/appointments?$select=subject,scheduledstart')}",
         f"  curl {bearer} {shlex.quote(f'{stack.outreach.url}/api/v2/prospects?provideDataConnections=true')}",

@@ -9,6 +9,9 @@ from typing import Any
 from shared.core.errors import SyncError
 
 FRESH_SECONDS = 5.0
+# So old a report may be for those who come while another is being made: with a part that hangs that takes seconds, and
+# they would take up the instance's places for requests, Outreach's among them.
+STANDS_IN_SECONDS = 30.0
 PATIENCE_SECONDS = 8.0
 
 Check = Callable[[], Awaitable[None]]
@@ -25,15 +28,22 @@ class Health:
 
     async def report(self) -> dict[str, Any]:
         """`{"status": "ok" | "unhealthy", "parts": {name: {"status": …, "reason": …}}}`; reasons hold no secrets."""
+        last = self._not_older_than(STANDS_IN_SECONDS if self._lock.locked() else FRESH_SECONDS)
+        if last is not None:
+            return last
         async with self._lock:
-            if self._last is not None and self._clock() - self._last[0] < FRESH_SECONDS:
-                return self._last[1]
+            last = self._not_older_than(FRESH_SECONDS)
+            if last is not None:
+                return last
             results = await asyncio.gather(*(self._one(check) for check in self._checks.values()))
             parts = dict(zip(self._checks, results, strict=True))
             well = all(part["status"] == "ok" for part in parts.values())
             report = {"status": "ok" if well else "unhealthy", "parts": parts}
             self._last = (self._clock(), report)
             return report
+
+    def _not_older_than(self, seconds: float) -> dict[str, Any] | None:
+        return self._last[1] if self._last is not None and self._clock() - self._last[0] < seconds else None
 
     async def _one(self, check: Check) -> dict[str, str]:
         try:

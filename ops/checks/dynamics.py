@@ -8,7 +8,7 @@ from typing import Any
 from ops.columns import AREA as COLUMNS_AREA
 from ops.columns import Columns, compare, read_live
 from ops.findings import Finding
-from shared.adapters.dataverse import Dataverse
+from shared.adapters.dataverse import Dataverse, document
 from shared.core.errors import RemoteError, SyncError
 from shared.core.mapping import MappingFile
 from shared.core.odata import quoted
@@ -87,7 +87,7 @@ async def _app_user(dataverse: Dataverse, settings: Settings, me: str) -> tuple[
 async def _privileges(dataverse: Dataverse, user: str) -> list[Finding]:
     path = f"/systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
     try:
-        answer = (await dataverse.request("GET", path)).json()
+        answer = document(await dataverse.request("GET", path))
     except SyncError as error:
         fix = "Look at the user's security role yourself; infra/README.md lists the privileges."
         return [Finding(AREA, "warning", f"Its privileges cannot be read: {error}", fix)]
@@ -125,10 +125,9 @@ async def _concurrency(dataverse: Dataverse) -> Finding:
 async def _definition(dataverse: Dataverse, names: str) -> Mapping[str, Any] | None:
     path = f"/EntityDefinitions(LogicalName={quoted('appointment')})"
     try:
-        found: Mapping[str, Any] = (await dataverse.request("GET", path, params={"$select": names})).json()
+        return document(await dataverse.request("GET", path, params={"$select": names}))
     except SyncError:
         return None
-    return found
 
 
 async def _columns(dataverse: Dataverse, mapping: MappingFile, saved: Columns | None) -> list[Finding]:

@@ -18,6 +18,7 @@ SCOPES: Mapping[str, str] = {
     "events": "events.read",
     "webhooks": "webhooks.all",
 }
+_SETTINGS = "Check OUTREACH_API_URL and the Outreach credentials in the settings."
 
 
 async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) -> list[Finding]:
@@ -27,8 +28,7 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         try:
             await outreach.request("GET", f"/api/v2/{collection}", params={"page[size]": "1"})
         except Transient as error:
-            fix = "Check OUTREACH_API_URL and the Outreach credentials in the settings."
-            return [*found, Finding(AREA, "problem", error.reason, fix)]
+            return [*found, Finding(AREA, "problem", error.reason, _SETTINGS)]
         except SyncError:
             fix = f"Give the app the scope {scope} in Outreach's developer portal, then let it be authorised again."
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
@@ -38,7 +38,11 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         )
     if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
         return found
-    return found + _subscription(await read_webhooks(outreach, secrets=settings.ingest.secrets), settings, app)
+    try:
+        webhooks = await read_webhooks(outreach, secrets=settings.ingest.secrets)
+    except SyncError as error:
+        return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {error}", _SETTINGS)]
+    return found + _subscription(webhooks, settings, app)
 
 
 def _subscription(webhooks: Sequence[Webhook], settings: Settings, app: str) -> list[Finding]:

@@ -22,16 +22,14 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        thread_left = asyncio.run(serve(options.app, port=options.port, root=options.root))
+        asyncio.run(serve(options.app, port=options.port, root=options.root))
     except (HostError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    if thread_left:
-        # Python would wait for the thread; Azure would not.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    # The process just ends, as in Azure: Python would wait for threads of the app, and complain of what it left open.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

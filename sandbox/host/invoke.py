@@ -53,7 +53,6 @@ class Invoker:
         self._timeout = timeout
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="function")
         self._thread_local = threading.local()
-        self._in_threads: set[str] = set()
 
     async def run(
         self,
@@ -85,10 +84,9 @@ class Invoker:
         finally:
             counts.in_flight -= 1
 
-    def close(self) -> bool:
-        """Let go of the threads; tells whether one is still busy, which nobody can end."""
+    def close(self) -> None:
+        """Let go of the threads; one that is busy nobody can end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        return bool(self._in_threads)
 
     async def _limited(
         self, function: AppFunction, arguments: Callable[[], Mapping[str, Any]], context: Context
@@ -123,11 +121,7 @@ class Invoker:
 
     def _call_in_thread(self, function: AppFunction, values: Mapping[str, Any], context: Context) -> Any:
         self._thread_local.invocation_id = context.invocation_id
-        self._in_threads.add(context.invocation_id)
-        try:
-            return function.handler(**values)
-        finally:
-            self._in_threads.discard(context.invocation_id)
+        return function.handler(**values)
 
     @staticmethod
     def _log_failure(context: Context, error: Exception) -> None:

@@ -71,7 +71,9 @@ class Host:
         )
         # The server must not lose patience before `stop()` does.
         patience = settings.shutdown_grace + _CANCEL_SECONDS
-        self._runner = web.AppRunner(self._web_application(), access_log=None, shutdown_timeout=patience)
+        self._runner = web.AppRunner(
+            self._web_application(), access_log=None, shutdown_timeout=patience, auto_decompress=False
+        )
         self._no_patience = asyncio.Event()
 
     @property
@@ -143,8 +145,8 @@ class Host:
         """End the grace period now."""
         self._no_patience.set()
 
-    async def stop(self) -> bool:
-        """Stop in good order; tells whether a thread is left that nobody can end."""
+    async def stop(self) -> None:
+        """Stop in good order. Threads of the app may be left, which nobody can end."""
         for listener in self._listeners.values():
             listener.stop()
         server = asyncio.create_task(self._runner.cleanup())
@@ -159,12 +161,12 @@ class Host:
         for task in work - {server}:
             task.cancel()
         await asyncio.wait(work)
-        return await self._close()
+        await self._close()
 
-    async def _close(self) -> bool:
+    async def _close(self) -> None:
         await self._runner.cleanup()
         await self._resources.aclose()
-        return self.invoker.close()
+        self.invoker.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -190,11 +192,8 @@ async def serve(
     root: Path | None = None,
     environ: MutableMapping[str, str] = os.environ,
     announce: Callable[[str], None] = lambda line: print(line, flush=True),
-) -> bool:
-    """Run the app at `root` until SIGTERM or SIGINT; `announce` gets one line when it is ready. Raises `HostError`.
-
-    Returns whether a thread of the app is still running, in which case the process must be ended by force.
-    """
+) -> None:
+    """Run the app at `root` until SIGTERM or SIGINT; `announce` gets one line when it is ready. Raises `HostError`."""
     folder = (root or Path.cwd()).resolve()
     settings = read_settings(folder, environ)
     install_logging(settings.host_json.logging.log_level, logging.DEBUG if settings.worker_debug else logging.INFO)
@@ -214,4 +213,4 @@ async def serve(
     await host.start()
     announce(f"listening on {host.url}")
     await stopping.wait()
-    return await host.stop()
+    await host.stop()

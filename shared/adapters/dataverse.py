@@ -69,11 +69,14 @@ class Dataverse:
         """Up to `top` rows, oldest first. Quote values in `filter_` with `odata.quoted`."""
         params = {"$filter": filter_, "$select": select, "$orderby": "createdon asc", "$top": str(top)}
         response = await self.request("GET", f"/{entity_set}", params=params)
-        return list(response.json().get("value", ()))
+        return rows(response)
 
     async def who_am_i(self) -> dict[str, Any]:
         """The application user's ids; the cheapest call there is."""
-        found: dict[str, Any] = (await self.request("GET", "/WhoAmI")).json()
+        response = await self.request("GET", "/WhoAmI")
+        found = document(response)
+        if "UserId" not in found:
+            raise _not_dataverse(response)
         return found
 
     def _headers(self) -> dict[str, str]:
@@ -143,7 +146,9 @@ class AppointmentApi:
             )
         except TargetMissing:
             return None
-        row = response.json()
+        row = document(response)
+        if "@odata.etag" not in row:
+            raise _not_dataverse(response)
         state = (int(row.get("statecode") or 0), int(row.get("statuscode") or 1))
         return Actual(str(row["@odata.etag"]), from_row(row, columns), state)
 
@@ -182,9 +187,7 @@ class AppointmentApi:
 
     async def _written(self, appointment_id: str, response: httpx.Response) -> Written:
         """The new version; where the answer has no representation it is read, and a later change is then our fence."""
-        version = response.headers.get("etag", "")
-        if response.content:
-            version = response.json().get("@odata.etag", version)
+        version = document(response).get("@odata.etag") or response.headers.get("etag", "")
         if not version:
             actual = await self.read(appointment_id, ())
             if actual is None:
@@ -200,7 +203,7 @@ class AppointmentApi:
         used: tuple[str | None, str | None],
     ) -> list[str]:
         """Notes for the journal on what was refused, and on what Dataverse took without a word and ignored."""
-        row = response.json() if response.content else {}
+        row = document(response)
         notes = []
         for name, want, use in zip(("createdon", "createdby"), wanted, used, strict=True):
             if not want:
@@ -220,6 +223,32 @@ class AppointmentApi:
             del self._refused[key]
             return False
         return until is not None
+
+
+def document(response: httpx.Response) -> dict[str, Any]:
+    """The object in an answer, empty for an answer without any. Raises `Transient` for what Dataverse never says."""
+    try:
+        found = response.json() if response.content else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _not_dataverse(response)
+    return found
+
+
+def rows(response: httpx.Response) -> list[dict[str, Any]]:
+    """The rows in an answer to a query. Raises `Transient` where there is no list of them."""
+    found = document(response).get("value")
+    if not isinstance(found, list):
+        raise _not_dataverse(response)
+    return found
+
+
+def _not_dataverse(response: httpx.Response) -> Transient:
+    """A gateway or a sign-in page on the way answers too, and then nothing is known."""
+    status = response.status_code
+    reason = f"It is not Dynamics that answered (HTTP {status}). Is DATAVERSE_URL right?"
+    return Transient(reason, service="dataverse", status=status, code="not_dataverse")
 
 
 def _request_id(response: httpx.Response) -> str:
@@ -250,6 +279,8 @@ def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
         return TargetMissing(code)  # a disabled user can own nothing, which is as if there were none
     if code in _CLOSED:
         return AppointmentClosed(code)
+    if response.is_redirect:
+        return _not_dataverse(response)
     details: dict[str, Any] = {
         "service": "dataverse",
         "status": status,

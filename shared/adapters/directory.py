@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.adapters.dataverse import Dataverse
+from shared.adapters.dataverse import Dataverse, document
 from shared.adapters.outreach import Outreach
 from shared.adapters.people_cache import PeopleCache
 from shared.core.appointment import is_address
@@ -196,7 +196,7 @@ class CrmDirectory:
         select = ",".join(filter(None, (f"{record.table}id", _FATE.get(record.table))))
         path = f"/{ENTITY_SETS[record.table]}({record.id})"
         try:
-            row: dict[str, Any] = (await self._dataverse.request("GET", path, params={"$select": select})).json()
+            row = document(await self._dataverse.request("GET", path, params={"$select": select}))
         except TargetMissing:
             return ()
         state = row.get("statecode")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.delivery import parse_json
 from shared.core.envelope import MAX_MESSAGE_BYTES, Envelope, Trace, fits_queue
-from shared.core.errors import Unmappable
+from shared.core.errors import BadDelivery, Unmappable
 from tests.core.samples import json_values, law
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -51,6 +52,21 @@ def test_round_trip(one: Envelope) -> None:
     raw = decoded(one.to_message())
     assert Envelope.from_message(raw) == one
     assert Envelope.from_message(raw.decode()) == one
+
+
+def test_a_body_as_deep_as_bodies_may_be() -> None:
+    """The envelope is one level more around a body, which must not make what was accepted unreadable."""
+    deep = next(body for depth in range(300, 0, -1) if (body := read(b"[" * depth + b"]" * depth)) is not None)
+    one = envelope(body=deep)
+    assert Envelope.from_message(decoded(one.to_message())) == one
+
+
+def read(raw: bytes) -> Any:
+    """The body, or None where ingest refuses it."""
+    try:
+        return parse_json(raw)
+    except BadDelivery:
+        return None
 
 
 @law

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -130,6 +134,38 @@ def test_doctor_with_dynamics_away(ops: Commands, tmp_path: Path) -> None:
     assert states(ops.run("doctor", "--json", **away))["Mapping"] == {"skipped"}
     path = saved(tmp_path, {"value": [{"LogicalName": "subject", "AttributeType": "String"}]}, "metadata.json")
     assert "problem" in states(ops.run("doctor", "--json", "--metadata", path, **away))["Mapping"]
+
+
+def test_doctor_where_something_else_answers(ops: Commands) -> None:
+    """A gateway's page instead of Dynamics or Outreach is a finding, and all else is told all the same."""
+    with sign_in_page() as url:
+        result = ops.run("doctor", "--json", DATAVERSE_URL=url, OUTREACH_API_URL=url)
+        mapping = ops.run("mapping", "check", "--live", "--json", DATAVERSE_URL=url)
+    assert result.code == mapping.code == 1
+    assert any("DATAVERSE_URL" in problem for problem in problems(result))
+    assert any("webhooks cannot be read" in problem for problem in problems(result))
+    assert "ok" in states(result)["Storage"]
+    assert "DATAVERSE_URL" in mapping.document["error"]["message"]
+
+
+@contextmanager
+def sign_in_page() -> Iterator[str]:
+    """A server whose answer to everything is 200 and a page; yields its address."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_doctor_looks_at_the_app_with_bad_settings_here(ops: Commands) -> None:

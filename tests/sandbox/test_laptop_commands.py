@@ -50,7 +50,7 @@ def test_a_stand_in_runs_alone_and_ends_on_sigterm(tmp_path: Path, part: str) ->
 
 
 def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python -m sandbox host` prints exactly one line with `listening` and needs nothing but its environment."""
+    """It prints one line with `listening`, needs nothing but its environment, and ends without complaints."""
     monkeypatch.setenv("AzureWebJobsStorage", azurite)
     monkeypatch.setenv("OUTREACH_WEBHOOK_SECRET", "a secret")
     monkeypatch.setenv("DATAVERSE_URL", f"http://127.0.0.1:{free_port()}")
@@ -63,6 +63,14 @@ def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str, m
         assert {name for name, status in parts.items() if status != "ok"} == {"dataverse", "outreach"}
         assert child.output().count("listening") == 1
         assert child.stop() == 0
+        assert "ERROR" not in child.output()
+
+
+@pytest.mark.parametrize("command", ["host", "up", "dataverse"])
+def test_a_port_that_is_none_is_a_usage_error(command: str) -> None:
+    """It is told in a sentence."""
+    done = _run(command, "--port", "99999")
+    assert (done.returncode, "--port" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 UP = """

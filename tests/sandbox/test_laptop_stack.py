@@ -16,6 +16,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from ops.settings import environment
 from sandbox import stack as module
 from sandbox.appointments import CANCELED, Appointment, differences
 from sandbox.child import ChildFailed
@@ -24,7 +25,8 @@ from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
 from sandbox.stack import Service, Stack
 from sandbox.story import tell
-from sandbox.up import instructions, write_examples
+from sandbox.up import instructions, write_examples, write_settings
+from shared.settings import read_settings
 
 NOW = datetime(2026, 2, 3, 12, 30, tzinfo=UTC)
 
@@ -112,9 +114,12 @@ async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:
     """The examples are deliveries that the app accepts, and the printed commands name the real addresses and keys."""
     examples = write_examples(datetime.now(UTC), tmp_path)
     bodies = [path.read_text() for path in examples]
-    printed = "\n".join(instructions(stack, example=examples[0]))
+    settings = write_settings(stack, tmp_path / "settings.json")
+    printed = "\n".join(instructions(stack, example=examples[0], settings=settings))
     for needed in (stack.host_url, stack.dataverse.url, stack.outreach.url, str(examples[0]), stack.access.admin_key):
         assert needed in printed
+    assert f"--settings {settings}" in printed
+    assert read_settings(environment(settings)).dataverse_url == stack.dataverse.url
     assert f"{stack.host_url}/api/console/home" in printed
     async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender:
         sent = [await sender.send(delivery_of(json.loads(body))) for body in bodies]
