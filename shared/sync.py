@@ -334,6 +334,10 @@ class Sync:
         key = envelope.spill_key if envelope.kind == "spilled" else ""
         again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": key})
         await self._stores.dead_letters.add(letter, again)
+        if envelope.kind == "reconcile":
+            # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
+            parked = self._stores.meetings.parked
+            await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
         if meeting:
             await self._mark_dead(MeetingKey.parse(meeting), dead=True)
         entry = self._failure_entry(envelope, meeting, failure, "dead-lettered")
