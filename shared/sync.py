@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -195,7 +196,7 @@ class Sync:
         entry = self._entry(envelope, meeting, outcome)
         try:
             if outcome.state is not None and outcome.state.dead:
-                await self._clear_dead_letters(key)
+                await self._clear_dead_letters(key, outcome.state)
             if envelope.kind == "reconcile":
                 await self._answer(key, sent, outcome)
             await self._look_again(key, envelope, outcome)
@@ -334,33 +335,44 @@ class Sync:
         key = envelope.spill_key if envelope.kind == "spilled" else ""
         again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": key})
         await self._stores.dead_letters.add(letter, again)
+        if envelope.kind == "reconcile":
+            # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
+            parked = self._stores.meetings.parked
+            await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
         if meeting:
-            await self._mark_dead(MeetingKey.parse(meeting), dead=True)
+            await self._mark_dead(MeetingKey.parse(meeting))
         entry = self._failure_entry(envelope, meeting, failure, "dead-lettered")
         await self._journal_if_possible(entry)
         return entry
 
-    async def _mark_dead(self, key: MeetingKey, *, dead: bool) -> None:
-        """Note in the meeting's row whether it has dead letters, so that a good event need not look for them."""
+    async def _mark_dead(self, key: MeetingKey) -> None:
+        """Note in the meeting's row that it has dead letters, so that a good event need not look for them."""
         for _ in range(12):
             state, version = await self._stores.meetings.load(key)
             state = state or MeetingState({}, appointment_id(key, org=self._org))
-            if state.dead == dead:
+            if state.dead:
                 return
             try:
-                await self._stores.meetings.save(key, replace(state, dead=dead), version=version)
+                await self._stores.meetings.save(key, replace(state, dead=True), version=version)
             except RowConflict:
                 continue
             return
 
-    async def _clear_dead_letters(self, key: MeetingKey) -> None:
-        """A good event has carried out what earlier ones of the meeting said, as far as that was merged."""
+    async def _clear_dead_letters(self, key: MeetingKey, done: MeetingState) -> None:
+        """A good event has carried out what earlier ones of the meeting said, as far as that was merged.
+
+        `done` is what it left. Where more was said since, a letter may be about that; the next good event clears them.
+        """
         rows = await self._stores.dead_letters.of_meeting(str(key))
+        state, version = await self._stores.meetings.load(key)
+        if state is None or state.fields != done.fields:
+            return
         for row in rows:
             if row["merged"]:
                 await self._stores.dead_letters.remove(row)
         if all(row["merged"] for row in rows):
-            await self._mark_dead(key, dead=False)
+            with suppress(RowConflict):  # whoever was quicker looks for letters too
+                await self._stores.meetings.save(key, replace(state, dead=False), version=version)
 
     async def _journal_if_possible(self, entry: Entry) -> None:
         """The event is safe by now; a journal that cannot be written must not bring it back."""

@@ -14,6 +14,9 @@ from shared.core.merge import Stamp, Stamped
 
 TABLE = "meetings"
 _PAGE = 200
+# Stands before the etag in a version where the row says that the meeting is parked: only then the index is looked at
+# when the meeting goes out.
+_PARKED = "parked "
 
 
 class MeetingTable:
@@ -26,27 +29,24 @@ class MeetingTable:
     def __init__(self, table: Table, *, rules: str) -> None:
         self._table = table
         self.parked = Parked(table, rules=rules)
-        # Seen parked, and not saved since: only for these is the index looked at when they go out.
-        self._seen_parked: set[MeetingKey] = set()
 
     async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        """The state and its etag."""
+        """The state and its version."""
         name = table_key(str(key))
         found = await self._table.get(name, name)
         if found is None:
             return None, None
         entity, etag = found
         state = from_document(unpack(entity))
-        if state.parked:
-            self._seen_parked.add(key)
-        return state, etag
+        return state, _version(state, etag)
 
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         """Store `state`; the plain columns beside the document are for people who look with a storage browser."""
         if state.parked:
             await self.parked.add(key)
+        etag = version and version.removeprefix(_PARKED)
         # Read before the row is written: whoever parks the meeting again after that has changed it.
-        goes_out = key in self._seen_parked and not state.parked
+        goes_out = version != etag and not state.parked
         waiting = await self.parked.waiting(key) if goes_out else None
         name = table_key(str(key))
         entity: Entity = {
@@ -58,11 +58,9 @@ class MeetingTable:
             "parked": state.parked,
             **pack(to_document(state)),
         }
-        saved = await self._table.save(entity, etag=version)
-        if goes_out:
-            await self.parked.remove(waiting)
-            self._seen_parked.discard(key)
-        return saved
+        saved = await self._table.save(entity, etag=etag)
+        await self.parked.remove(waiting)
+        return _version(state, saved)
 
     async def of_appointment(self, appointment_id: str) -> MeetingKey | None:
         """The meeting that this appointment belongs to.
@@ -87,6 +85,10 @@ class MeetingTable:
             select=None,
         )
         return [(MeetingKey.parse(row["meeting"]), from_document(unpack(row))) for row in rows], following
+
+
+def _version(state: MeetingState, etag: str) -> str:
+    return f"{_PARKED}{etag}" if state.parked else etag
 
 
 def to_document(state: MeetingState) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,25 @@ async def test_the_sweep_leaves_alone_what_still_waits(product: Installation) ->
     """A meeting parked under the rules that still hold is not sent round again by every sweep."""
     await product.sync(MeetingScript(1).booked(prospects=[]))
     assert (await product.runtime.sweep.run()).sent("parked") == 0
+
+
+async def test_parked_meeting_that_fails_when_it_is_sent_on(product: Installation, tmp_path: Path) -> None:
+    """It is a dead letter, and the sweep has done with it: it does not make another one every hour."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    unknown = {"row": "Meeting type", "field": "meeting_type", "column": "new_meetingtype", "transform": "text"}
+    rows = [*content["rows"], unknown | {"sources": ["attributes.meetingType"]}]
+    await product.restart(SYNC_PUSHING="false", MAPPING_FILE=mapping_file(tmp_path, rows=rows))
+    await product.sync(MeetingScript(1).booked(meetingType="Demo"))
+    await product.restart(SYNC_PUSHING="true")
+    await swept(product)
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    product.runtime.later = timedelta(hours=2)
+    assert (await product.runtime.sweep.run()).sent("parked") == 0
+    await product.restart(MAPPING_FILE="")
+    assert await product.runtime.admin.replay(None) == [letter["correlationId"]]
+    await product.work()
+    assert len(product.crm.appointments) == 1
+    assert await product.runtime.meetings.parked.count(limit=10) == 0
 
 
 async def test_contact_before_lead_is_a_choice(product: Installation, tmp_path: Path) -> None:

@@ -135,6 +135,29 @@ async def test_a_later_good_event_clears_the_dead_letter(product: Installation) 
     assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "in Dynamics"
 
 
+async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good event takes away no dead letter of an event that came after it was written: nobody has done that yet."""
+    script, too_early = MeetingScript(1), "2020-01-01T00:00:00Z"
+    await product.sync(script.booked())
+    await product.sync(script.changed(endTime=too_early))
+    letters_of = product.runtime.dead_letters.of_meeting
+    good = script.changed(endTime="2026-03-02T16:00:00Z")
+    later = [script.changed(endTime=too_early, title="Said meanwhile")]
+
+    async def late(meeting: str) -> list[dict[str, Any]]:
+        if later:
+            await product.sync(later.pop())
+        return await letters_of(meeting)
+
+    monkeypatch.setattr(product.runtime.dead_letters, "of_meeting", late)
+    await product.sync(good)
+    assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "needs attention"
+    assert await product.runtime.admin.list_dead_letters()
+    await product.sync(script.changed(endTime="2026-03-02T17:00:00Z"))
+    assert product.appointment.values["subject"] == "Said meanwhile"
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
 async def test_a_wrong_value_is_a_dead_letter_not_a_refusal(product: Installation) -> None:
     """A start time that is no time is accepted, because a refusal would lose it, and told in words."""
     entry = await product.sync(MeetingScript(1).booked(startTime={"deep": ["nonsense"]}))
