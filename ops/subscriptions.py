@@ -6,7 +6,6 @@ https://developers.outreach.io/api/reference/tag/Webhook
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,14 +16,12 @@ from shared.adapters.outreach import API, Outreach
 from shared.core.errors import Permanent
 from shared.core.events import RESOURCE as EVENTS_API
 from shared.core.mapping import MappingFile
-from shared.subscription import EVENTS_PATH
+from shared.subscription import EVENTS_PATH, without_key
 
 PATH = f"{API}webhooks"
 _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
-# A reason may quote our address with the function key in it.
-_QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
 class ResourceRefused(Exception):
@@ -131,7 +128,7 @@ def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:
         action=str(attributes.get("action") or ""),
         url=without_query(str(attributes.get("url") or "")),
         active=attributes.get("active") is not False,
-        disabled_reason=_QUERY.sub("", str(attributes.get("disabledReason") or "")),
+        disabled_reason=without_key(str(attributes.get("disabledReason") or "")),
         disabled_since=str(attributes.get("disabledSince") or ""),
         has_our_secret=ours,
     )

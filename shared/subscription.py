@@ -34,7 +34,6 @@ LONGEST_PAUSE = timedelta(hours=6)
 PAGE_SIZE = 100
 MAX_PAGES = 10
 _LONGEST_REASON = 200
-# A reason may quote our URL with its function key, escaped or not.
 _QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
@@ -161,7 +160,7 @@ class Subscription:
             resource=attributes.resource,
             action=attributes.action,
             active=attributes.active,
-            disabled_reason=_QUERY.sub("", attributes.disabled_reason or "")[:_LONGEST_REASON],
+            disabled_reason=without_key(attributes.disabled_reason or "")[:_LONGEST_REASON],
             disabled_since=attributes.disabled_since,
             disabled_until=attributes.disabled_until,
             done=done,
@@ -169,6 +168,11 @@ class Subscription:
             next_try_after=tries.after or None,
         )
         log.error(line)
+
+
+def without_key(reason: str) -> str:
+    """Outreach's `reason` without what may quote our address with its function key, escaped or not."""
+    return _QUERY.sub("", reason)
 
 
 def _is_same(url: str, ours: str) -> bool:

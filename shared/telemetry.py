@@ -105,7 +105,8 @@ LINES = (
     ),
     Line(
         "settings",
-        "settings are wrong; `part` is `ingest`: a delivery was refused for that, or `sync`: an event waits for it",
+        "settings are wrong; `part` is `ingest`: a delivery was refused for that, `sync`: an event waits for it, or "
+        "`sweep`: the timer, every minute",
         ("part", "problems"),
     ),
     Line(

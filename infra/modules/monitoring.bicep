@@ -79,7 +79,7 @@ var alerts = [
   }
   {
     name: 'not-running'
-    title: 'The app does not run'
+    title: 'The app does not run, or a part of its timer'
     severity: 1
     frequency: 'PT5M'
     window: 'PT15M'

@@ -16,7 +16,7 @@ param zoneRedundant bool
 @description('Reachable through private endpoints only.')
 param private bool
 
-@description('Log every read, write and delete. About 10 GB of logs per million events.')
+@description('Log every read, write and delete. About 5 GB of logs per million events, and those of the host polling.')
 param auditAccess bool
 
 param locked bool

@@ -179,7 +179,7 @@ class CrmDirectory:
     async def _as_it_was(self, reference: Reference) -> Person:
         """Who somebody was whom Outreach has deleted; an address only where there never was more than that."""
         known = await self._shared.last_known(reference) if self._shared is not None else None
-        if known is None:
+        if known is None or not (known.records or known.email):
             return Person(note="Outreach does not know this record (any more).")
         records = await self._standing(known.records)
         email = None if known.records else known.email

@@ -8,12 +8,11 @@ from typing import Any
 
 from shared.console.words import written
 from shared.core.appointment import PARTIES
-from shared.core.explain import source_text
+from shared.core.explain import ON_CREATE, source_text
 from shared.core.mapping import MappingFile, Row
 from shared.core.patch import FieldName
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
-_WITH_CREATION = frozenset({"created_on", "created_by"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _rank(row: Row) -> int:
 
 
 def _has(row: Row, fingerprints: Mapping[str, str]) -> str:
-    if row.transform in _WITH_CREATION:
+    if row.column in ON_CREATE:
         return "only with a new appointment, and not remembered"
     return written(fingerprints.get(row.column, ""))
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.storage import Continuation
 from shared.admin import standing_of
-from shared.core.appointment import PARTIES, collapse
+from shared.core.appointment import PARTIES, collapse, value_of
 from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile
 from shared.core.meeting import MeetingState
@@ -22,8 +21,6 @@ MAX_FOUND = 50
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _IN_ADDRESS = re.compile(rf"[?&]id=(?:%7[bB]|\{{)?({_GUID.pattern})")
-
-
 # `prospect 101`, or the address of a prospect's page in Outreach.
 _PROSPECT = re.compile(r"(?:.*/)?prospects?[ :/](\d{1,20})(?:[/?#].*)?", re.IGNORECASE)
 _KEY = re.compile(r"\d+|[A-Za-z]+:\S+")
@@ -81,9 +78,9 @@ def fitting(wanted: Sought, mapping: MappingFile) -> Callable[[MeetingState], bo
     def fits(state: MeetingState) -> bool:
         values = collapse(state.fields, mapping)
         if wanted.prospect:
-            people = _of_column(values, mapping, PARTIES) or []
+            people = value_of(PARTIES, values, mapping) or []
             return {"type": "prospect", "id": wanted.prospect} in people
-        return words in str(_of_column(values, mapping, "subject") or "").casefold()
+        return words in str(value_of("subject", values, mapping) or "").casefold()
 
     return fits
 
@@ -111,13 +108,8 @@ def summary(key: MeetingKey, state: MeetingState, mapping: MappingFile) -> Summa
     values = collapse(state.fields, mapping)
     return Summary(
         str(key),
-        str(_of_column(values, mapping, "subject") or ""),
-        str(_of_column(values, mapping, "scheduledstart") or ""),
+        str(value_of("subject", values, mapping) or ""),
+        str(value_of("scheduledstart", values, mapping) or ""),
         standing_of(state),
         state.parked,
     )
-
-
-def _of_column(values: Mapping[str, Any], mapping: MappingFile, column: str) -> Any:
-    """The value that feeds `column`."""
-    return next((values[row.field] for row in mapping.rows if row.column == column and row.field in values), None)

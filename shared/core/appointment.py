@@ -104,6 +104,11 @@ def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
     return values
 
 
+def value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> Any:
+    """The value (see `collapse`) that feeds `column`; None where no event has named it."""
+    return next((values.get(row.field) for row in mapping.rows if row.column == column), None)
+
+
 def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
     """Every Outreach record whose Dynamics record is needed to map `values`, but for the booker: see `creators`."""
     kinds = {"user", "prospect", "opportunity"}
@@ -163,7 +168,7 @@ def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Po
     if row.transform == "text":
         return _text(value, row.max_length)
     try:
-        if row.transform in {"start", "end"} and _value_of("isalldayevent", values, mapping) is True:
+        if row.transform in {"start", "end"} and value_of("isalldayevent", values, mapping) is True:
             return _text_utc(datetime.combine(_day(row, values, mapping, policy), time(), tzinfo=policy.zone))
         return _utc_seconds(value, policy.zone)
     except OverflowError as error:
@@ -177,7 +182,7 @@ def _day(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Poli
         return bound.date()
     # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
     after = bound.date() + timedelta(days=bound.time() != time())
-    start = _value_of("scheduledstart", values, mapping)
+    start = value_of("scheduledstart", values, mapping)
     return max(after, _as_told(start, policy.zone).date() + timedelta(days=1)) if start else after
 
 
@@ -196,10 +201,6 @@ def _text(value: str, max_length: int | None) -> str:
     if max_length is None or len(clean) * 2 <= max_length:
         return clean
     return clean.encode("utf-16-le")[: max_length * 2].decode("utf-16-le", "ignore")
-
-
-def _value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> Any:
-    return next((values.get(row.field) for row in mapping.rows if row.column == column), None)
 
 
 def _utc_seconds(value: str, zone: tzinfo) -> str:

@@ -24,7 +24,7 @@ from shared.core.patch import FieldName, read_patch
 Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
 
 # Columns that Dynamics takes with the create only.
-_ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
+ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +254,11 @@ def _action(
     result = results.get(column)
     if column in written:
         return "write", "It changed in Outreach." if exists else "Part of the new appointment."
-    if column in _ON_CREATE and exists:
+    if column in ON_CREATE and exists:
         return "keep", "Dynamics takes it with the create only."
     if not results:
         return "none", "Not worked out."
-    if column not in results or (column in _ON_CREATE and result is None):
+    if column not in results or (column in ON_CREATE and result is None):
         known = stamped is not None and stamped.value not in (None, [])
         return "none", "It gives no value for this column." if known else "No event has named it."
     if column == STATE and result == "open" and stamped is not None and stamped.value:

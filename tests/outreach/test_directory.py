@@ -319,6 +319,13 @@ async def test_deleted_everywhere(processes: Processes, number: int) -> None:
     assert (await ask(processes.start(), "prospect", number, distrust=True))[0].email is None
 
 
+async def test_nobody_ever_knew(processes: Processes) -> None:
+    """Of somebody whom Outreach never gave, nothing is said to be remembered, however often it is asked."""
+    for _ in range(2):
+        found, _ = await ask(processes.start(), "prospect", 999, distrust=True)
+        assert found.note == "Outreach does not know this record (any more)."
+
+
 async def test_owner_who_left(product: Installation) -> None:
     """Dynamics gives no appointment to a disabled user, whoever Outreach is connected to: it is made without."""
     product.outreach.records["user"][FORMER_USER].data_connections = [connection("SystemUser", DISABLED_USER_ID)]

@@ -101,6 +101,20 @@ async def test_every_line_is_in_the_table(app: Live, lines: Lines) -> None:
     assert len(lines.of("event")) == len(lines.of("ingest")) == len(sent)
 
 
+async def test_wrong_settings_are_told_before_an_event_comes(
+    azurite: str, monkeypatch: pytest.MonkeyPatch, lines: Lines
+) -> None:
+    """The timer tells them every minute in one line, without an error's trace, and still says what waits."""
+    async with live(azurite, monkeypatch, {"SYNC_PUSHING": "perhaps"}) as app:
+        await app.sweep()
+        report = (await app.client.get("/__sandbox/host")).json()
+    assert report["functions"]["sweep"]["failures"] == 0
+    (line,) = lines.of("settings")
+    assert line["part"] == "sweep"
+    assert "SYNC_PUSHING" in " ".join(line["problems"])
+    assert len(lines.of("standing")) == 1
+
+
 async def test_nothing_personal_is_recorded(app: Live, observed: Observed) -> None:
     """Whatever spans and metrics hold of a good event and of a wrong one, it is no title, no text and no address."""
     people: dict[str, Any] = {
