@@ -179,7 +179,7 @@ def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str
 
 
 class _Replay(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     all: bool = False
     correlation_ids: list[str] | None = Field(default=None, alias="correlationIds", max_length=MAX_NAMED)
 

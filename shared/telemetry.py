@@ -133,7 +133,11 @@ LINES = (
         ),
     ),
     Line("unforeseen", "an error in the app itself, and where", ("correlation_id", "error", "at")),
-    Line("unreadable", "a queue message that is none of ours became a dead letter", ("correlation_id", "code")),
+    Line(
+        "unreadable",
+        "a message that is none of ours became a dead letter; or a dead letter cannot be read, and stays",
+        ("correlation_id", "code"),
+    ),
     Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
     Line("tallies_not_stored", "the console's chart misses some events", ("error",)),
     Line(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.adapters.documents import pack, unpack
+from shared.adapters.documents import pack, unpack_envelope
 from shared.adapters.storage import ETAG, KEYS, Continuation, Entity, Table
 from shared.core.envelope import Envelope
+from shared.core.errors import Unmappable
 from shared.core.identity import table_key
+from shared.telemetry import line
+
+log = logging.getLogger("outreach_dynamics.deadletters")
 
 TABLE = "deadletters"
 PAGE_SIZE = 1000
@@ -82,7 +87,8 @@ class DeadLetters:
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
         """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.
 
-        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice.
+        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice. One that
+        this version of the app cannot read is told in the log and stays.
         """
         after: Continuation | None = None
         select = None if correlation_ids is None else KEYS
@@ -91,7 +97,7 @@ class DeadLetters:
             if correlation_ids is not None:
                 rows = await self._whole(row for row in rows if row["RowKey"].partition("-")[0] in correlation_ids)
             if rows:
-                yield [(row, Envelope.model_validate(unpack(row))) for row in rows]
+                yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
             if after is None:
                 return
 
@@ -102,6 +108,14 @@ class DeadLetters:
     async def remove(self, row: Entity) -> None:
         """Forget this very row. One that was written since under the same key tells of a new failure, and stays."""
         await self._table.delete_unchanged(row)
+
+
+def _with_envelope(row: Entity) -> tuple[Entity, Envelope] | None:
+    try:
+        return row, unpack_envelope(row)
+    except Unmappable as error:
+        log.error(line("unreadable", correlation_id=row["correlation_id"], code=error.code))  # noqa: TRY400 - no value of it
+        return None
 
 
 def _shown(row: Entity) -> dict[str, Any]:

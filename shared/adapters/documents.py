@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from shared.core.envelope import Envelope
+from shared.core.errors import Unmappable
+
 _PIECE = 60 * 1024
 _PREFIX = "data"
 
@@ -26,3 +29,12 @@ def unpack(entity: Mapping[str, Any]) -> Any:
     """The document in an entity that `pack` made."""
     names = sorted(name for name in entity if name.startswith(_PREFIX) and name[len(_PREFIX) :].isdigit())
     return json.loads(zlib.decompress(b"".join(entity[name] for name in names)))
+
+
+def unpack_envelope(entity: Mapping[str, Any]) -> Envelope:
+    """The envelope in an entity. Raises `Unmappable` for one that cannot be read, such as a newer version's."""
+    try:
+        return Envelope.model_validate(unpack(entity))
+    except (ValueError, zlib.error) as error:
+        reason = "What was stored of the event cannot be read; was it written by a newer version of the app?"
+        raise Unmappable("unreadable", reason) from error

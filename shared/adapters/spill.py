@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 
-from shared.adapters.documents import pack, unpack
+from shared.adapters.documents import pack, unpack_envelope
 from shared.adapters.storage import Entity, Table
 from shared.core.envelope import Envelope, Trace
-from shared.core.errors import RowConflict, Unmappable
+from shared.core.errors import RowConflict
 
 TABLE = "spill"
 _PARTITION = "spill"
@@ -30,13 +29,7 @@ class Spill:
     async def load(self, key: str) -> Envelope | None:
         """The envelope, or None when it is done and gone. Raises `Unmappable` for a row that cannot be read."""
         found = await self._table.get(_PARTITION, key)
-        if found is None:
-            return None
-        try:
-            return Envelope.model_validate(unpack(found[0]))
-        except (ValueError, zlib.error) as error:
-            reason = "The row of the spill table cannot be read; was it written by a newer version of the app?"
-            raise Unmappable("spill_unreadable", reason) from error
+        return None if found is None else unpack_envelope(found[0])
 
     async def mark_pointed(self, key: str, *, at: str) -> None:
         """Remember that the queue has a pointer, so that the sweep need not send another."""

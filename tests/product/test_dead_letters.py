@@ -80,6 +80,26 @@ async def test_all_means_every_page(full: Installation) -> None:
     assert await full.runtime.queue.depth() == MANY
 
 
+async def test_one_that_cannot_be_read_stops_no_other(full: Installation, caplog: pytest.LogCaptureFixture) -> None:
+    """After going back to an older version of the app, say: it is told, and stays until a version can read it."""
+    table = full.runtime._table("deadletters")
+    (row,) = await table.query("PartitionKey eq @meeting", {"meeting": "meeting:3"}, limit=2)
+    await table.put({**row, "data00": b"written by a newer version"})
+    sent = await full.runtime.admin.replay(None)
+    assert sent == [correlation_of(number) for number in range(MANY) if number != 3]
+    assert [letter["meetingId"] for letter in await full.runtime.admin.list_dead_letters()] == ["meeting:3"]
+    assert correlation_of(3) in caplog.text
+
+
+@pytest.mark.parametrize(
+    "body", ['{"all": "true"}', '{"all": 1}', '{"correlationIds": "abc"}', '{"correlationIds": [5]}']
+)
+def test_nearly_right_is_no_request_to_replay(body: str) -> None:
+    """What sends events again is taken literally."""
+    with pytest.raises(BadDelivery):
+        read_replay(body.encode())
+
+
 async def test_what_fails_again_meanwhile_is_not_sent_twice(full: Installation) -> None:
     """Replaying all comes to an end although every event is back as a dead letter before the next is read."""
     seen = []

@@ -236,7 +236,7 @@ async def test_spilled_event_that_cannot_be_read(product: Installation, *, poiso
     await carry_out(base64.b64decode(message.content))
     await product.queue.delete_message(message)
     (letter,) = await product.runtime.admin.list_dead_letters()
-    assert letter["code"] == "spill_unreadable"
+    assert letter["code"] == "unreadable"
     await table.put(row)
     await product.runtime.admin.replay(None)
     await product.work()
