@@ -105,7 +105,8 @@ def _answer(request: web.Request, body: bytes, store: Store) -> Answer:
 
 async def _hold(request: web.Request, fault: Fault) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(request.app[STOPPING].wait(), fault.hold_seconds)
+        async with asyncio.timeout(fault.hold_seconds):
+            await request.app[STOPPING].wait()
 
 
 async def _break_connection(request: web.Request, fault: Fault) -> None:

@@ -159,7 +159,8 @@ class QueueListener:
         seconds = self._delay.after_messages() if self._busy else self._delay.after_nothing()
         self._busy = False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     async def _wait_for_threshold(self) -> None:
         while len(self._processing) > self._settings.threshold:
@@ -219,7 +220,8 @@ class QueueListener:
         shortest = min(_SHORTEST_RENEWAL, interval)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(done.wait(), interval)
+                async with asyncio.timeout(interval):
+                    await done.wait()
             if done.is_set():
                 return
             try:

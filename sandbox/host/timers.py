@@ -94,7 +94,8 @@ class TimerListener:
         """Wait; tells whether the timer is due rather than stopped."""
         while not self._stopping.is_set() and (left := (due - self._now()).total_seconds()) > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._stopping.wait()
         return not self._stopping.is_set()
 
     async def _fire(self, *, past_due: bool) -> None:

@@ -75,7 +75,8 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
     tallies = Tallies(table, now=Clock(), store_after=0.01)
     for _ in range(100):
         tallies.note("updated", lag=1.0)
-    await asyncio.wait_for(stored.wait(), 10)
+    async with asyncio.timeout(10):
+        await stored.wait()
     assert [row["lags"] for row in written] == [100]
 
 

@@ -20,13 +20,15 @@ async def test_it_runs_as_a_process_and_stops_cleanly() -> None:
     )
     try:
         assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode()
         assert line.startswith("listening on http://127.0.0.1:")
         async with httpx.AsyncClient() as client:
             response = await client.get(f"{line.split()[-1]}/api/data/v9.2/WhoAmI")
         assert response.status_code == 200
         process.send_signal(signal.SIGTERM)
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        async with asyncio.timeout(30):
+            out, err = await process.communicate()
         assert (process.returncode, out, err) == (0, b"", b"")
     finally:
         if process.returncode is None:

@@ -10,6 +10,11 @@ import azure.functions as func
 import pytest
 
 from sandbox.azurite import Azurite, StorageNames
+from sandbox.host.invoke import Invoker
+from sandbox.host.load import QueueTrigger, load_functions
+from sandbox.host.queues import QueueListener
+from sandbox.host.settings import HostJson
+from sandbox.host.storage import open_queue_service, read_connection
 from tests.sandbox.host.running import PATIENCE, count, queue_app, queue_client, queues, running, until
 
 LONG = "01:00:00"
@@ -319,7 +324,8 @@ async def test_a_stop_lets_messages_in_work_finish(azurite: str, queue: str) -> 
     send(azurite, queue, encode("first"))
 
     async with running(gate.app(queue), host_json=queues(), environ={"AzureWebJobsStorage": azurite}) as host:
-        await asyncio.wait_for(gate.entered.get(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await gate.entered.get()
         stop = asyncio.create_task(host.host.stop())
         await until(lambda: host.host.queues["work"].state == "stopping")
         send(azurite, queue, encode("second"))
@@ -338,7 +344,8 @@ async def test_a_stop_cancels_after_the_grace_period_and_leaves_the_message(azur
 
     environ = {"AzureWebJobsStorage": azurite}
     async with running(gate.app(queue), host_json=queues(), environ=environ, grace=0.1) as host:
-        await asyncio.wait_for(gate.entered.get(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await gate.entered.get()
         await host.host.stop()
         counts = host.host.invoker.counts["work"]
 
@@ -355,11 +362,46 @@ async def test_losing_patience_ends_the_grace_period(azurite: str, queue: str) -
 
     environ = {"AzureWebJobsStorage": azurite}
     async with running(gate.app(queue), host_json=queues(), environ=environ, grace=3600) as host:
-        await asyncio.wait_for(gate.entered.get(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await gate.entered.get()
         stop = asyncio.create_task(host.host.stop())
         host.host.lose_patience()
-        await asyncio.wait_for(stop, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await stop
 
+    assert gate.cancelled == 1
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancelled_listener_ends_even_in_the_moment_it_wakes(azurite: str, queue: str, turns: int) -> None:
+    """Whichever turn of the loop the cancellation comes in: a lost one would wait for what is in work for ever."""
+    gate = Gate()
+    send(azurite, queue, encode("slow"))
+    [function] = load_functions(gate.app(queue), {"AzureWebJobsStorage": azurite})
+    assert isinstance(function.trigger, QueueTrigger)
+    async with open_queue_service(read_connection("Storage", {"Storage": azurite})) as service:
+        listener = QueueListener(
+            function,
+            function.trigger,
+            service=service,
+            invoker=Invoker(),
+            settings=HostJson.model_validate(queues(maxPollingInterval="00:01:00")).extensions.queues,
+            lease=60,
+            neighbours={},
+        )
+        running = asyncio.create_task(listener.run())
+        await gate.entered.get()
+        await until(lambda: listener.state.polls > 4)  # the pause after the fourth empty poll is 0.7 s or more
+        await asyncio.sleep(0.2)
+
+        listener.stop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait({running}, timeout=PATIENCE)
+        running.cancel()
+
+    assert done
     assert gate.cancelled == 1
 
 
@@ -381,7 +423,8 @@ async def test_a_function_on_the_poison_queue_gets_what_fails(azurite: str, queu
 
     settings = queues(maxDequeueCount=1)
     async with running(app, host_json=settings, environ={"AzureWebJobsStorage": azurite}) as host:
-        assert await asyncio.wait_for(seen.get(), PATIENCE) == "bad"
+        async with asyncio.timeout(PATIENCE):
+            assert await seen.get() == "bad"
         await host.until(lambda report: report["functions"]["on_poison"]["in_flight"] == 0)
 
     assert count(azurite, poison) == 1

@@ -30,7 +30,8 @@ class Clockwork:
             return answer
 
     async def next_run(self) -> func.TimerRequest:
-        return await asyncio.wait_for(self.runs.get(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            return await self.runs.get()
 
 
 async def test_a_timer_runs_on_schedule() -> None:
