@@ -97,7 +97,7 @@ class Admin:
         await self.dead_letters.remove(row)
 
     async def _shown(self, key: MeetingKey, state: MeetingState) -> dict[str, Any]:
-        letters = await self.dead_letters.of_meeting(str(key)) if state.dead else []
+        letters = await self.dead_letters.of_meetings([str(key), *sorted(state.copies)]) if state.unsettled else []
         last = max(letters, key=lambda row: str(row["last_failed_at"]), default=None)
         return {
             "meetingId": str(key),
@@ -144,7 +144,7 @@ def standing_of(state: MeetingState) -> str:
     """How a meeting stands, in one of the words that the API uses."""
     if state.gone:
         return "deleted in Dynamics"
-    if state.dead:
+    if state.unsettled:
         return "needs attention"
     if state.parked:
         return "parked"

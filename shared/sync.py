@@ -12,7 +12,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -31,8 +30,9 @@ from shared.core.delivery import parse_delivery
 from shared.core.envelope import Envelope
 from shared.core.errors import BadDelivery, RemoteError, RowConflict, SyncError, Transient, Unmappable
 from shared.core.identity import MeetingKey, appointment_id
+from shared.core.letters import clear_letters, note_letter
 from shared.core.mapping import MappingFile
-from shared.core.meeting import MeetingState, Recent
+from shared.core.meeting import Recent
 from shared.core.merge import sortable
 from shared.core.patch import Patch, read_patch
 from shared.core.ports import Appointments, Directory
@@ -195,8 +195,7 @@ class Sync:
         meeting, key = outcome.meeting, MeetingKey.parse(outcome.meeting)
         entry = self._entry(envelope, meeting, outcome)
         try:
-            if outcome.state is not None and outcome.state.dead:
-                await self._clear_dead_letters(key, outcome.state)
+            await self._clear_letters(key, outcome)
             if envelope.kind == "reconcile":
                 await self._answer(key, sent, outcome)
             await self._look_again(key, envelope, outcome)
@@ -340,39 +339,20 @@ class Sync:
             parked = self._stores.meetings.parked
             await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
         if meeting:
-            await self._mark_dead(MeetingKey.parse(meeting))
+            about = MeetingKey.parse(meeting)
+            new_id = appointment_id(about, org=self._org)
+            await note_letter(about, meetings=self._stores.meetings, new_appointment_id=new_id)
         entry = self._failure_entry(envelope, meeting, failure, "dead-lettered")
         await self._journal_if_possible(entry)
         return entry
 
-    async def _mark_dead(self, key: MeetingKey) -> None:
-        """Note in the meeting's row that it has dead letters, so that a good event need not look for them."""
-        for _ in range(12):
-            state, version = await self._stores.meetings.load(key)
-            state = state or MeetingState({}, appointment_id(key, org=self._org))
-            if state.dead:
-                return
-            try:
-                await self._stores.meetings.save(key, replace(state, dead=True), version=version)
-            except RowConflict:
-                continue
-            return
-
-    async def _clear_dead_letters(self, key: MeetingKey, done: MeetingState) -> None:
-        """A good event has carried out what earlier ones of the meeting said, as far as that was merged.
-
-        `done` is what it left. Where more was said since, a letter may be about that; the next good event clears them.
-        """
-        rows = await self._stores.dead_letters.of_meeting(str(key))
-        state, version = await self._stores.meetings.load(key)
-        if state is None or state.fields != done.fields:
-            return
-        for row in rows:
-            if row["merged"]:
-                await self._stores.dead_letters.remove(row)
-        if all(row["merged"] for row in rows):
-            with suppress(RowConflict):  # whoever was quicker looks for letters too
-                await self._stores.meetings.save(key, replace(state, dead=False), version=version)
+    async def _clear_letters(self, key: MeetingKey, outcome: Outcome) -> None:
+        """A good event has carried out what earlier ones of the meeting said, as far as that was merged."""
+        if outcome.state is not None and outcome.state.unsettled:
+            stores = self._stores
+            await clear_letters(
+                key, outcome.state, outcome.version, meetings=stores.meetings, letters=stores.dead_letters
+            )
 
     async def _journal_if_possible(self, entry: Entry) -> None:
         """The event is safe by now; a journal that cannot be written must not bring it back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,9 +80,12 @@ class DeadLetters:
         """How many there are, counted up to `limit`."""
         return await self._table.count(_ALL, _NONE, limit=limit)
 
-    async def of_meeting(self, meeting: str) -> list[dict[str, Any]]:
-        """The raw rows of one meeting."""
-        return await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
+    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+        """The raw rows of these meetings and calendar events."""
+        rows: list[dict[str, Any]] = []
+        for meeting in meetings:
+            rows += await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
+        return rows
 
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
         """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.

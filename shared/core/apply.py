@@ -79,6 +79,8 @@ class Outcome:
     superseded         older than what is known
     parked             remembered; `reason` says what it waits for
     left               remembered; the appointment was deleted in Dynamics and stays so
+
+    `state` and `version` are the meeting's row as the event left or found it.
     """
 
     kind: Kind
@@ -90,6 +92,7 @@ class Outcome:
     rounds: int = 1
     meeting: str = ""
     state: MeetingState | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,8 @@ class _Work:
         self.merged = not merged.taken
         if patch and before is not None and not merged.taken and _is_settled(state):
             # Nothing new, and nothing left to do: not even a look at who the people are.
-            return Outcome("updated" if self._claimed else self._news, state.appointment_id, state=state)
+            kind: Kind = "updated" if self._claimed else self._news
+            return Outcome(kind, state.appointment_id, state=state, version=row_version)
         if self._seen is not None and self._seen.fence != state.crm_version:
             self._seen = None  # somebody has looked or written since, and knows better
         state = self._seen_gone(replace(state, fields=merged.fields))
@@ -212,9 +216,9 @@ class _Work:
         try:
             want = await self._wanted(state, values)
         except (Unmappable, Permanent):
-            # It will not pass by itself, but what the event said must not be lost with it. `dead`: when this event is
-            # replayed there is nothing new in it, and yet something to do.
-            failed = replace(self._noted(state, "failed"), dead=True)
+            # It will not pass by itself, but what the event said must not be lost with it. When it is replayed there is
+            # nothing new in it, and yet something to do.
+            failed = replace(self._noted(state, "failed"), unsettled=True)
             if not self.merged and await self._save(failed, row_version) is None:
                 return None
             raise
@@ -284,7 +288,8 @@ class _Work:
             kind = "updated"
         if state != before:
             state = self._noted(state, kind)
-            if await self._save(state, version) is None:
+            version = await self._save(state, version)
+            if version is None:
                 return None
         return Outcome(
             kind,
@@ -292,6 +297,7 @@ class _Work:
             notes=want.notes,
             reason=state.parked,
             state=state,
+            version=version,
         )
 
     async def _write(self, state: MeetingState, want: Desired, plan: Plan, version: str | None) -> Outcome | None:
@@ -339,10 +345,11 @@ class _Work:
         kind: Kind = "created" if creating else "updated"
         settled = self._noted(settled, kind)
         self._seen = None
-        if await self._save(settled, version) is None:
+        version = await self._save(settled, version)
+        if version is None:
             return None
         notes = (*want.notes, *written.notes)
-        return Outcome(kind, settled.appointment_id, columns, notes, written.request_id, state=settled)
+        return Outcome(kind, settled.appointment_id, columns, notes, written.request_id, state=settled, version=version)
 
     async def _create(self, claim: MeetingState, want: Desired) -> tuple[Written, tuple[str, ...]]:
         content = {name: value for name, value in want.columns.items() if name != STATE and value is not None}
@@ -485,8 +492,8 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 def _is_settled(state: MeetingState) -> bool:
     """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
-    behind_our_back = state.doubt or state.closed_as or state.parked or state.gone or state.dead
-    return state.crm_version is not None and not behind_our_back
+    something = state.doubt or state.closed_as or state.parked or state.gone or state.unsettled
+    return state.crm_version is not None and not something
 
 
 def _unset(column: str) -> str | None:

@@ -29,7 +29,7 @@ async def link(copy: MeetingKey, to: MeetingKey, *, meetings: Meetings, new_appo
     for _ in range(MAX_ROUNDS):
         try:
             moved = await _moved(copy, to, meetings)
-            if moved.moved_to == str(to) and (moved.fields or moved.attempted):
+            if moved.moved_to == str(to) and (moved.fields or moved.attempted or moved.unsettled):
                 await _take_in(copy, moved, to, meetings=meetings, new_appointment_id=new_appointment_id)
         except RowConflict:
             continue
@@ -58,8 +58,11 @@ async def _take_in(
 
 
 def _fold(target: MeetingState, copy: MeetingState) -> MeetingState:
-    """`target` with the fields of `copy`, and with its appointment unless `target` has one of its own."""
-    folded = replace(target, fields=merge(target.fields, copy.fields).fields)
+    """`target` with the fields of `copy`, and with its appointment unless `target` has one of its own.
+
+    Either way the appointment may lack something, and the event that brought the link may bring nothing else.
+    """
+    folded = replace(target, fields=merge(target.fields, copy.fields).fields, unsettled=True)
     if target.attempted or not copy.attempted:
         return folded
     return replace(

@@ -44,7 +44,8 @@ class MeetingState:
     gone            a person deleted the appointment and the mapping says to leave it so
     moved_to        the meeting that this calendar event turned out to belong to; then nothing else counts
     copies          calendar events whose rows point here
-    dead            dead letters exist for this meeting
+    unsettled       the next event must look, though nothing in it be new: what was merged may not be in Dynamics, or
+                    there may be dead letters
     recent          the last events, oldest first
     """
 
@@ -59,7 +60,7 @@ class MeetingState:
     gone: bool = False
     moved_to: str = ""
     copies: frozenset[str] = frozenset()
-    dead: bool = False
+    unsettled: bool = False
     recent: tuple[Recent, ...] = ()
 
     @property

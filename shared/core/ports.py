@@ -39,6 +39,18 @@ class Meetings(Protocol):
         ...
 
 
+class Letters(Protocol):
+    """The dead letters. Each is a row with `merged`: whether its meeting's row remembers what the event said."""
+
+    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+        """Those of these meetings and calendar events."""
+        ...
+
+    async def remove(self, row: dict[str, Any]) -> None:
+        """Forget this one; not if the same event has failed again since it was read."""
+        ...
+
+
 class Appointments(Protocol):
     """The appointments of one Dataverse organisation. Every call is one that may be sent twice without harm."""
 

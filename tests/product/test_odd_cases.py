@@ -109,6 +109,38 @@ async def test_dead_letters_of_a_calendar_event_stand_under_its_meeting(product:
     assert await product.runtime.admin.list_dead_letters() == []
 
 
+async def test_a_calendar_event_told_the_news_and_a_link_tells_none(product: Installation) -> None:
+    """What lay in the row of a calendar event goes out with the event that says whose it is, old as that may be."""
+    meeting = MeetingScript(5)
+    await product.sync(meeting.booked(title="Old title"))
+    calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+    link = calendar_event.changed(relationships={"meeting": Target("meeting", 5)}, title="Older title")
+    entry = await product.sync(calendar_event.changed(title="New title"))
+    assert entry["outcome"] == "parked"
+    assert (await product.sync(link))["outcome"] == "updated"
+    assert product.appointment.values["subject"] == "New title"
+
+
+async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product: Installation) -> None:
+    """A calendar event's letter stands under the meeting that it turned out to belong to, until that is right."""
+    meeting = MeetingScript(5)
+    await product.sync(meeting.booked())
+    calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+    await product.sync(
+        calendar_event.changed(startTime="2026-03-02T15:00:00Z", endTime="2020-01-01T00:00:00Z", title="New title")
+    )
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert letter["meetingId"] == "calendarEvent:17"
+    named = {"meeting": Target("meeting", 5)}
+    await product.sync(calendar_event.changed(relationships=named))
+    shown = await product.runtime.admin.meeting("5")
+    assert shown is not None
+    assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "end_before_start")
+    await product.sync(calendar_event.changed(relationships=named, endTime="2026-03-02T16:00:00Z"))
+    assert product.appointment.values["subject"] == "New title"
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
 async def test_parked_under_an_older_instance(product: Installation) -> None:
     """An instance that still has the old settings looks at a parked meeting: the new ones send it on again."""
     await product.restart(SYNC_PUSHING="false")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -140,16 +141,16 @@ async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monk
     script, too_early = MeetingScript(1), "2020-01-01T00:00:00Z"
     await product.sync(script.booked())
     await product.sync(script.changed(endTime=too_early))
-    letters_of = product.runtime.dead_letters.of_meeting
+    letters_of = product.runtime.dead_letters.of_meetings
     good = script.changed(endTime="2026-03-02T16:00:00Z")
     later = [script.changed(endTime=too_early, title="Said meanwhile")]
 
-    async def late(meeting: str) -> list[dict[str, Any]]:
+    async def late(meetings: Collection[str]) -> list[dict[str, Any]]:
         if later:
             await product.sync(later.pop())
-        return await letters_of(meeting)
+        return await letters_of(meetings)
 
-    monkeypatch.setattr(product.runtime.dead_letters, "of_meeting", late)
+    monkeypatch.setattr(product.runtime.dead_letters, "of_meetings", late)
     await product.sync(good)
     assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "needs attention"
     assert await product.runtime.admin.list_dead_letters()

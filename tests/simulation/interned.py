@@ -19,7 +19,7 @@ from shared.core.apply import Rules
 T = TypeVar("T")
 Names = tuple[int, ...]
 # What `apply` notes for its outcome and asks about nowhere else.
-_FOR_THE_REPORT = frozenset({"_news", "_claimed", "merged"})
+_FOR_THE_REPORT = frozenset({"_news", "_claimed"})
 _AS_THEY_ARE = (str, int, float, type(None), type, FunctionType, CodeType)
 
 
@@ -106,6 +106,8 @@ def renamed(value: Any, names: Mapping[Version, Version]) -> Any:
         return names[value]
     if isinstance(value, Mapping):
         return {name: renamed(item, names) for name, item in value.items()}
+    if isinstance(value, list):
+        return [renamed(item, names) for item in value]
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(renamed(item, names) for item in value)
     if is_dataclass(value) and not isinstance(value, type):

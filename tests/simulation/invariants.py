@@ -15,11 +15,16 @@ from tests.simulation.world import Simulation, Violation, World
 
 
 def check(simulation: Simulation, world: World) -> None:
-    """Raise `Violation` with every promise that does not hold. At most one appointment: always; the rest: when quiet."""
+    """Raise `Violation` with every promise that does not hold.
+
+    Always: there is at most one appointment, and the row of a meeting knows of its dead letters (while a calendar event
+    is being linked, one of the two rows does). The rest: when quiet.
+    """
     stores = simulation.stores(world)
     problems = []
     if len(stores.crm.appointments) > 1:
         problems.append(f"{len(stores.crm.appointments)} appointments of one meeting")
+    problems += _unknown_letters(stores.table, simulation.dead(world))
     if simulation.is_quiet(world):
         problems += _problems(simulation.scenario, simulation.rules[world.rules], stores.table, stores.crm)
     if problems:
@@ -28,7 +33,7 @@ def check(simulation: Simulation, world: World) -> None:
 
 def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
     accepted = merged(scenario.told)
-    row = table.get(str(MEETING))
+    row = table.rows.get(str(MEETING))
     if row is None:
         yield "the meeting has no row"
         return
@@ -48,6 +53,17 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
         yield "a deleted appointment is there again"
     yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
     yield from _applied(row.state, appointment)
+
+
+def _unknown_letters(table: Table, dead: frozenset[str]) -> Iterator[str]:
+    for name, letter in table.letters.items():
+        own = table.rows.get(letter.meeting)
+        meeting = table.rows.get(own.state.moved_to) if own is not None else None
+        rows = [row for row in (own, meeting) if row is not None]
+        if meeting is not None and letter.meeting in meeting.state.copies:
+            rows = [meeting]
+        if name in dead and not any(row.state.unsettled for row in rows):
+            yield f"the row does not know of {name}"
 
 
 def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 from functools import cache
+from itertools import pairwise
 from types import CodeType
 
 _WRITES = frozenset({"STORE_FAST", "DELETE_FAST"})
@@ -17,8 +18,14 @@ _ALWAYS_JUMPS = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_IN
 
 
 def live_at(code: CodeType, instruction: int) -> frozenset[str]:
-    """The variables that are live after the instruction at this offset. Closures count as live always."""
-    return _live_after(code).get(instruction, frozenset(code.co_varnames)) | {*code.co_cellvars, *code.co_freevars}
+    """The variables that are live after the instruction at this offset. Closures count as live always.
+
+    How far a loop has come, nobody can see; so its variable is live as long as it lasts. A loop that awaits something
+    must go over things that differ, and a comprehension must not.
+    """
+    live = _live_after(code).get(instruction, frozenset(code.co_varnames))
+    loops = (variable for start, end, variable in _loops(code) if start <= instruction < end)
+    return live | {*loops, *code.co_cellvars, *code.co_freevars}
 
 
 @cache
@@ -49,6 +56,17 @@ def _live_after(code: CodeType) -> dict[int, frozenset[str]]:
                 before[one.offset] = live
                 changed = True
     return after
+
+
+@cache
+def _loops(code: CodeType) -> list[tuple[int, int, str]]:
+    """(start, end, variable) of each `for`."""
+    instructions = list(dis.get_instructions(code))
+    return [
+        (one.offset, one.argval, following.argval)
+        for one, following in pairwise(instructions)
+        if one.opname == "FOR_ITER" and following.opname == "STORE_FAST"
+    ]
 
 
 def _handlers(code: CodeType) -> list[tuple[int, int, int]]:

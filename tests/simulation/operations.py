@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import SyncError
+from shared.core.errors import SyncError, Transient
 from shared.core.identity import MeetingKey
 from shared.core.meeting import Actual, MeetingState, Written
 
@@ -26,6 +26,10 @@ class Answer:
                 return "done"
             case (None, None):
                 return "no row"
+            case []:
+                return "none"
+            case [{"merged": _}, *_] as letters:
+                return ", ".join(f"{one['id']}{'' if one['merged'] else ' (not merged)'}" for one in letters)
             case (MeetingState() as state, version):
                 return f"row {version}, doubt {sorted(state.doubt)}, fence {state.crm_version}"
             case Actual(version, columns, state):
@@ -137,6 +141,43 @@ class Read(Operation):
 
 
 @dataclass(frozen=True)
+class File(Operation):
+    """File a dead letter under a meeting, over an earlier one of the same event."""
+
+    letter: str
+    meeting: str
+    merged: bool
+
+    def __str__(self) -> str:
+        return f"file {self.letter}{'' if self.merged else ' (not merged)'} under {self.meeting}"
+
+
+@dataclass(frozen=True)
+class Letters(Operation):
+    """Read the dead letters of these meetings and calendar events."""
+
+    meetings: tuple[str, ...]
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"letters of {', '.join(self.meetings)}"
+
+
+@dataclass(frozen=True)
+class Remove(Operation):
+    """Forget a dead letter, if it still has `version`."""
+
+    letter: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"remove {self.letter} if version {self.version}"
+
+
+@dataclass(frozen=True)
 class Acknowledge(Operation):
     """Tell the queue that the event is done. A worker that ends does so anyway; only a seeded bug does it sooner."""
 
@@ -146,6 +187,27 @@ class Acknowledge(Operation):
 
     def __str__(self) -> str:
         return "acknowledge"
+
+
+class GivenUp(Transient):
+    """A service that does not answer, for the last time."""
+
+    def __init__(self) -> None:
+        super().__init__("It did not answer for a day.", service="dataverse")
+
+
+class SimulatedLetters:
+    """`shared.core.ports.Letters`, one operation per call."""
+
+    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await Letters(tuple(meetings))
+        return found
+
+    async def remove(self, row: dict[str, Any]) -> None:
+        await Remove(row["id"], row["version"])
+
+    async def file(self, letter: str, meeting: str, *, merged: bool) -> None:
+        await File(letter, meeting, merged)
 
 
 class SimulatedMeetings:

@@ -104,9 +104,9 @@ def _to_be_given_back(table: Table) -> tuple[int, int] | None:
 
 def _speaks_for_the_meeting(table: Table) -> MeetingState | None:
     """The one row that knows everything; None while a calendar event and the meeting each know something."""
-    meeting = table.get(str(MEETING))
+    meeting = table.rows.get(str(MEETING))
     taken_in = meeting.state.copies if meeting else frozenset[str]()
-    speaking = [row.state for key, row in table.items() if key not in taken_in]
+    speaking = [row.state for key, row in table.rows.items() if key not in taken_in]
     return speaking[0] if len(speaking) == 1 else None
 
 

@@ -15,7 +15,7 @@ from shared.core.mapping import MappingFile, parse_mapping
 from shared.core.meeting import CrmRecord, Person
 from shared.core.merge import Fields, Stamp, Stamped
 from shared.core.ports import Appointments, Directory, Meetings
-from tests.simulation.operations import SimulatedAppointments, SimulatedMeetings
+from tests.simulation.operations import SimulatedAppointments, SimulatedLetters, SimulatedMeetings
 from tests.simulation.stores import Organisation
 
 MEETING = MeetingKey("meeting", "5")
@@ -31,6 +31,11 @@ class Event:
     values: Mapping[str, Any]
     key: MeetingKey = MEETING
     copy_of: MeetingKey | None = None
+
+    @property
+    def letter(self) -> str:
+        """The name of its dead letter; an event that was delivered twice has one."""
+        return f"letter {self.at}"
 
     @property
     def fields(self) -> Fields:
@@ -87,7 +92,8 @@ class Scenario:
     workers       how many events are under way at once
     faults        how many deaths, late requests and repeated requests there may be in all
     rules         the settings; where there are several, the admin changes from one to the next at any time
-    dead_letters  an event may end as one, because what is known at that time cannot be mapped, or because of people_from
+    dead_letters  an event may end as one: because what is known at that time cannot be mapped, because of people_from, or
+                  because a service does not answer, which is a fault; the admin sends them again
     people_from   under settings before these (by number) Outreach refuses to say who anybody is
     """
 
@@ -172,6 +178,7 @@ class Ports:
     meetings: Meetings
     appointments: Appointments
     directory: Directory
+    letters: SimulatedLetters
 
 
 Variant = Callable[[Ports], Ports]
@@ -185,4 +192,4 @@ def as_it_is(ports: Ports) -> Ports:
 def ports(scenario: Scenario, *, settings: int, variant: Variant) -> Ports:
     """The ports of a fresh worker under the settings number `settings`."""
     connections = Connections(scenario.organisation.missing, refuses=settings < scenario.people_from)
-    return variant(Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections))
+    return variant(Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections, SimulatedLetters()))

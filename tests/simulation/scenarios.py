@@ -28,6 +28,7 @@ _SECOND = event(5, title="Second")
 _THIRD = event(6, title="Third")
 _FIRST_AGAIN = event(7, title="First")
 _MOVED = event(8, starts_at="2026-01-06T10:00:00+00:00", ends_at="2026-01-06T11:00:00+00:00")
+_PLACE = event(8, location="B")
 _HELD = event(9, completed=True)
 _OTHERS = event(4, prospects=["2", "3"])
 
@@ -147,9 +148,30 @@ _DEAD_LETTERS: tuple[Scenario, ...] = (
         "Outreach refuses the app, then it does not, and the dead letters are replayed",
         (event(5, title="Second", prospects=["2"]), _THIRD),
         (booked(),),
+        faults=0,
         rules=(rules(), rules()),
         dead_letters=True,
         people_from=1,
+    ),
+    Scenario(
+        "Outreach refuses the app, then it does not, and a worker dies",
+        (event(5, title="Second", prospects=["2"]),),
+        (booked(),),
+        rules=(rules(), rules()),
+        dead_letters=True,
+        people_from=1,
+    ),
+    Scenario(
+        "a service does not answer, and the dead letter is sent again",
+        (_SECOND, _MOVED),
+        (booked(),),
+        dead_letters=True,
+    ),
+    Scenario(
+        "a service does not answer while a calendar event turns out to be of a meeting",
+        (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_MOVED, meeting=MEETING)),
+        (booked(),),
+        dead_letters=True,
     ),
 )
 
@@ -164,6 +186,11 @@ _LINKING: tuple[Scenario, ...] = (
             of_calendar_event(booked(), meeting=None),
             of_calendar_event(booked(2, title="Second"), meeting=MEETING),
         ),
+    ),
+    Scenario(
+        "a calendar event's news goes out with a link that brings none",
+        (of_calendar_event(event(0, title="Before"), meeting=MEETING), of_calendar_event(_PLACE, meeting=None)),
+        (booked(), of_calendar_event(_SECOND, meeting=None)),
     ),
     Scenario(
         "a calendar event with an appointment turns out to be of a meeting",

@@ -14,7 +14,7 @@ from shared.core.identity import MeetingKey
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.merge import Stamp, Stamped
 from shared.core.ports import Appointments, FenceRefused, Meetings
-from tests.simulation.operations import Acknowledge, Create, Save, SetState, Update
+from tests.simulation.operations import Acknowledge, Create, Save, SetState, SimulatedLetters, Update
 from tests.simulation.scenario import Ports, Variant
 
 _NEVER = Stamp("", "")
@@ -152,6 +152,25 @@ class _TakesInFirst(_Meetings):
         return saved
 
 
+@dataclass
+class _SavesWhatDiffers(_Meetings):
+    seen: tuple[MeetingState | None, str | None] = (None, None)
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        self.seen = await self.inner.load(key)
+        return self.seen
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        if version is not None and self.seen == (state, version):
+            return version
+        return await self.inner.save(key, state, version=version)
+
+
+class _TakesAllForMerged(SimulatedLetters):
+    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+        return [letter | {"merged": True} for letter in await super().of_meetings(meetings)]
+
+
 class _SavesOverOthers(_Meetings):
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         saved: str = await Save(str(key), state, version, 0, overwrite=True)
@@ -203,6 +222,16 @@ def never_saves(ports: Ports) -> Ports:
     return replace(ports, meetings=_NeverSaves(ports.meetings))
 
 
+def tells_no_row_what_it_knows(ports: Ports) -> Ports:
+    """A row that knows of dead letters is not saved when one more is filed."""
+    return replace(ports, meetings=_SavesWhatDiffers(ports.meetings))
+
+
+def takes_every_letter_for_merged(ports: Ports) -> Ports:
+    """A good event clears every dead letter of its meeting."""
+    return replace(ports, letters=_TakesAllForMerged())
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
@@ -213,4 +242,6 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     saves_over_others,
     takes_in_before_it_moves,
     never_saves,
+    tells_no_row_what_it_knows,
+    takes_every_letter_for_merged,
 )

@@ -16,7 +16,20 @@ from shared.core.errors import RowConflict
 from shared.core.meeting import Actual, MeetingState, Written
 from shared.core.ports import AppointmentClosed, FenceRefused, TargetMissing
 from tests.simulation.interned import Version
-from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Read, Save, SetState, Update
+from tests.simulation.operations import (
+    Acknowledge,
+    Answer,
+    Create,
+    File,
+    Letters,
+    Load,
+    Operation,
+    Read,
+    Remove,
+    Save,
+    SetState,
+    Update,
+)
 
 CLOSED_STATES = (1, 2)
 
@@ -33,7 +46,21 @@ class Row:
     parked_under: int | None
 
 
-Table = Mapping[str, Row]
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter of `meeting`."""
+
+    meeting: str
+    merged: bool
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the app keeps: the rows of meetings by key, and the dead letters by the name of their event."""
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    letters: Mapping[str, Letter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +113,41 @@ class Organisation:
     missing: frozenset[str] = frozenset()
 
 
-def on_table(operation: Load | Save | Acknowledge, table: Table, *, fresh: Version) -> tuple[Table, Answer]:
+ON_TABLE = (Load, Save, Acknowledge, File, Letters, Remove)
+
+
+def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Table, Answer]:
     """The table after `operation`, and its answer. `fresh`: the version that a write makes."""
-    if isinstance(operation, Acknowledge):
-        return table, Answer()
-    row = table.get(operation.key)
-    if isinstance(operation, Load):
-        return table, Answer((row.state, row.version) if row else (None, None))
-    if not operation.overwrite and operation.version != (row.version if row else None):
-        return table, Answer(error=RowConflict)
-    stands = row.parked_under if row else None
-    saved = Row(operation.state, fresh, operation.rules if operation.state.parked else stands)
-    return {**table, operation.key: saved}, Answer(fresh)
+    match operation:
+        case Acknowledge():
+            return table, Answer()
+        case Load(key):
+            row = table.rows.get(key)
+            return table, Answer((row.state, row.version) if row else (None, None))
+        case Save(key, state, version, rules, overwrite):
+            row = table.rows.get(key)
+            if not overwrite and version != (row.version if row else None):
+                return table, Answer(error=RowConflict)
+            stands = row.parked_under if row else None
+            saved = Row(state, fresh, rules if state.parked else stands)
+            return replace(table, rows={**table.rows, key: saved}), Answer(fresh)
+        case File(letter, meeting, merged):
+            return replace(table, letters={**table.letters, letter: Letter(meeting, merged, fresh)}), Answer()
+        case Letters(meetings):
+            return table, Answer(
+                [
+                    {"id": name, "merged": one.merged, "version": one.version}
+                    for name, one in sorted(table.letters.items())
+                    if one.meeting in meetings
+                ]
+            )
+        case Remove(letter, version):
+            found = table.letters.get(letter)
+            if found is None or found.version != version:
+                return table, Answer()
+            left = {name: one for name, one in table.letters.items() if name != letter}
+            return replace(table, letters=left), Answer()
+    raise TypeError(operation)
 
 
 def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh: Version) -> tuple[Crm, Answer]:

@@ -16,7 +16,9 @@ from tests.simulation.seeded_bugs import (
     no_note_of_doubt,
     repeats_the_write_without_loading,
     saves_over_others,
+    takes_every_letter_for_merged,
     takes_in_before_it_moves,
+    tells_no_row_what_it_knows,
 )
 
 CAUGHT_IN = {
@@ -29,6 +31,8 @@ CAUGHT_IN = {
     saves_over_others: "there and back again",
     takes_in_before_it_moves: "a calendar event with an appointment turns out to be of a meeting",
     never_saves: "create and update",
+    tells_no_row_what_it_knows: "an end before its start, and what mends it",
+    takes_every_letter_for_merged: "a service does not answer, and the dead letter is sent again",
 }
 
 

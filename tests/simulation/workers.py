@@ -11,7 +11,7 @@ rounds a worker has made: with endless patience it may go round for ever, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -23,7 +23,7 @@ from tests.simulation.interned import Names, Shaped, Shapes, Version, hashable, 
 from tests.simulation.live_variables import live_at
 from tests.simulation.operations import Acknowledge, Answer, Operation
 
-Run = Coroutine[Operation, Answer, Outcome]
+Run = Coroutine[Operation, Answer, Outcome | SyncError]
 _FOR_EVER = 10**9
 _ROUND_COUNTERS = frozenset({"round_", "_"})
 
@@ -31,7 +31,9 @@ _ROUND_COUNTERS = frozenset({"round_", "_"})
 @contextmanager
 def endless_patience() -> Iterator[None]:
     """No worker gives up after so many rounds."""
-    with patch("shared.core.apply.MAX_ROUNDS", _FOR_EVER), patch("shared.core.linking.MAX_ROUNDS", _FOR_EVER):
+    with ExitStack() as stack:
+        for module in ("apply", "linking", "letters"):
+            stack.enter_context(patch(f"shared.core.{module}.MAX_ROUNDS", _FOR_EVER))
         yield
 
 
@@ -41,7 +43,7 @@ class Place:
 
     asks          the operation that comes next, its versions by their position in `versions`; None at the end
     outcome,
-    error         how it ended
+    dead, error   how it ended: well, as a dead letter for this reason, or not even that
     acknowledged  the queue has been told that the event is done
     versions      those that the worker who came here first remembers
     """
@@ -52,7 +54,8 @@ class Place:
     acknowledged: bool = False
     asks: Shaped | None = None
     outcome: Outcome | None = None
-    error: Exception | None = None
+    dead: SyncError | None = None
+    error: SyncError | None = None
     versions: tuple[Version, ...] = ()
     live: Run | None = None
 
@@ -148,8 +151,13 @@ class Places:
         try:
             operation = run.send(place.answer)  # type: ignore[arg-type] # see above
         except StopIteration as end:
-            place.outcome = end.value
-            name: Hashable = ("ended", end.value.kind, place.acknowledged)
+            name: Hashable
+            if isinstance(end.value, SyncError):
+                place.dead = end.value
+                name = ("dead", type(end.value), str(end.value), place.acknowledged)
+            else:
+                place.outcome = end.value
+                name = ("ended", end.value.kind, place.acknowledged)
         except SyncError as error:
             place.error = error
             name = ("gave up", type(error), str(error), place.acknowledged)

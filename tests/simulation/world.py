@@ -8,11 +8,15 @@
     ~2     the late request of event 2 arrives
     p      a person does the next thing in Dynamics
     s      the admin changes the settings
+    2!     it is told, for the last time, that the service does not answer
     r      the sweep sends on what is parked under other settings
-    d      the admin replays the dead letters, once the settings are those of the end
+    d      the admin sends the dead letters again, once what they tell of was mended
+    ~102   the letter of event 2, which was sent again, is removed
 
 Whoever dies has its event delivered again. Two things are left out because they add nothing: asking the directory has no
-place in the schedule (it changes nothing), and of two equal events that wait the first is taken first.
+place in the schedule (it changes nothing), and of two equal events that wait the first is taken first. One is left out
+because nothing fences it: the filing of a letter that arrives when the letter was filed again and cleared. The real queue
+brings an event back after minutes; and such a letter is in the list, and does no harm when it is sent again.
 """
 
 from __future__ import annotations
@@ -22,16 +26,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from shared.core.apply import Outcome, Rules, apply
-from shared.core.errors import Permanent, Unmappable
+from shared.core.apply import Outcome, Rules
 from shared.core.identity import MeetingKey
-from shared.core.merge import Fields
+from tests.simulation.carrying import carry_out
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
-from tests.simulation.operations import Acknowledge, Answer, Create, Load, Operation, Save
+from tests.simulation.operations import Answer, Create, File, GivenUp, Letters, Load, Operation, Remove
 from tests.simulation.people import do_edit
 from tests.simulation.scenario import MEETING, Event, Scenario, Variant, ports
 from tests.simulation.scenario import rules as everything_on
-from tests.simulation.stores import Crm, Table, on_crm, on_table
+from tests.simulation.stores import ON_TABLE, Crm, Table, on_crm, on_table
 from tests.simulation.workers import Places, Run, TellApart, by_frames
 
 # Where an event stands that no worker carries.
@@ -39,6 +42,9 @@ WAITING, DONE, ABSENT, DEAD = Shaped(-1), Shaped(-2), Shaped(-3), Shaped(-4)
 
 # In a tidy world versions are counted from 0, so this one and those after it are new in every one.
 _FRESH = 1000
+
+# The request that removes the letter of event n, once it was sent again, is that of nobody: it stands under n + this.
+_REMOVAL = 100
 
 
 T = TypeVar("T")
@@ -100,7 +106,7 @@ class Simulation:
 
     def start(self) -> World:
         """The world in which the case begins: `before` is done, everything else waits."""
-        world = World(self._shaped(self._tables, {}), self._shaped(self._crms, Crm()), (DONE,))
+        world = World(self._shaped(self._tables, Table()), self._shaped(self._crms, Crm()), (DONE,))
         for told in self.scenario.before:
             world = world._replace(events=(self._begin(told, 0),))
             while world.events[0] != DONE:
@@ -122,6 +128,10 @@ class Simulation:
             and not self._can_sweep(world)
         )
 
+    def dead(self, world: World) -> frozenset[str]:
+        """The letters of the events that ended as dead letters."""
+        return frozenset(told.letter for told, at in zip(self.events, world.events, strict=True) if at == DEAD)
+
     @property
     def refusals(self) -> frozenset[str]:
         """The errors with which any operation was answered so far."""
@@ -142,14 +152,9 @@ class Simulation:
         for number, at in enumerate(world.events):
             if at.shape < 0 and (at != WAITING or under_way >= self.scenario.workers or self._is_second(world, number)):
                 continue
-            name = str(number + 1)
-            yield name
-            if not world.faults:
-                continue
-            yield f"{name}+"
-            if self._operations.example(self._asks(world, number).shape).writes:
-                yield f"{name}~"
-                yield f"{name}="
+            yield str(number + 1)
+            if world.faults:
+                yield from self._faults(world, number)
         yield from dict.fromkeys(f"~{number + 1}" for number, _ in world.late)
         if world.edits < len(self.scenario.edits) and self._can_edit(world):
             yield "p"
@@ -159,6 +164,17 @@ class Simulation:
             yield "r"
         if self._can_replay(world):
             yield "d"
+
+    def _faults(self, world: World, number: int) -> Iterator[str]:
+        """What can go wrong with the next step of the worker of this event."""
+        asks, name = self._operations.example(self._asks(world, number).shape), str(number + 1)
+        yield f"{name}+"
+        if asks.writes and not isinstance(asks, File):
+            yield f"{name}~"
+        if asks.writes:
+            yield f"{name}="
+        if self.scenario.dead_letters and not isinstance(asks, File | Letters | Remove):
+            yield f"{name}!"
 
     def after(self, world: World, move: str) -> World:
         """The world after `move`. Raises `Violation` where a worker ends in a way that it must not."""
@@ -173,7 +189,7 @@ class Simulation:
 
     def operation(self, world: World, move: str) -> Operation:
         """The operation that `move` is about."""
-        number = int(move.strip("-+~=")) - 1
+        number = int(move.strip("-+~=!")) - 1
         asks = next(asks for who, asks in world.late if who == number) if move[0] == "~" else self._asks(world, number)
         return _spelled(self._operations, asks)
 
@@ -191,22 +207,29 @@ class Simulation:
         if move == "r":
             return self._sweep(world)
         if move == "d":
-            return world._replace(events=tuple(WAITING if at == DEAD else at for at in world.events))
+            return self._replay(world)
         if move[0] == "~":
             return self._arrive(world, int(move[1:]) - 1, fresh)
-        if move[-1] in "-+~=":
+        if move[-1] in "-+~=!":
             return self._fault(world, int(move[:-1]) - 1, move[-1], fresh)
         return self._step(world, int(move) - 1, fresh)
 
     def _step(self, world: World, number: int, fresh: int) -> World:
         worker = self._worker(world, number)
         world, answer = self._perform(self.places.asks(worker), world, fresh)
-        worker = self.places.after(worker, answer)
+        return self._told(world, number, self.places.after(worker, answer))
+
+    def _told(self, world: World, number: int, worker: Shaped) -> World:
+        """The world after the worker was told something."""
         place = self.places[worker]
         if place.error is not None:
-            if self.scenario.dead_letters and isinstance(place.error, Unmappable | Permanent):
-                return _with_event(world, number, DEAD)
-            raise Violation(f"the worker gave up: {type(place.error).__name__}: {place.error}")
+            if isinstance(place.error, GivenUp):
+                return _with_event(world, number, WAITING)  # there is no letter of it yet; the queue brings it back
+            raise Violation(f"the worker failed: {type(place.error).__name__}: {place.error}")
+        if place.dead is not None:
+            if not self.scenario.dead_letters:
+                raise Violation(f"the worker gave up: {type(place.dead).__name__}: {place.dead}")
+            return _with_event(world, number, DEAD)
         if place.outcome is not None:
             world = self._forgets_parked(world, number, place.outcome)
         return _with_event(world, number, DONE if place.asks is None else worker)
@@ -215,13 +238,15 @@ class Simulation:
         world = world._replace(faults=world.faults - 1)
         worker = self._worker(world, number)
         asks = self.places.asks(worker)
+        if kind == "!":
+            given_up = self._shaped(self._answers, Answer(error=GivenUp))
+            return self._told(world, number, self.places.after(worker, given_up))
         if kind == "=":
             return self._step(self._perform(asks, world, fresh)[0], number, fresh + 1)
         if kind == "+":
             world = self._perform(asks, world, fresh)[0]
         elif kind == "~":
-            late = sorted((*world.late, (number, asks)), key=lambda one: one[0])
-            world = world._replace(late=tuple(late))
+            world = _with_late(world, (number, asks))
         return _with_event(world, number, DONE if self.places[worker].acknowledged else WAITING)
 
     def _arrive(self, world: World, number: int, fresh: int) -> World:
@@ -259,7 +284,7 @@ class Simulation:
         return World(table, crm, *world[2:]), answer
 
     def _is_in_table(self, asks: Shaped) -> bool:
-        return isinstance(self._operations.example(asks.shape), Load | Save | Acknowledge)
+        return isinstance(self._operations.example(asks.shape), ON_TABLE)
 
     def _first_time(
         self, asks: Shaped, store: Shaped, both: Names, fresh: int, *, in_table: bool
@@ -268,7 +293,6 @@ class Simulation:
         operation = self._operations.value(asks.shape, [_name(count) for count in both[:split]])
         names = [_name(count) for count in both[split:]]
         if in_table:
-            assert isinstance(operation, Load | Save | Acknowledge)
             table, answer = on_table(operation, self._tables.value(store.shape, names), fresh=_name(fresh))
             return self._shaped(self._tables, table), self._shaped(self._answers, answer)
         crm, answer = on_crm(
@@ -291,17 +315,7 @@ class Simulation:
         rules = self._rules_for(told.key, settings)
 
         def start() -> Run:
-            given = ports(self.scenario, settings=settings, variant=self._variant)
-            fields: Fields = told.fields
-            return apply(
-                told.key,
-                fields,
-                rules=rules,
-                meetings=given.meetings,
-                appointments=given.appointments,
-                directory=given.directory,
-                copy_of=told.copy_of,
-            )
+            return carry_out(told, rules, ports(self.scenario, settings=settings, variant=self._variant))
 
         return self.places.begin((repr(told), settings), start)
 
@@ -350,12 +364,28 @@ class Simulation:
     def _can_sweep(self, world: World) -> bool:
         if len(self.rules) == 1 or world.events[-1].shape >= 0 or world.events[-1] == WAITING:
             return False
-        row = self._tables.example(world.table.shape).get(str(MEETING))
+        row = self._tables.example(world.table.shape).rows.get(str(MEETING))
         return row is not None and row.parked_under not in {None, world.rules}
 
     def _can_replay(self, world: World) -> bool:
-        """What cannot be mapped is carried out by a later event; what was refused is replayed when it was mended."""
-        return DEAD in world.events and 0 < self.scenario.people_from <= world.rules
+        """Whether there are letters to send again, and the admin has mended what they tell of."""
+        return self.scenario.people_from <= world.rules and any(self._to_replay(world))
+
+    def _to_replay(self, world: World) -> Iterator[tuple[int, Remove]]:
+        """The events that have a letter and nothing else, with what removes the letter."""
+        ended = {DONE, DEAD}
+        sent = {who for who, _ in world.late}
+        for name, letter in _spelled(self._tables, world.table).letters.items():
+            numbers = [n for n, told in enumerate(self.events) if told.letter == name and world.events[n] in ended]
+            if numbers and not {number + _REMOVAL for number in numbers} & sent:
+                yield numbers[0], Remove(name, letter.version)
+
+    def _replay(self, world: World) -> World:
+        """Each is sent first and its letter removed after, sooner or later."""
+        for number, removal in list(self._to_replay(world)):
+            world = _with_event(world, number, WAITING)
+            world = _with_late(world, (number + _REMOVAL, self._shaped(self._operations, removal)))
+        return world
 
     def _sweep(self, world: World) -> World:
         """The sweep sends the event, and notes that it has."""
@@ -365,13 +395,14 @@ class Simulation:
         """What the sweep sent on and went out leaves the index of parked meetings, unless it was parked again since."""
         if number < len(self.scenario.events) or outcome.kind == "parked":
             return world
-        row = self._tables.example(world.table.shape).get(str(MEETING))
+        row = self._tables.example(world.table.shape).rows.get(str(MEETING))
         return world if row is None or row.state.parked else self._noted(world, None)
 
     def _noted(self, world: World, settings: int | None) -> World:
         table = _spelled(self._tables, world.table)
-        row = replace(table[str(MEETING)], parked_under=settings)
-        return world._replace(table=self._shaped(self._tables, {**table, str(MEETING): row}))
+        row = replace(table.rows[str(MEETING)], parked_under=settings)
+        noted = replace(table, rows={**table.rows, str(MEETING): row})
+        return world._replace(table=self._shaped(self._tables, noted))
 
 
 def _name(count: int) -> Version:
@@ -416,6 +447,10 @@ def _counts(names: Names) -> Mapping[int, int] | None:
     """The count of each name in order of appearance; None where each is its own count."""
     _, counts = pattern(names)
     return None if all(name == count for name, count in counts.items()) else counts
+
+
+def _with_late(world: World, request: tuple[int, Shaped]) -> World:
+    return world._replace(late=tuple(sorted((*world.late, request), key=lambda one: one[0])))
 
 
 def _with_event(world: World, number: int, at: Shaped) -> World:
