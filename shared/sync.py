@@ -29,6 +29,7 @@ from shared.core.appointment import Policy
 from shared.core.delivery import parse_delivery
 from shared.core.envelope import Envelope
 from shared.core.errors import BadDelivery, RemoteError, RowConflict, SyncError, Transient, Unmappable
+from shared.core.failure import Failure, failure_of
 from shared.core.identity import MeetingKey, appointment_id
 from shared.core.letters import clear_letters, note_letter
 from shared.core.mapping import MappingFile
@@ -49,13 +50,8 @@ LONGEST_WAIT = 5.0
 # A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
 MAX_UNFORESEEN = 8
 
-# What a meeting's time line says of an event that comes again; `writing`: it died between the write and the settling.
-_FIRST_TOLD: Mapping[str, Kind] = {
-    "created": "created",
-    "updated": "updated",
-    "merged": "merged",
-    "writing": "updated",
-}
+# What a meeting's time line may say of an event that comes again, because its first run was not journaled.
+_FIRST_TOLD: Mapping[str, Kind] = {"created": "created", "updated": "updated", "merged": "merged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +64,6 @@ class Stores:
     dead_letters: DeadLetters
     spill: Spill
     look_again: LookAgain
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An error in the words of the journal. `may_pass`: put the event back."""
-
-    reason: str
-    code: str
-    request_id: str = ""
-    retry_after: float | None = None
-    may_pass: bool = False
-    unforeseen: bool = False
-    paused: bool = False
-    merged: bool = False
-    meeting: str = ""
 
 
 class Sync:
@@ -138,7 +119,7 @@ class Sync:
         try:
             spilled = await self._loaded(envelope)
         except Unmappable as error:
-            return await self._give_up(envelope, "", _failure(error))  # the row stays: another version may read it
+            return await self._give_up(envelope, "", failure_of(error))  # the row stays: another version may read it
         if spilled is None:
             return None  # this was a second pointer
         entry = await self._carry_out(spilled)
@@ -160,13 +141,13 @@ class Sync:
             await self._unreadable(message, error)
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
-        failure = _Failure("The worker failed again and again while it had this event.", "poison")
+        failure = Failure("The worker failed again and again while it had this event.", "poison")
         pointer = envelope
         if pointer.kind == "spilled":
             try:
                 envelope = await self._loaded(pointer) or pointer
             except Unmappable as error:
-                failure = _failure(error)
+                failure = failure_of(error)
         entry = await self._give_up(envelope, self._meeting_of(envelope), failure)
         if envelope is not pointer:
             await self._stores.spill.forget(pointer.spill_key)
@@ -186,14 +167,16 @@ class Sync:
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
-            failure = _failure(error)
+            failure = failure_of(error)
             if failure.unforeseen:
-                told = line("unforeseen", correlation_id=envelope.correlation_id, error=_name(error), at=where(error))
+                told = line(
+                    "unforeseen", correlation_id=envelope.correlation_id, error=type(error).__name__, at=where(error)
+                )
                 log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
             return await self._failed(envelope, failure.meeting or meeting or self._about(envelope), failure)
         # A calendar event may have turned out to belong to another row.
         meeting, key = outcome.meeting, MeetingKey.parse(outcome.meeting)
-        entry = self._entry(envelope, meeting, outcome)
+        entry = self._done(envelope, meeting, outcome)
         try:
             await self._clear_letters(key, outcome)
             if envelope.kind == "reconcile":
@@ -201,7 +184,7 @@ class Sync:
             await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
-            return await self._failed(envelope, meeting, _failure(error))
+            return await self._failed(envelope, meeting, failure_of(error))
         return entry
 
     async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
@@ -256,7 +239,7 @@ class Sync:
 
     async def _ignore(self, envelope: Envelope, meeting: str) -> Entry:
         reason = "The event names no meeting, and no earlier one of the same record did."
-        entry = self._failure_entry(envelope, meeting, _Failure(reason, "unnamed"), "ignored")
+        entry = self._not_done(envelope, meeting, Failure(reason, "unnamed"), "ignored")
         await self._journal_if_possible(entry)
         return entry
 
@@ -287,7 +270,7 @@ class Sync:
         current().rounds = outcome.rounds
         return _as_first_told(outcome, envelope)
 
-    async def _failed(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
+    async def _failed(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
         now = self._now()
         told = failure.paused and bool(envelope.first_failed_at)
         first = envelope.first_failed_at or sortable(now)
@@ -302,7 +285,7 @@ class Sync:
             await self._journal_if_possible(entry)
         return entry
 
-    async def _put_back(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
+    async def _put_back(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
         # Waiting for a paused service is not an attempt: nothing was sent.
         attempt = envelope.attempt if failure.paused else envelope.attempt + 1
         waited = (self._now() - datetime.fromisoformat(envelope.first_failed_at)).total_seconds()
@@ -311,12 +294,10 @@ class Sync:
         if again.spill_key:
             again = again.model_copy(update={"kind": "spilled", "body": None})
         await self._stores.queue.send(again.to_message(), delay=delay)
-        return replace(
-            self._failure_entry(envelope, meeting, failure, "retrying"),
-            next_attempt_at=sortable(self._now() + timedelta(seconds=delay)),
-        )
+        entry = self._not_done(envelope, meeting, failure, "retrying")
+        return replace(entry, next_attempt_at=sortable(self._now() + timedelta(seconds=delay)))
 
-    async def _give_up(self, envelope: Envelope, meeting: str, failure: _Failure) -> Entry:
+    async def _give_up(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
         now = sortable(self._now())
         letter = DeadLetter(
             correlation_id=envelope.correlation_id,
@@ -342,7 +323,7 @@ class Sync:
             about = MeetingKey.parse(meeting)
             new_id = appointment_id(about, org=self._org)
             await note_letter(about, meetings=self._stores.meetings, new_appointment_id=new_id)
-        entry = self._failure_entry(envelope, meeting, failure, "dead-lettered")
+        entry = self._not_done(envelope, meeting, failure, "dead-lettered")
         await self._journal_if_possible(entry)
         return entry
 
@@ -372,27 +353,25 @@ class Sync:
         await self._stores.dead_letters.add(letter, envelope)
         log.error(line("unreadable", correlation_id=correlation_id, code=error.code))
 
-    def _entry(self, envelope: Envelope, meeting: str, outcome: Outcome) -> Entry:
-        return Entry(
-            correlation_id=envelope.correlation_id,
-            event_id=envelope.event_id,
-            event=envelope.event_name or envelope.kind,
-            received_at=envelope.received_at,
-            outcome=outcome.kind,
-            finished_at=sortable(self._now()),
-            meeting=meeting,
+    def _done(self, envelope: Envelope, meeting: str, outcome: Outcome) -> Entry:
+        return replace(
+            self._entry(envelope, meeting, outcome.kind),
             appointment_id=outcome.appointment_id,
-            attempts=envelope.attempt + 1,
             columns=outcome.columns,
             notes=outcome.notes,
             reason=outcome.reason,
             request_id=outcome.request_id,
-            dataverse_calls=current().calls.get("dataverse", 0),
-            changed_at=current().changed_at,
-            delivered_at=current().delivered_at,
         )
 
-    def _failure_entry(self, envelope: Envelope, meeting: str, failure: _Failure, outcome: str) -> Entry:
+    def _not_done(self, envelope: Envelope, meeting: str, failure: Failure, outcome: str) -> Entry:
+        return replace(
+            self._entry(envelope, meeting, outcome),
+            reason=failure.reason,
+            error_code=failure.code,
+            request_id=failure.request_id,
+        )
+
+    def _entry(self, envelope: Envelope, meeting: str, outcome: str) -> Entry:
         return Entry(
             correlation_id=envelope.correlation_id,
             event_id=envelope.event_id,
@@ -402,9 +381,6 @@ class Sync:
             finished_at=sortable(self._now()),
             meeting=meeting,
             attempts=envelope.attempt + 1,
-            reason=failure.reason,
-            error_code=failure.code,
-            request_id=failure.request_id,
             dataverse_calls=current().calls.get("dataverse", 0),
             changed_at=current().changed_at,
             delivered_at=current().delivered_at,
@@ -428,43 +404,3 @@ def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
         if same and first_told is not None:
             return replace(outcome, kind=first_told, notes=(*outcome.notes, "Confirmed on redelivery."))
     return outcome
-
-
-def _failure(error: Exception) -> _Failure:
-    match error:
-        case Transient():
-            return _Failure(
-                error.reason,
-                error.code or str(error.status or ""),
-                error.request_id,
-                error.retry_after,
-                may_pass=True,
-                paused=error.code == "paused",
-                merged=error.merged,
-                meeting=error.meeting,
-            )
-        case RemoteError():
-            return _Failure(
-                error.reason,
-                error.code or str(error.status or ""),
-                error.request_id,
-                merged=error.merged,
-                meeting=error.meeting,
-            )
-        case Unmappable():
-            return _Failure(error.reason, error.code, merged=error.merged, meeting=error.meeting)
-        case BadDelivery():
-            return _Failure(error.message, error.code)
-        case RowConflict():
-            return _Failure("Table row changed meanwhile.", "row_conflict", may_pass=True)
-        case SyncError():
-            return _Failure(
-                str(error) or type(error).__name__, type(error).__name__, merged=error.merged, meeting=error.meeting
-            )
-        case _:
-            reason = f"An error in the app itself ({_name(error)}); its log says where."
-            return _Failure(reason, "unforeseen", may_pass=True, unforeseen=True)
-
-
-def _name(error: Exception) -> str:
-    return type(error).__name__

@@ -207,8 +207,7 @@ class _Work:
         self.merged = not merged.taken
         if patch and before is not None and not merged.taken and _is_settled(state):
             # Nothing new, and nothing left to do: not even a look at who the people are.
-            kind: Kind = "updated" if self._claimed else self._news
-            return Outcome(kind, state.appointment_id, state=state, version=row_version)
+            return await self._leave(state, row_version)
         if self._seen is not None and self._seen.fence != state.crm_version:
             self._seen = None  # somebody has looked or written since, and knows better
         state = self._seen_gone(replace(state, fields=merged.fields))
@@ -229,6 +228,18 @@ class _Work:
             await self._look(state, plan.doubt)
             return None
         return await self._write(state, want, plan, row_version)
+
+    async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
+        """Others have done what this event was about, as far as it was not done itself."""
+        kind: Kind = "updated" if self._claimed else self._news
+        if any(recent.is_same_event(self._event) and recent.outcome == "writing" for recent in state.recent):
+            # It claimed once and never came to settle: that it stands there as being written must end.
+            kind = "updated" if kind == "duplicate" else kind
+            state = self._noted(state, kind)
+            version = await self._save(state, version)
+            if version is None:
+                return None
+        return Outcome(kind, state.appointment_id, state=state, version=version)
 
     async def _wanted(self, state: MeetingState, values: Mapping[str, Any]) -> Desired:
         mapping = self._rules.mapping

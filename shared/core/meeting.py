@@ -20,9 +20,9 @@ class Recent:
     received_at: str
     outcome: str
 
-    def is_same_event(self, other: Recent) -> bool:
+    def is_same_event(self, other: Recent | None) -> bool:
         """Whether both tell of one event; several may share a trace."""
-        return (self.correlation_id, self.event, self.received_at) == (
+        return other is not None and (self.correlation_id, self.event, self.received_at) == (
             other.correlation_id,
             other.event,
             other.received_at,

@@ -141,6 +141,27 @@ async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product:
     assert await product.runtime.admin.list_dead_letters() == []
 
 
+async def test_an_event_that_others_overtook_while_it_waited_does_not_stand_as_being_written(
+    product: Installation,
+) -> None:
+    """Its write failed; a later event wrote all of it; when it comes again the time line says how it ended."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    next_call_meets(product, kind="503")
+    await product.send(script.changed(title="First"))
+    await product.work(limit=1)
+    waiting = await product.queue.receive_message()
+    assert waiting is not None
+    await product.sync(script.changed(title="Second"))
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert [event["outcome"] for event in shown["recent"]] == ["updated", "writing", "created"]
+    await product.runtime.carry_out(base64.b64decode(waiting.content))
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert [event["outcome"] for event in shown["recent"]] == ["superseded", "updated", "created"]
+
+
 async def test_parked_under_an_older_instance(product: Installation) -> None:
     """An instance that still has the old settings looks at a parked meeting: the new ones send it on again."""
     await product.restart(SYNC_PUSHING="false")
