@@ -408,7 +408,7 @@ class Runtime:
         await self.dataverse.who_am_i()
 
     async def _check_outreach(self) -> None:
-        await self.outreach.request("GET", "/api/v2/users", params={"page[size]": "1"})
+        await self.outreach.look_at("users")
 
 
 @cache
