@@ -188,6 +188,7 @@ def test_health_names_what_is_unreachable(stack: Stack, http: httpx.Client) -> N
     """Health is open to anybody, tells the part that does not answer, and holds nothing secret."""
     well = http.get("/api/health")
     assert (well.status_code, well.json()["status"]) == (200, "ok")
+    assert (http.head("/api/health").status_code, http.head("/api/health").content) == (200, b"")
     stack.dataverse.stop()
     try:
         for _ in range(100):
