@@ -150,7 +150,7 @@ class Console:
 
     async def _asked(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
         """On to the answer, by an address that tells nobody which words were looked for."""
-        text = form.get("q", [""])[0]
+        text = form.get("q", [""])[0].strip()
         return redirect("find", **({"s": session.seal(text)} if sought(text).title else {"q": text}))
 
     async def _find(self, request: Request, session: Session) -> Answer:

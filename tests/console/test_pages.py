@@ -14,6 +14,7 @@ from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan
 from shared.console import console, words
 from shared.console.pages import Answer
+from shared.console.search import MAX_TEXT
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
 from shared.sweep import RETRY
@@ -122,6 +123,21 @@ async def test_a_meeting_is_found_by_its_title_or_its_prospect(product: Installa
         answer = await look_for(product, text)
         assert answer.status == 404
         assert "Names of people are not kept here" in answer.html
+
+
+@pytest.mark.parametrize(("length", "status"), [(MAX_TEXT, 303), (MAX_TEXT + 1, 400), (100_000, 400)])
+async def test_words_without_end_are_not_looked_for(product: Installation, length: int, status: int) -> None:
+    """Something large that was pasted by mistake is refused in words; it would make an address that no server takes."""
+    request = await signed_in(product)
+    body = urlencode({"form": await form_token(product, request), "q": f" {'ü' * length} "}).encode()
+    answer = await product.runtime.console.show(replace(request, method="POST", page="find", body=body))
+    assert answer.status == status
+    if status == 303:
+        assert len(answer.headers["Location"]) < 2000
+    else:
+        assert f"over {MAX_TEXT} characters" in answer.html
+        asked = replace(request, page="find", query={"q": "w" * length})
+        assert (await product.runtime.console.show(asked)).status == 400
 
 
 async def test_a_search_that_takes_too_long_says_so(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
