@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import azure.functions as func
 
 from functions.answers import answer, for_admins, refusal
@@ -31,7 +33,9 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     """How one meeting stands."""
     from shared.runtime import runtime
 
-    found = await runtime().admin.meeting(req.route_params["meetingId"])
+    # The host decodes what stands in an address, but for an escaped slash.
+    meeting_id = re.sub("%2f", "/", req.route_params["meetingId"], flags=re.IGNORECASE)
+    found = await runtime().admin.meeting(meeting_id)
     if found is None:
         return refusal(404, "not_found", "No event of this meeting was ever accepted.")
     return answer(found)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from ops.journey import Journey
+from ops.journey import Journey, alone
 from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, reporting
 from ops.settings import SettingsFile, environment, running
 from shared.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
@@ -76,7 +76,7 @@ def backfill(
     """
     pace = Pace(rate, ahead)
     since = starting_from.date() if starting_from else None
-    with reporting(as_json=as_json) as report:
+    with reporting(as_json=as_json) as report, alone(file):
         journey = Journey(file, name=f"{file.name}.dry-run" if dry_run else "")
         values = environment(settings)
         rules = _rules(values, since)

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,6 +38,25 @@ def _beside() -> Iterator[None]:
             "that can be written there.",
             code="cannot_write",
         ) from error
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Keep every other back-fill of `file` out until this one ends or is killed. Raises `Refused` where one is on."""
+    if sys.platform == "win32":  # it has no such lock: there nobody is kept out
+        yield
+        return
+    from fcntl import LOCK_EX, LOCK_NB, flock  # noqa: PLC0415 - Windows has no such module
+
+    with file.open("rb") as held:
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused(
+                f"Another back-fill of {file} is under way on this machine. Wait until it ends, or stop it.",
+                code="under_way",
+            ) from error
+        yield
 
 
 class Journey:

@@ -63,7 +63,7 @@ from shared.settings import (
 )
 from shared.standing import Standing
 from shared.subscription import Subscription
-from shared.sweep import Feeding, Part, Sweep
+from shared.sweep import Feeding, Part, Sweep, failing_parts
 from shared.sync import Stores, Sync
 from shared.telemetry import line
 
@@ -230,6 +230,7 @@ class Runtime:
             standing=self.standing,
             tallies=self.tallies,
             health=self.health,
+            failing=lambda: failing_parts(self._marks),
             admin=lambda: self.admin,
             previewer=lambda: self.previewer,
             mapping=lambda: self.settings.mapping,
@@ -408,7 +409,7 @@ class Runtime:
         await self.dataverse.who_am_i()
 
     async def _check_outreach(self) -> None:
-        await self.outreach.request("GET", "/api/v2/users", params={"page[size]": "1"})
+        await self.outreach.look_at("users")
 
 
 @cache

@@ -23,7 +23,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -53,6 +53,9 @@ PART_SECONDS = 30.0
 RUN_SECONDS = 240.0
 LEASE_SECONDS = 300.0
 MARK = "schedule"
+FAILING = "failing"
+# A part that failed rests no longer than this, so that whoever is alerted by its log lines finds one of late.
+RETRY = timedelta(minutes=10)
 
 Counts = Mapping[str, int]
 
@@ -64,6 +67,19 @@ class Part:
     name: str
     run: Callable[[], Awaitable[Counts]]
     rest: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A part that has not succeeded since it failed for the first time, and why it failed the last time."""
+
+    since: str
+    reason: str
+
+
+async def failing_parts(marks: Marks) -> dict[str, Failing]:
+    """The parts that failed when they last ran, by name."""
+    return {name: Failing(**found) for name, found in (await marks.get(FAILING)).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,8 @@ class Sweep:
 
     async def _run_due(self) -> Swept:
         schedule = await self._marks.get(MARK)
+        before = await failing_parts(self._marks)
+        failing = {part.name: before[part.name] for part in self._parts if part.name in before}
         counts: dict[str, Counts] = {}
         failed: dict[str, str] = {}
         rests: dict[str, str] = {}
@@ -119,17 +137,23 @@ class Sweep:
             try:
                 async with asyncio.timeout(left):
                     counts[part.name] = await part.run()
+                failing.pop(part.name, None)
             except Exception as error:  # noqa: BLE001 - told, whatever it is; the other parts go on
-                failed[part.name] = _tell(part, error)
-            if part.rest:
-                rests[part.name] = sortable(self._now() + part.rest)
+                since = failing[part.name].since if part.name in failing else sortable(self._now())
+                failed[part.name] = _tell(part, error, since=since)
+                failing[part.name] = Failing(since, failed[part.name])
+            rest = min(part.rest, RETRY) if part.name in failed else part.rest
+            if rest:
+                rests[part.name] = sortable(self._now() + rest)
         if rests:
             await self._marks.put(MARK, schedule | rests)
+        if failing != before:
+            await self._marks.put(FAILING, {name: asdict(one) for name, one in failing.items()})
         return Swept(counts, failed)
 
 
-def _tell(part: Part, error: Exception) -> str:
-    """Log a part's failure, and return it as a sentence."""
+def _tell(part: Part, error: Exception, *, since: str) -> str:
+    """Log a part's failure, and return it as a sentence. `since`: when the failures began that this one is among."""
     place: list[str] = []
     match error:
         case RemoteError():
@@ -141,7 +165,7 @@ def _tell(part: Part, error: Exception) -> str:
         case _:
             code, place = "unforeseen", where(error)
             reason = f"An error in the app itself ({type(error).__name__})."
-    log.error(line("sweep_failed", part=part.name, code=code, reason=reason, where=place))
+    log.error(line("sweep_failed", part=part.name, code=code, reason=reason, where=place, since=since))
     return reason
 
 

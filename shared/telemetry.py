@@ -146,7 +146,11 @@ LINES = (
         ("queue", "queue_age_seconds", "spill", "parked", "dead_letters"),
     ),
     Line("sweep", "the timer did something; counts by part", ("parts", "failed")),
-    Line("sweep_failed", "a part of the timer failed; the others went on", ("part", "code", "reason", "where")),
+    Line(
+        "sweep_failed",
+        "a part of the timer failed; the others went on; `since`: it has not succeeded since then",
+        ("part", "code", "reason", "where", "since"),
+    ),
     Line("entry_not_taken", "an entry of Outreach's events API could not be read or stored", ("entry", "code")),
     Line(
         "subscription",

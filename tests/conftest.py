@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from sandbox.azurite import Azurite, StorageNames
+from tests.summary import SUMMARY
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a worker of xdist the lines are part of what it hands over when it ends."""
+    config.stash[SUMMARY] = getattr(config, "workeroutput", {}).setdefault("summary", [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over a worker's lines; one that crashed has none."""
+    node.config.stash[SUMMARY] += getattr(node, "workeroutput", {}).get("summary", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the lines."""
+    for line in config.stash[SUMMARY]:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

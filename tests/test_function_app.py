@@ -53,7 +53,7 @@ def test_routes_are_those_promised() -> None:
     }
     promised = {
         "outreach/events": (["POST"], "function"),
-        "health": (["GET"], "anonymous"),
+        "health": (["GET", "HEAD"], "anonymous"),
         "correlations/{correlationId}": (["GET"], "admin"),
         "meetings/{meetingId}": (["GET"], "admin"),
         "deadletters": (["GET"], "admin"),

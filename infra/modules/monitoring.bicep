@@ -82,7 +82,8 @@ var alerts = [
     title: 'The app does not run, or a part of its timer'
     severity: 1
     frequency: 'PT5M'
-    window: 'PT15M'
+    // A part of the timer that fails is told at least every ten minutes.
+    window: 'PT30M'
     query: loadTextContent('../kql/alert-not-running.kql')
   }
   {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ops.findings import Finding
 from ops.subscriptions import Webhook, read_webhooks, webhook_resources
 from shared.adapters.outreach import Outreach
-from shared.core.errors import SyncError, Transient
+from shared.core.errors import RemoteError, SyncError, Transient
 from shared.settings import Settings
 
 AREA = "Outreach"
@@ -26,10 +26,10 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
     found: list[Finding] = []
     for collection, scope in SCOPES.items():
         try:
-            await outreach.request("GET", f"/api/v2/{collection}", params={"page[size]": "1"})
-        except Transient as error:
-            return [*found, Finding(AREA, "problem", error.reason, _SETTINGS)]
-        except SyncError:
+            await outreach.look_at(collection)
+        except RemoteError as error:
+            if isinstance(error, Transient) or error.status != 403:
+                return [*found, Finding(AREA, "problem", error.reason, _SETTINGS)]
             fix = f"Give the app the scope {scope} in Outreach's developer portal, then let it be authorised again."
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
     if not found:

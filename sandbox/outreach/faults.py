@@ -13,12 +13,13 @@ from sandbox.outreach.errors import (
     Refusal,
     maintenance,
     missing_scope,
+    not_found,
     rate_limited,
     unauthorized_json,
     unauthorized_text,
 )
 
-ANSWERED: Final = ("429", "503", "503_seconds", "500", "401", "401_json", "403")
+ANSWERED: Final = ("429", "503", "503_seconds", "500", "401", "401_json", "403", "404")
 BROKEN: Final = ("drop_before", "drop_after", "timeout")
 
 
@@ -54,6 +55,7 @@ class Fault:
             "401": unauthorized_text,
             "401_json": lambda: unauthorized_json("Invalid JWT token.", "The token has expired."),
             "403": lambda: missing_scope("prospects.read"),
+            "404": lambda: not_found("resource", 0),
         }
         return answers[self.kind]() if self.kind in answers else None
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from shared.core.breaker import Breaker
-from shared.core.errors import Transient
+from shared.core.errors import Transient, called
 from shared.telemetry import THROTTLED, calling, resource_of
 from shared.work import current
 
@@ -97,7 +97,7 @@ class Caller:
         except (httpx.RequestError, TimeoutError) as error:
             self.breaker.failed()
             answered = True
-            reason = f"{self.service.capitalize()} could not be reached or did not answer in time."
+            reason = f"{called(self.service)} could not be reached or did not answer in time."
             raise Transient(reason, service=self.service, code=type(error).__name__) from error
         finally:
             current().count(self.service, time.monotonic() - started)

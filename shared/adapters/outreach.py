@@ -72,7 +72,8 @@ class Outreach:
     ) -> AsyncIterator[list[Mapping[str, Any]]]:
         """Up to `limit` pages of a collection (`events`, `webhooks`), each a list of resource objects.
 
-        Raises `Permanent` where a link leads to another host or to a page that was read already.
+        Raises `Permanent` where a link leads to another host or to a page that was read already, and for a 404: a
+        collection that is empty is a page without records.
         """
         path, query = f"{API}{collection}", dict(params)
         asked: set[str] = set()
@@ -82,7 +83,8 @@ class Outreach:
             asked.add(path)
             response = await self.request("GET", path, params=query or None)
             if response is None:
-                return
+                reason = f"Outreach knows no {collection} at this address (HTTP 404). Is OUTREACH_API_URL right?"
+                raise Permanent(reason, service="outreach", status=404)
             document = _document(response)
             data, links = document.get("data"), document.get("links")
             if not isinstance(data, list):
@@ -93,6 +95,11 @@ class Outreach:
                 return
             # The link has the whole query in it already.
             path, query = self._same_host(str(following)), {}
+
+    async def look_at(self, collection: str) -> None:
+        """One small read, for its errors: those of `pages`."""
+        async for _ in self.pages(collection, params={"page[size]": "1"}, limit=1):
+            pass
 
     async def request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None

@@ -26,6 +26,7 @@ from shared.eventline import APPLIED
 from shared.health import Health
 from shared.preview import Previewer
 from shared.standing import COUNTED_UP_TO, Standing
+from shared.sweep import Failing
 from shared.telemetry import line, where
 
 log = logging.getLogger("outreach_dynamics.console")
@@ -47,6 +48,7 @@ class Sources:
     standing: Standing
     tallies: Tallies
     health: Health
+    failing: Callable[[], Awaitable[Mapping[str, Failing]]]
     admin: Callable[[], Admin]
     previewer: Callable[[], Previewer]
     mapping: Callable[[], MappingFile]
@@ -125,10 +127,11 @@ class Console:
 
     async def _home(self, _: Request, session: Session) -> Answer:
         now = self._now()
-        counts, slots, health = await asyncio.gather(
+        counts, slots, health, failing = await asyncio.gather(
             self._sources.standing.measure(),
             self._sources.tallies.since(now - chart.DAY),
             self._sources.health.report(),
+            self._sources.failing(),
         )
         tally = total(slots.values())
         finished = sum(count for name, count in tally.outcomes.items() if name not in _UNFINISHED)
@@ -141,12 +144,13 @@ class Console:
             applied=sum(tally.outcomes[name] for name in APPLIED),
             tally=tally,
             health=health,
+            failing=failing,
             chart=chart.lag_chart(slots, now),
         )
 
     async def _asked(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
         """On to the answer, by an address that tells nobody which words were looked for."""
-        text = form.get("q", [""])[0]
+        text = form.get("q", [""])[0].strip()
         return redirect("find", **({"s": session.seal(text)} if sought(text).title else {"q": text}))
 
     async def _find(self, request: Request, session: Session) -> Answer:

@@ -13,11 +13,14 @@ from shared.adapters.meetings import MeetingTable
 from shared.adapters.storage import Continuation
 from shared.admin import standing_of
 from shared.core.appointment import PARTIES, collapse, value_of
+from shared.core.errors import BadDelivery
 from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile
 from shared.core.meeting import MeetingState
 
 MAX_FOUND = 50
+# Longer than any id and any address of a record; the words go on in an address, which may not be much longer.
+MAX_TEXT = 500
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _IN_ADDRESS = re.compile(rf"[?&]id=(?:%7[bB]|\{{)?({_GUID.pattern})")
@@ -55,8 +58,14 @@ class Summary:
 
 
 def sought(text: str) -> Sought:
-    """Ids of meeting (`5`, `meeting:5`), event, appointment or prospect, an appointment's address, or else a title."""
+    """Ids of meeting (`5`, `meeting:5`), event, appointment or prospect, an appointment's address, or else a title.
+
+    Raises `BadDelivery` for more than `MAX_TEXT` characters.
+    """
     text = text.strip()
+    if len(text) > MAX_TEXT:
+        message = f"That is over {MAX_TEXT} characters. Look for an id, or for a few words of the title."
+        raise BadDelivery("too_long", message)
     if found := _IN_ADDRESS.search(text):
         return Sought(text, appointment_id=str(UUID(found[1])))
     bare = text.strip("{}")

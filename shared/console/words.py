@@ -33,6 +33,13 @@ _PARTS: Final[Mapping[str, str]] = {
     "tables": "Tables",
     "dataverse": "Dynamics",
     "outreach": "Outreach",
+    "spilled": "events in the spill table",
+    "parked": "parked meetings",
+    "unresolved": "people to look up again",
+    "missed": "events that webhooks missed",
+    "subscription": "the Outreach webhook",
+    "token": "the Outreach token",
+    "retention": "rows kept long enough",
 }
 
 # https://learn.microsoft.com/power-apps/developer/data-platform/activityparty-entity
@@ -87,7 +94,7 @@ def _party(text: str) -> str:
 
 
 def part(name: str) -> str:
-    """What health calls a part of the app, as people call it."""
+    """What health and the timer call a part of the app, as people call it."""
     return _PARTS.get(name, name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from shared.core.errors import Transient
+from shared.core.errors import Transient, called
 
 FAILURES_TO_OPEN = 5
 FIRST_PAUSE = 5.0
@@ -66,5 +66,5 @@ class Breaker:
         self._probing = False
 
     def _closed(self, seconds: float) -> Transient:
-        reason = f"{self._service.capitalize()} asked for a pause or is not answering; waiting before the next call."
+        reason = f"{called(self._service)} asked for a pause or is not answering; waiting before the next call."
         return Transient(reason, service=self._service, code="paused", retry_after=seconds)

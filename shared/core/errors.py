@@ -112,6 +112,11 @@ class Permanent(RemoteError):
     """Will be refused again however often it is sent."""
 
 
+def called(service: str) -> str:
+    """What people call a service: Dataverse is the name of an API, and the system behind it is Dynamics."""
+    return "Dynamics" if service == "dataverse" else service.capitalize()
+
+
 def told(problem: Mapping[str, Any]) -> str:
     """What one of pydantic's problems says to somebody who does not know our classes, nor that we check in Python."""
     if problem["type"] in {"model_type", "dict_type"}:

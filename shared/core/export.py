@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from shared.core.errors import BadDelivery, SyncError
 
 RESOURCE = "meeting"
 
-# One field of an export may be a long description; an unclosed quote must not swallow the rest of the file.
+# One field of an export may be a long description; an unclosed quote must not make us keep the rest of the file.
 _LONGEST_FIELD = 2 * 1024 * 1024
 _DELIMITERS = ",;\t|"
 _NULLS = frozenset({"", "\\N"})
@@ -101,23 +102,66 @@ def _csv(lines: Iterable[str], header: str) -> Iterator[Numbered]:
     if delimiter is None:
         raise BadRow("The file begins with neither a header that has a column ID nor a JSON object.")
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    source = _Lines(lines)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
     names = _names(next(reader))
     for number in count(1):
+        source.begin()
+        problem = ""
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Numbered(number, {}, f"It cannot be read as CSV: {error}. It ends in line {reader.line_num}.")
+            problem = f"It cannot be read as CSV: {error}."
         else:
-            if fields:  # a blank line is no row
-                yield _record(number, names, fields)
+            if not fields:  # a blank line is no row
+                continue
+            if len(fields) != len(names):
+                problem = f"It has {len(fields)} fields, and the header {len(names)}."
+        if problem:
+            yield Numbered(number, {}, f"{problem} It begins in line {source.first}.")
+            source.give_back()
+        else:
+            yield _record(number, names, fields)
+
+
+class _Lines:
+    """The lines of a file, for a reader whose row may take several.
+
+    What a row that cannot be read took beyond its first line is given back: where a quote was not closed, rows stand
+    there. No line is given back twice, so that no file takes for ever.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self._given_back = 0
+        self.first = 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def begin(self) -> None:
+        """The next line is the first of a row; its number is `first`."""
+        self.first += len(self._taken)
+        self._taken.clear()
+
+    def give_back(self) -> None:
+        """Whatever follows the first line of this row is still to come."""
+        kept = max(1, self._given_back - self.first + 1)
+        self._given_back = max(self._given_back, self.first + len(self._taken) - 1)
+        self._again.extendleft(reversed(self._taken[kept:]))
+        del self._taken[kept:]
 
 
 def _record(number: int, names: list[str], fields: list[str]) -> Numbered:
-    if len(fields) != len(names):
-        return Numbered(number, {}, f"It has {len(fields)} fields, and the header {len(names)}.")
     if not all(_is_text(field) for field in fields):
         return Numbered(number, {}, "It is not UTF-8.")
     return Numbered(number, {name: _null(field) for name, field in zip(names, fields, strict=True)})

@@ -11,10 +11,13 @@ from urllib.parse import urlencode
 import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
-from shared.console import console
+from sandbox.outreach.faults import FaultPlan
+from shared.console import console, words
 from shared.console.pages import Answer
+from shared.console.search import MAX_TEXT
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.sweep import RETRY
 from tests.console.test_access import form_token, signed_in
 from tests.product.bench import Installation
 
@@ -122,6 +125,21 @@ async def test_a_meeting_is_found_by_its_title_or_its_prospect(product: Installa
         assert "Names of people are not kept here" in answer.html
 
 
+@pytest.mark.parametrize(("length", "status"), [(MAX_TEXT, 303), (MAX_TEXT + 1, 400), (100_000, 400)])
+async def test_words_without_end_are_not_looked_for(product: Installation, length: int, status: int) -> None:
+    """Something large that was pasted by mistake is refused in words; it would make an address that no server takes."""
+    request = await signed_in(product)
+    body = urlencode({"form": await form_token(product, request), "q": f" {'ü' * length} "}).encode()
+    answer = await product.runtime.console.show(replace(request, method="POST", page="find", body=body))
+    assert answer.status == status
+    if status == 303:
+        assert len(answer.headers["Location"]) < 2000
+    else:
+        assert f"over {MAX_TEXT} characters" in answer.html
+        asked = replace(request, page="find", query={"q": "w" * length})
+        assert (await product.runtime.console.show(asked)).status == 400
+
+
 async def test_a_search_that_takes_too_long_says_so(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that could not look at every meeting does not claim that there is none."""
     await product.sync(MeetingScript(1).booked(title="Demo"))
@@ -150,6 +168,25 @@ async def test_what_is_not_well_stands_on_top(product: Installation) -> None:
     home = (await product.runtime.console.show(await signed_in(product))).html
     assert home.index("Not well") < home.index("At a glance")
     assert "Dynamics. <a" in home
+
+
+async def test_a_part_of_the_timer_that_fails_stands_on_top(product: Installation) -> None:
+    """Nobody else is told at once that what webhooks missed is not looked for; it goes when the part succeeds."""
+    product.outreach.faults = FaultPlan.parse({"next": [{"kind": "404", "path": "/api/v2/webhooks"}]})
+    await product.restart(PUBLIC_URL="https://app.example.com")
+    assert set((await product.runtime.sweep.run()).failed) == {"subscription"}
+    home = (await product.runtime.console.show(await signed_in(product))).html
+    assert home.index("The timer fails</strong> at the Outreach webhook since") < home.index("At a glance")
+    assert "Outreach knows no webhooks at this address" in home
+    product.runtime.later = RETRY
+    await product.runtime.sweep.run()
+    assert "The timer fails" not in (await product.runtime.console.show(await signed_in(product))).html
+
+
+async def test_every_part_of_the_timer_has_words(product: Installation) -> None:
+    """The overview may have to name any of them."""
+    names = {part.name for part in product.runtime.sweep._parts}
+    assert not {name for name in names if words.part(name) == name}
 
 
 async def test_a_meetings_page_says_what_it_is_and_what_was_written(product: Installation) -> None:

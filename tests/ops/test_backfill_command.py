@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ops.journey import alone
 from sandbox.backfill import APP_SETTINGS, Plan, backfill_on
 from sandbox.outreach.exports import row, wanted, write_csv
 from tests.ops.commands import Commands
@@ -34,6 +35,16 @@ def test_a_finished_file_is_only_counted_again(ops: Commands, tmp_path: Path) ->
     assert ops.run("backfill", path, "--json").document["outcomes"] == {"created": 2}
     assert ops.run("backfill", path, "--again", "--rate", "100").code == 0
     assert ops.dataverse("counters") == first
+
+
+def test_two_backfills_of_one_file(ops: Commands, tmp_path: Path) -> None:
+    """While one is at it, a second one is refused and leaves the first one's progress alone; after it, it goes on."""
+    path = write_csv(tmp_path / "meetings.csv", [row(6)])
+    with alone(path):
+        second = ops.run("backfill", str(path), "--again")
+        assert (second.code, "Another back-fill of" in second.err) == (1, True)
+        assert list(tmp_path.iterdir()) == [path]
+    assert ops.run("backfill", str(path), "--rate", "100").code == 0
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,14 @@ def test_doctor_finds_missing_scopes(ops: Commands) -> None:
     assert any("webhooks.all" in problem for problem in found)
 
 
+def test_doctor_finds_an_address_that_is_not_the_api(ops: Commands) -> None:
+    """Where Outreach knows no users, the address is wrong, and no scope is."""
+    ops.outreach("faults", {"next": [{"kind": "404"}]})
+    found = [problem for problem in problems(ops.run("doctor", "--json")) if "Outreach" in problem]
+    assert len(found) == 1
+    assert "no users at this address (HTTP 404). Is OUTREACH_API_URL right?" in found[0]
+
+
 def test_doctor_finds_refused_credentials(ops: Commands) -> None:
     """A token that Outreach does not take is one problem, not five."""
     result = ops.run("doctor", "--json", OUTREACH_API_TOKEN="nonsense")
@@ -143,7 +151,7 @@ def test_doctor_where_something_else_answers(ops: Commands) -> None:
         mapping = ops.run("mapping", "check", "--live", "--json", DATAVERSE_URL=url)
     assert result.code == mapping.code == 1
     assert any("DATAVERSE_URL" in problem for problem in problems(result))
-    assert any("webhooks cannot be read" in problem for problem in problems(result))
+    assert any("without data" in problem and "OUTREACH_API_URL" in problem for problem in problems(result))
     assert "ok" in states(result)["Storage"]
     assert "DATAVERSE_URL" in mapping.document["error"]["message"]
 

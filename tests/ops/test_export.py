@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -171,13 +172,33 @@ def test_a_row_that_cannot_be_read_does_not_stop_the_others(lines: str, problem:
     assert (last.number, last.problem) == (bad.number + 1, "")
 
 
-def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
-    """A field that never ends is given up after two mebibytes, and rows after it are read again."""
-    lines = [HEADER, '1,"open,x\n', *(f"{number},{'t' * 1000},2026-01-01\n" for number in range(3000))]
-    found = list(read_rows(iter(lines)))
-    assert "field larger than field limit" in found[0].problem
-    assert len(found) > 500
-    assert found[-1].row["ID"] == "2999"
+@pytest.mark.parametrize("rows", [3000, 3])
+@pytest.mark.parametrize(
+    "closing",
+    ["", '8,"b",2026-01-01\n', '8,", so",2026-01-01\n', '8,"b\nc",2026-01-01\n'],
+    ids=["never closed", "by the next quoted field", "by one that begins with a comma", "by one of two lines"],
+)
+def test_an_unclosed_quote_swallows_no_row(rows: int, closing: str) -> None:
+    """Wherever reading notices it, the bad row is told with its line, and every row after it is read."""
+    plain = [f"{number},{'t' * 1000},2026-01-01\n" for number in range(100, 100 + rows)]
+    text = "".join([HEADER, "7,before,2026-01-01\n", '1,"open,x\n', *plain, closing, "9,after,2026-01-01\n"])
+    before, bad, *rest = read_rows(StringIO(text, newline=""))
+    assert (before.row["ID"], bad.problem.partition("It begins")[2]) == ("7", " in line 3.")
+    eighth = ["8"] if closing else []
+    assert [one.row["ID"] for one in rest] == [*map(str, range(100, 100 + rows)), *eighth, "9"]
+    assert [one.number for one in rest] == list(range(3, 3 + len(rest)))
+
+
+def test_unclosed_quotes_one_after_the_other() -> None:
+    """Each bad row is told, and each row between two of them is read."""
+    found = read(HEADER + "".join(f'{number},"open,""x\n{number},a,2026-01-01\n' for number in range(100)))
+    assert [one.row.get("ID") for one in found] == [number for n in range(100) for number in (None, str(n))]
+
+
+def test_a_file_of_which_every_line_takes_the_rest() -> None:
+    """It is read twice and not once for each of its lines."""
+    found = read(HEADER + '1","a\n' * 1000)
+    assert [one.problem.partition(":")[0] for one in found] == ["It cannot be read as CSV"] * 2
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "NAME,TITLE\n1,2\n", "[1, 2]\n"])

@@ -114,6 +114,21 @@ async def test_half_an_emoji() -> None:
     assert record["attributes"] == {"name": "Call \ufffd", "payload": {"title": "\ufffd"}}
 
 
+@pytest.mark.parametrize("read", [0, 1])
+async def test_pages_that_are_not_there(stand_in: tuple[Store, str], read: int) -> None:
+    """A 404 is no end of the pages: not for the first one, as behind a wrong address, nor for a later one."""
+    store, url = stand_in
+    for number in range(1, 6):
+        add_event(store, number, "calendar_event_updated", at="2026-03-01T10:00:00Z")
+    async with client(url) as outreach:
+        pages = outreach.pages("events", params={"page[size]": "2"}, limit=10)
+        for _ in range(read):
+            assert len(await anext(pages)) == 2
+        store.faults = FaultPlan.parse({"next": [{"kind": "404"}]})
+        with pytest.raises(Permanent, match=r"no events at this address.*OUTREACH_API_URL"):
+            await anext(pages)
+
+
 @pytest.mark.parametrize("body", ["", "no json", "[]", '{"data": {}}', "null", "[" * 100_000], ids=len)
 async def test_unreadable_lists(body: str) -> None:
     """A list that is none may be one the next time."""

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from shared.adapters import http
 from shared.adapters.http import Caller, http_client, retry_after
+from shared.core.breaker import FAILURES_TO_OPEN
 from shared.core.errors import Transient
 from tests.product.bench import served
 
@@ -90,3 +91,17 @@ async def test_answer_without_end(caller: Caller, monkeypatch: pytest.MonkeyPatc
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+@pytest.mark.parametrize(("service", "name"), [("dataverse", "Dynamics"), ("outreach", "Outreach")])
+async def test_failures_name_the_service_as_people_know_it(service: str, name: str) -> None:
+    """Nobody who reads why an event waits need know that the API of Dynamics has another name."""
+    reasons = []
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1") as client:
+        caller = Caller(service, client)
+        for _ in range(FAILURES_TO_OPEN + 1):
+            with pytest.raises(Transient) as failed:
+                await caller.send("GET", "/", headers={})
+            reasons.append(failed.value.reason)
+    assert reasons[0] == f"{name} could not be reached or did not answer in time."
+    assert reasons[-1].startswith(f"{name} asked for a pause")

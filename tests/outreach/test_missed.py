@@ -264,7 +264,7 @@ async def test_large_entry_goes_by_the_spill_table(product: Installation) -> Non
     assert await product.runtime.spill.depth(limit=10) == 0
 
 
-@pytest.mark.parametrize("trouble", ["scope", "allowance", "down"])
+@pytest.mark.parametrize("trouble", ["scope", "allowance", "down", "gone"])
 async def test_trouble_at_outreach(product: Installation, trouble: str, caplog: pytest.LogCaptureFixture) -> None:
     """The part says what is wrong, the other parts run, and the next look finds everything."""
     add_event(product.outreach, 1, MEETING_HELD, at=at(product), payload={"meeting_id": 1})
@@ -275,7 +275,8 @@ async def test_trouble_at_outreach(product: Installation, trouble: str, caplog: 
         for number in "123":
             await product.runtime.outreach.get("user", number)
     else:
-        product.outreach.faults = FaultPlan.parse({"next": [{"kind": "500", "path": "/api/v2/events"}]})
+        kind = {"down": "500", "gone": "404"}[trouble]
+        product.outreach.faults = FaultPlan.parse({"next": [{"kind": kind, "path": "/api/v2/events"}]})
     swept = await product.runtime.sweep.run()
     assert set(swept.failed) == {"missed"}
     assert "retention" in swept.counts

@@ -18,7 +18,8 @@ from shared.adapters.storage import Table
 from shared.core.envelope import Envelope
 from shared.core.errors import Permanent, RowConflict, Transient
 from shared.core.identity import MeetingKey
-from shared.sweep import Counts, Part, Sweep, Swept
+from shared.core.merge import sortable
+from shared.sweep import Counts, Failing, Part, Sweep, Swept, failing_parts
 from tests.outreach.support import Clock
 from tests.product.bench import Installation
 
@@ -31,12 +32,12 @@ class Doing:
 
     def __init__(self, *trouble: Exception) -> None:
         self.runs = 0
-        self._trouble = list(trouble)
+        self.trouble = list(trouble)
 
     async def __call__(self) -> Counts:
         self.runs += 1
-        if self._trouble:
-            raise self._trouble.pop(0)
+        if self.trouble:
+            raise self.trouble.pop(0)
         return {"sent": self.runs}
 
 
@@ -68,6 +69,39 @@ async def test_a_part_that_fails(
     assert "secret" not in json.dumps(line)
     assert bool(line["where"]) is (code == "unforeseen")
     assert (await sweep.run()).counts["two"] == {"sent": 2}
+
+
+async def test_since_when_a_part_fails(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Each failure is told with the time of the first one, in whichever process, until the part succeeds."""
+    busy = Transient("Busy.", service="outreach", status=500)
+    failing, seldom = Doing(busy, busy), Doing(RowConflict("changed"))
+    parts = (Part("failing", failing), Part("seldom", seldom, rest=timedelta(minutes=5)))
+    first, known = sortable(clock.now()), []
+    for _ in range(4):
+        await made(tables("sweep"), clock, *parts).run()
+        known.append(await failing_parts(Marks(tables("sweep"))))
+        clock.pass_by(minutes=2)
+    both = {"failing": Failing(first, "Busy."), "seldom": Failing(first, "changed")}
+    assert known == [both, both, {"seldom": both["seldom"]}, {}]
+    lines = [json.loads(text) for text in caplog.messages if "sweep_failed" in text]
+    assert [(line["part"], line["since"]) for line in lines] == [
+        ("failing", first),
+        ("seldom", first),
+        ("failing", first),
+    ]
+    failing.trouble.append(busy)
+    again = sortable(clock.now())
+    await made(tables("sweep"), clock, *parts).run()
+    assert await failing_parts(Marks(tables("sweep"))) == {"failing": Failing(again, "Busy.")}
+
+
+async def test_a_part_that_failed_does_not_rest_for_long(tables: Tables, clock: Clock) -> None:
+    """The part for the token rests for an hour; after a failure ten minutes, also for those whom the log alerts."""
+    part = Doing(Transient("Busy.", service="outreach"))
+    for _ in range(30):
+        await made(tables("sweep"), clock, Part("token", part, rest=timedelta(hours=1))).run()
+        clock.pass_by(minutes=1)
+    assert part.runs == 2
 
 
 async def test_a_part_that_hangs(tables: Tables, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

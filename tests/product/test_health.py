@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from sandbox.outreach.faults import FaultPlan
 from shared.health import FRESH_SECONDS, STANDS_IN_SECONDS, Health
+from tests.product.bench import Installation
 
 
 class Service:
@@ -64,3 +66,11 @@ async def test_what_was_seen_long_ago_counts_no_more() -> None:
     service.answers.set()
     await asyncio.gather(*waiting)
     assert service.asked == 2
+
+
+async def test_an_outreach_without_users_is_none(product: Installation) -> None:
+    """A 404 for what every organisation has means that the address is wrong, not that all is well."""
+    product.outreach.faults = FaultPlan.parse({"next": [{"kind": "404", "path": "/api/v2/users"}]})
+    report = await product.runtime.health.report()
+    assert report["parts"]["outreach"]["status"] == "unreachable"
+    assert "OUTREACH_API_URL" in report["parts"]["outreach"]["reason"]

@@ -75,6 +75,16 @@ def test_accepted_and_looked_up(stack: Stack, http: httpx.Client) -> None:
     assert meeting["recent"][0]["correlationId"] == answer.json()["correlationId"]
 
 
+@pytest.mark.parametrize("number", ["Team/Room", "50%", "a:b?c#d+e"])
+def test_a_meeting_is_looked_up_whatever_stands_in_its_id(stack: Stack, http: httpx.Client, number: str) -> None:
+    """An id that is no number is found under its address, escaped as addresses are; a slash too."""
+    document = MeetingScript(6).booked().document
+    document["data"]["id"] = number
+    journal(stack, http, deliver(stack, http, json.dumps(document).encode()).json()["correlationId"])
+    answer = http.get(f"/api/meetings/{quote(f'meeting:{number}', safe='')}", headers=admin(stack))
+    assert (answer.status_code, answer.json().get("meetingId")) == (200, f"meeting:{number}")
+
+
 def test_correlation_id_is_the_callers_trace(stack: Stack, http: httpx.Client) -> None:
     """A caller's trace goes on: its id is the correlation id, and it reaches Dataverse."""
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -188,6 +198,7 @@ def test_health_names_what_is_unreachable(stack: Stack, http: httpx.Client) -> N
     """Health is open to anybody, tells the part that does not answer, and holds nothing secret."""
     well = http.get("/api/health")
     assert (well.status_code, well.json()["status"]) == (200, "ok")
+    assert (http.head("/api/health").status_code, http.head("/api/health").content) == (200, b"")
     stack.dataverse.stop()
     try:
         for _ in range(100):

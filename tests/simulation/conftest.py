@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.explore import Explored, Sampled, explore
 from tests.simulation.scenario import Scenario
+from tests.summary import SUMMARY
 
 _EXPLORED: pytest.StashKey[dict[str, Explored]] = pytest.StashKey()
 _SAMPLED: pytest.StashKey[list[Sampled]] = pytest.StashKey()
@@ -41,17 +42,18 @@ def sampled(pytestconfig: pytest.Config) -> list[Sampled]:
     return pytestconfig.stash.setdefault(_SAMPLED, [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Say how much was gone through."""
+    config = session.config
     whole = list(config.stash.get(_EXPLORED, {}).values())
     samples = config.stash.get(_SAMPLED, [])
     if whole:
-        terminalreporter.write_line(
+        config.stash[SUMMARY].append(
             f"simulation: {len(whole)} cases explored to the end: {sum(one.worlds for one in whole):,} different worlds, "
             f"{sum(one.moves for one in whole):,} moves between them, {sum(one.quiet for one in whole):,} quiet ends"
         )
     if samples:
-        terminalreporter.write_line(
+        config.stash[SUMMARY].append(
             f"simulation: {sum(one.schedules for one in samples):,} random schedules of {len(samples)} larger cases: "
             f"{sum(one.moves for one in samples):,} moves through {sum(one.worlds for one in samples):,} different worlds"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from azure import identity
 from azure.core import exceptions as azure_errors
 
 from shared.console.words import OUTCOMES
+from shared.sweep import RETRY
 from shared.telemetry import LINES, METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +107,13 @@ def test_a_window_overlaps_the_one_before() -> None:
     rules = re.findall(r"frequency: '(\w+)'\n(?: +//.*\n)* +window: '(\w+)'", MONITORING)
     assert len(rules) == len(ALERTS)
     assert all(minutes(window) >= 2 * minutes(step) for step, window in rules)
+
+
+def test_a_part_that_fails_stays_in_sight() -> None:
+    """Whatever its rest, a failing part of the timer is told more than once while the alert on it looks back."""
+    found = re.search(r"window: 'PT(\d+)M'\n    query: loadTextContent\('../kql/alert-not-running.kql'\)", MONITORING)
+    assert found
+    assert timedelta(minutes=int(found[1])) > 2 * RETRY
 
 
 @pytest.mark.parametrize("name", QUERIES)

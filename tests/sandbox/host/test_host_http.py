@@ -114,6 +114,15 @@ async def test_a_wrong_method_is_not_found(method: str, status: int) -> None:
     assert response.status_code == status
 
 
+async def test_head_is_answered_where_the_trigger_lists_it() -> None:
+    """With the status and the headers of the function's answer, and without its body."""
+    async with running(app_of(echo, methods=["GET", "HEAD"])) as host:
+        head, get = await host.client.head("/api/events"), await host.client.get("/api/events")
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
 async def test_one_route_may_belong_to_two_functions() -> None:
     """The method chooses, and a literal part wins over a parameter."""
 

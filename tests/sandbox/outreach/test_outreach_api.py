@@ -245,7 +245,16 @@ async def test_over_the_hourly_limit_is_429_until_the_hour_is_over(client: Clien
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("429", 429), ("503", 503), ("503_seconds", 503), ("500", 500), ("401", 401), ("401_json", 401), ("403", 403)],
+    [
+        ("429", 429),
+        ("503", 503),
+        ("503_seconds", 503),
+        ("500", 500),
+        ("401", 401),
+        ("401_json", 401),
+        ("403", 403),
+        ("404", 404),
+    ],
 )
 async def test_a_planned_fault_answers_once(client: Client, kind: str, status: int) -> None:
     """The next request meets the trouble, the one after it does not."""
