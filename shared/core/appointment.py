@@ -67,9 +67,10 @@ class Desired:
 def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     """Field values without stamps, and one value for what each calendar said for itself.
 
-    Where the organizer's calendar is known it alone speaks for the meeting: a guest who declines or deletes their copy
-    calls nothing off. Where none is known, the meeting itself speaks, then the calendar event with the lowest id, so
-    that the answer does not depend on arrival.
+    Where the organizer's calendar is known it speaks for the meeting, and no other: a guest who declines or deletes
+    their copy calls nothing off. What the meeting itself said later stands (a row of an export, say). Where no
+    organizer is known, the meeting itself speaks, then the calendar event with the lowest id, so that the answer does
+    not depend on arrival.
     """
     told: dict[str, dict[str, Stamped]] = {"": {}}
     for text, stamped in fields.items():
@@ -77,14 +78,23 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
         told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped
     said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
     values = said.pop("")
-    ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
-    organizers = [spoken for _, spoken in ordered if spoken.get("is_organizer") is True]
-    speakers = organizers or [spoken for _, spoken in ordered]
+    ordered = sorted(said, key=lambda calendar: (len(calendar), calendar))
+    organizers = [calendar for calendar in ordered if said[calendar].get("is_organizer") is True]
     for field in (item.field for item in mapping.inputs if item.per_calendar):
-        of_calendars = [spoken[field] for spoken in speakers if field in spoken]
-        if of_calendars and (organizers or field not in values):
-            values[field] = of_calendars[0]
+        speaker = next((calendar for calendar in organizers or ordered if field in said[calendar]), None)
+        if speaker is None or (field in values and (not organizers or _later(field, told[""], told[speaker]))):
+            continue
+        values[field] = said[speaker][field]
     return values
+
+
+def _later(field: str, one: Fields, other: Fields) -> bool:
+    """Whether `one` spoke of `field` later than `other`; both did."""
+    mine, theirs = (
+        max(stamped.stamp for name, stamped in said.items() if FieldName.parse(name).field == field)
+        for said in (one, other)
+    )
+    return mine > theirs
 
 
 def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
