@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -30,7 +30,7 @@ class ResourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook. `url` has no query, because the app's function key stands there."""
+    """One webhook. `url` has no query, because the app's function key stands there; `address` has it, to compare."""
 
     id: str
     resource: str
@@ -40,10 +40,11 @@ class Webhook:
     disabled_reason: str
     disabled_since: str
     has_our_secret: bool | None
+    address: str = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        return camel(asdict(self))
+        return camel({name: value for name, value in asdict(self).items() if name != "address"})
 
     @property
     def is_to_this_app(self) -> bool:
@@ -131,6 +132,7 @@ def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:
         disabled_reason=without_key(str(attributes.get("disabledReason") or "")),
         disabled_since=str(attributes.get("disabledSince") or ""),
         has_our_secret=ours,
+        address=str(attributes.get("url") or ""),
     )
 
 

@@ -56,6 +56,18 @@ def test_registering_twice_makes_one_and_wakes_a_disabled_one(ops: Commands) -> 
     assert webhooks(ops)[0]["attributes"]["disabledReason"] is None
 
 
+def test_registering_again_gives_the_webhook_the_new_function_key(ops: Commands) -> None:
+    """A function key is rotated without a moment in which no webhook is there."""
+    ops.run("webhooks", "register", "--resource", "*")
+    before = webhooks(ops)[0]["id"]
+    again = ops.run("webhooks", "register", "--resource", "*", "--json", OPS_FUNCTION_KEY="the-next-key")
+    assert again.document["webhooks"][0]["done"] == "has the new function key"
+    (one,) = webhooks(ops)
+    assert one["id"] == before
+    assert one["attributes"]["url"] == f"{ops.stack.host_url}/api/outreach/events?code=the-next-key"
+    assert "the-next-key" not in again.out + again.err
+
+
 def test_a_registered_webhook_is_removed(ops: Commands) -> None:
     """Removing tells of each id whether it was there."""
     ops.run("webhooks", "register", "--resource", "*")
