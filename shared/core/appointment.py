@@ -193,7 +193,23 @@ def _day(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Poli
     # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
     after = bound.date() + timedelta(days=bound.time() != time())
     start = value_of("scheduledstart", values, mapping)
-    return max(after, _as_told(start, policy.zone).date() + timedelta(days=1)) if start else after
+    if not start:
+        return after
+    first = _as_told(start, policy.zone).date()
+    return first + timedelta(days=max(_whole_days(start, values[row.field]) or (after - first).days, 1))
+
+
+def _whole_days(start: str, end: str) -> int:
+    """How many days lie between two instants, give or take an hour where clocks change; 0 where it is no whole number.
+
+    Somebody in another zone begins and ends at midnights of their own, which are none in ours.
+    """
+    try:
+        length = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    except TypeError:
+        return 0  # one of them is a day and the other an instant
+    days = round(length / timedelta(days=1))
+    return days if abs(length - timedelta(days=days)) <= timedelta(hours=1) else 0
 
 
 def _as_told(value: str, zone: tzinfo) -> datetime:
