@@ -72,6 +72,13 @@ def test_doctor_notes_the_two_privileges_that_can_be_missed(ops: Commands) -> No
     assert any("prvActOnBehalfOfAnotherUser" in note for note in notes)
 
 
+def test_doctor_notes_privileges_that_do_not_reach_everywhere(ops: Commands) -> None:
+    """With User level the contacts of others are nobody, and nothing else would say why."""
+    ops.dataverse("switches", {"privilege_depth": "Basic"})
+    notes = [one["what"] for one in ops.run("doctor", "--json").document["findings"] if one["state"] == "warning"]
+    assert any("part of the organization" in note and "prvReadContact" in note for note in notes)
+
+
 def test_doctor_looks_at_the_apps_own_user(ops: Commands) -> None:
     """AZURE_CLIENT_ID names the user whose privileges count, and must be one in Dynamics."""
     known = ops.run("doctor", "--json", AZURE_CLIENT_ID="1b000000-0000-4000-8000-000000000000")
