@@ -22,6 +22,7 @@ PATH = f"{API}webhooks"
 _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
+_MEETINGS = frozenset({"meeting", "calendarEvent"})
 
 
 class ResourceRefused(Exception):
@@ -96,10 +97,10 @@ async def remove_webhook(outreach: Outreach, webhook_id: str) -> bool:
 def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
     """What to do where Outreach took no webhook for `refused`, but for `done`."""
     others = f"Registered: {', '.join(done)}. " if done else ""
-    if "*" in refused:
+    if "*" in refused or not _MEETINGS & set(refused):
         return (
-            f"{others}Outreach refuses the webhook for '*' (422). Is the action one that it knows, and the address "
-            "public and https? Outreach calls no private address."
+            f"{others}Outreach refuses the webhook for {', '.join(map(repr, refused))} (422). Is the resource one that it "
+            "knows and the action one that this has, and is the address public and https? Outreach calls no private address."
         )
     return (
         f"{others}Outreach takes no webhook for {', '.join(map(repr, refused))} (422): its public list has none for "

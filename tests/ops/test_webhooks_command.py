@@ -24,6 +24,14 @@ def test_registering_meeting_where_outreach_refuses_says_what_to_do_instead(ops:
     assert webhooks(ops) == []
 
 
+def test_a_refusal_that_is_not_about_meetings_says_what_to_look_at(ops: Commands) -> None:
+    """An action that a resource does not have is no reason to subscribe to everything."""
+    result = ops.run("webhooks", "register", "--resource", "account", "--action", "completed")
+    assert result.code == 1
+    assert "the action one that this has" in " ".join(result.err.split())
+    assert "meetings" not in result.err
+
+
 def test_register_without_resources_takes_those_of_the_mapping(ops: Commands) -> None:
     """Where Outreach allows meetings, each resource of the mapping gets a webhook with the app's secret and key."""
     ops.outreach("switches", {"meeting_webhooks": "allow"})
