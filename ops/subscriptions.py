@@ -99,8 +99,9 @@ def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
     others = f"Registered: {', '.join(done)}. " if done else ""
     if "*" in refused or not _MEETINGS & set(refused):
         return (
-            f"{others}Outreach refuses the webhook for {', '.join(map(repr, refused))} (422). Is the resource one that it "
-            "knows and the action one that this has, and is the address public and https? Outreach calls no private address."
+            f"{others}Outreach refuses the webhook for {', '.join(map(repr, refused))} (422). Is the resource one that "
+            "it knows and the action one that this has, and is the address public and https? Outreach calls no private "
+            "address."
         )
     return (
         f"{others}Outreach takes no webhook for {', '.join(map(repr, refused))} (422): its public list has none for "
