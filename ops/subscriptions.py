@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +22,7 @@ PATH = f"{API}webhooks"
 _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
+_MEETINGS = frozenset({"meeting", "calendarEvent"})
 
 
 class ResourceRefused(Exception):
@@ -30,7 +31,7 @@ class ResourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook. `url` has no query, because the app's function key stands there."""
+    """One webhook. `url` has no query, because the app's function key stands there; `address` has it, to compare."""
 
     id: str
     resource: str
@@ -40,10 +41,11 @@ class Webhook:
     disabled_reason: str
     disabled_since: str
     has_our_secret: bool | None
+    address: str = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        return camel(asdict(self))
+        return camel({name: value for name, value in asdict(self).items() if name != "address"})
 
     @property
     def is_to_this_app(self) -> bool:
@@ -95,10 +97,11 @@ async def remove_webhook(outreach: Outreach, webhook_id: str) -> bool:
 def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
     """What to do where Outreach took no webhook for `refused`, but for `done`."""
     others = f"Registered: {', '.join(done)}. " if done else ""
-    if "*" in refused:
+    if "*" in refused or not _MEETINGS & set(refused):
         return (
-            f"{others}Outreach refuses the webhook for '*' (422). Is the action one that it knows, and the address "
-            "public and https? Outreach calls no private address."
+            f"{others}Outreach refuses the webhook for {', '.join(map(repr, refused))} (422). Is the resource one that "
+            "it knows and the action one that this has, and is the address public and https? Outreach calls no private "
+            "address."
         )
     return (
         f"{others}Outreach takes no webhook for {', '.join(map(repr, refused))} (422): its public list has none for "
@@ -131,6 +134,7 @@ def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:
         disabled_reason=without_key(str(attributes.get("disabledReason") or "")),
         disabled_since=str(attributes.get("disabledSince") or ""),
         has_our_secret=ours,
+        address=str(attributes.get("url") or ""),
     )
 
 

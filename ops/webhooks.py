@@ -67,8 +67,8 @@ def register(
 ) -> None:
     """Subscribe the app to a resource.
 
-    A webhook that exists stays, and is switched on again where it was disabled. The secret is
-    OUTREACH_WEBHOOK_SECRET of the settings; it must be the one that the app has.
+    A webhook that exists stays; it gets the function key if that is a new one, and is switched on again where it was
+    disabled. The secret is OUTREACH_WEBHOOK_SECRET of the settings; it must be the one that the app has.
     """
 
     async def do(address: str) -> list[dict[str, Any]]:
@@ -179,10 +179,12 @@ async def _register(runtime: Runtime, resource: str, action: str, address: str) 
     base = without_query(address).removesuffix(EVENTS_PATH)
     for one in await read_webhooks(runtime.outreach, secrets=[secret]):
         if one.leads_to(base) and (one.resource, one.action) == (resource, action):
-            if one.active and not one.disabled_reason:
+            on = one.active and not one.disabled_reason
+            if on and one.address == address:
                 return {**one.to_json(), "done": "was there already"}
-            await change_webhook(runtime.outreach, one.id, {"active": True})
-            return {**one.to_json(), "active": True, "disabledReason": "", "done": "switched on again"}
+            await change_webhook(runtime.outreach, one.id, {"active": True, "url": address})
+            done = "has the new function key" if on else "switched on again"
+            return {**one.to_json(), "active": True, "disabledReason": "", "done": done}
     made = await create_webhook(runtime.outreach, resource=resource, action=action, url=address, secret=secret)
     return {**made.to_json(), "done": "registered"}
 

@@ -41,6 +41,8 @@ OPTIONAL: Mapping[str, str] = {
     "prvActOnBehalfOfAnotherUser": "Created By is the app's user, not the booker",
 }
 _ROLE = "Add it to the security role of the app's user."
+# https://learn.microsoft.com/dotnet/api/microsoft.crm.sdk.messages.privilegedepth, the narrowest first.
+_DEPTHS = ("Basic", "Local", "Deep", "Global")
 
 
 async def check_dynamics(dataverse: Dataverse, settings: Settings, *, saved: Columns | None) -> list[Finding]:
@@ -91,7 +93,7 @@ async def _privileges(dataverse: Dataverse, user: str) -> list[Finding]:
     except SyncError as error:
         fix = "Look at the user's security role yourself; infra/README.md lists the privileges."
         return [Finding(AREA, "warning", f"Its privileges cannot be read: {error}", fix)]
-    held = {str(entry.get("PrivilegeName", "")).lower() for entry in answer.get("RolePrivileges", ())}
+    held = _held(answer)
     found = [
         Finding(AREA, "problem", f"Privilege {name} is missing ({use}).", _ROLE)
         for name, use in NEEDED.items()
@@ -99,12 +101,28 @@ async def _privileges(dataverse: Dataverse, user: str) -> list[Finding]:
     ]
     if not found:
         found.append(Finding(AREA, "ok", f"The user holds all {len(NEEDED)} privileges that the sync needs."))
+    narrow = [name for name in NEEDED if held.get(name.lower(), "Global") != "Global"]
+    if narrow:
+        what = (
+            f"Held for a part of the organization only: {', '.join(narrow)}. What is beyond it is not found or refused."
+        )
+        found.append(Finding(AREA, "warning", what, "Give them at Organization level in the security role."))
     found += [
         Finding(AREA, "warning", f"Privilege {name} is missing: {lost}.", _ROLE)
         for name, lost in OPTIONAL.items()
         if name.lower() not in held
     ]
     return found
+
+
+def _held(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The privileges by lower-case name, each with how far it reaches; where several roles give it, the widest."""
+    held: dict[str, str] = {}
+    for entry in answer.get("RolePrivileges", ()):
+        name, depth = str(entry.get("PrivilegeName", "")).lower(), entry.get("Depth")
+        reach = depth if depth in _DEPTHS else "Global"  # a form that we do not know is no reason to cry
+        held[name] = max(held.get(name, _DEPTHS[0]), reach, key=_DEPTHS.index)
+    return held
 
 
 async def _concurrency(dataverse: Dataverse) -> Finding:

@@ -8,6 +8,7 @@ from ops.findings import Finding
 from ops.subscriptions import Webhook, read_webhooks, webhook_resources
 from shared.adapters.outreach import Outreach
 from shared.core.errors import RemoteError, SyncError, Transient
+from shared.core.events import RESOURCE as EVENTS_API
 from shared.settings import Settings
 
 AREA = "Outreach"
@@ -18,13 +19,20 @@ SCOPES: Mapping[str, str] = {
     "events": "events.read",
     "webhooks": "webhooks.all",
 }
+# Read only where the mapping file enables the resource of that name.
+_ONLY_FOR: Mapping[str, str] = {"events": EVENTS_API}
 _SETTINGS = "Check OUTREACH_API_URL and the Outreach credentials in the settings."
 
 
 async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) -> list[Finding]:
     """One small read per scope, then the webhooks. `app`: this app's address, empty where it was not given."""
     found: list[Finding] = []
-    for collection, scope in SCOPES.items():
+    needed = {
+        collection: scope
+        for collection, scope in SCOPES.items()
+        if collection not in _ONLY_FOR or _ONLY_FOR[collection] in settings.mapping.resources
+    }
+    for collection, scope in needed.items():
         try:
             await outreach.look_at(collection)
         except RemoteError as error:
@@ -34,7 +42,7 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
     if not found:
         found.append(
-            Finding(AREA, "ok", f"{settings.outreach_url} answers, with the scopes {', '.join(SCOPES.values())}.")
+            Finding(AREA, "ok", f"{settings.outreach_url} answers, with the scopes {', '.join(needed.values())}.")
         )
     if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
         return found

@@ -61,7 +61,7 @@ def user_privileges(*, store: Store) -> dict[str, Any]:
     return {
         "RolePrivileges": [
             {
-                "Depth": "Global",
+                "Depth": switches.privilege_depth,
                 "PrivilegeId": str(uuid5(NAMESPACE_OID, name)),
                 "BusinessUnitId": store.business_unit_id,
                 "PrivilegeName": name,

@@ -42,6 +42,7 @@ class Switches:
     override_created_on: Literal["grant", "ignore", "refuse"] = "grant"
     act_on_behalf: Literal["grant", "refuse"] = "grant"
     missing_privileges: frozenset[str] = frozenset()
+    privilege_depth: Literal["Basic", "Local", "Deep", "Global"] = "Global"
     optimistic_concurrency: bool = True
     closed_rows: Literal["strict", "strict_state", "lenient"] = "strict"
     unresolved_parties: Literal["allow", "refuse"] = "allow"

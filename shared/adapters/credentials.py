@@ -140,7 +140,10 @@ def _life(expires_in: object) -> float:
 
 
 def _member(response: httpx.Response, *path: str, advice: str) -> str:
-    """The token in the answer. Its absence is the admin's to mend, and events wait for that: they are not to blame."""
+    """The token in the answer. Its absence is the admin's to mend, and events wait for that: they are not to blame.
+
+    Only where Outreach is busy or unwell is it nobody's: that must not ring as a credential that was refused.
+    """
     found: Any = None
     if response.is_success:
         try:
@@ -151,6 +154,13 @@ def _member(response: httpx.Response, *path: str, advice: str) -> str:
             found = None
     if isinstance(found, str) and found:
         return found
+    if response.status_code == 429 or response.status_code >= 500:
+        raise Transient(
+            f"Outreach gave no access token (HTTP {response.status_code}); it is busy or unwell.",
+            service="outreach",
+            status=response.status_code,
+            retry_after=retry_after(response),
+        )
     raise Transient(
         f"Outreach gave no access token (HTTP {response.status_code}). {advice}",
         service="outreach",

@@ -212,7 +212,9 @@ class AppointmentApi:
             shown = row.get("createdon" if name == "createdon" else "_createdby_value", "")
             if not use:
                 self._refused.setdefault(key, self._clock() + _PRIVILEGE_MEMORY_SECONDS)
-                notes.append(f"{name} was refused; the app's user lacks the privilege for it.")
+                lacks = "the app's user lacks the privilege for it"
+                lacks += ", or the booker one that this create needs" if name == "createdby" else ""
+                notes.append(f"{name} was refused; {lacks}.")
             elif shown and str(shown)[:19].lower() != use[:19].lower():
                 notes.append(f"{name} was ignored by Dynamics.")
         return notes

@@ -67,9 +67,10 @@ class Desired:
 def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     """Field values without stamps, and one value for what each calendar said for itself.
 
-    Where the organizer's calendar is known it alone speaks for the meeting: a guest who declines or deletes their copy
-    calls nothing off. Where none is known, the meeting itself speaks, then the calendar event with the lowest id, so
-    that the answer does not depend on arrival.
+    Where the organizer's calendar is known it speaks for the meeting, and no other: a guest who declines or deletes
+    their copy calls nothing off. What the meeting itself said later stands (a row of an export, say). Where no
+    organizer is known, the meeting itself speaks, then the calendar event with the lowest id, so that the answer does
+    not depend on arrival.
     """
     told: dict[str, dict[str, Stamped]] = {"": {}}
     for text, stamped in fields.items():
@@ -77,14 +78,23 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
         told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped
     said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
     values = said.pop("")
-    ordered = sorted(said.items(), key=lambda item: (item[1].get("is_organizer") is not True, len(item[0]), item[0]))
-    organizers = [spoken for _, spoken in ordered if spoken.get("is_organizer") is True]
-    speakers = organizers or [spoken for _, spoken in ordered]
+    ordered = sorted(said, key=lambda calendar: (len(calendar), calendar))
+    organizers = [calendar for calendar in ordered if said[calendar].get("is_organizer") is True]
     for field in (item.field for item in mapping.inputs if item.per_calendar):
-        of_calendars = [spoken[field] for spoken in speakers if field in spoken]
-        if of_calendars and (organizers or field not in values):
-            values[field] = of_calendars[0]
+        speaker = next((calendar for calendar in organizers or ordered if field in said[calendar]), None)
+        if speaker is None or (field in values and (not organizers or _later(field, told[""], told[speaker]))):
+            continue
+        values[field] = said[speaker][field]
     return values
+
+
+def _later(field: str, one: Fields, other: Fields) -> bool:
+    """Whether `one` spoke of `field` later than `other`; both did."""
+    mine, theirs = (
+        max(stamped.stamp for name, stamped in said.items() if FieldName.parse(name).field == field)
+        for said in (one, other)
+    )
+    return mine > theirs
 
 
 def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
@@ -183,7 +193,23 @@ def _day(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Poli
     # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
     after = bound.date() + timedelta(days=bound.time() != time())
     start = value_of("scheduledstart", values, mapping)
-    return max(after, _as_told(start, policy.zone).date() + timedelta(days=1)) if start else after
+    if not start:
+        return after
+    first = _as_told(start, policy.zone).date()
+    return first + timedelta(days=max(_whole_days(start, values[row.field]) or (after - first).days, 1))
+
+
+def _whole_days(start: str, end: str) -> int:
+    """How many days lie between two instants, give or take an hour where clocks change; 0 where it is no whole number.
+
+    Somebody in another zone begins and ends at midnights of their own, which are none in ours.
+    """
+    try:
+        length = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    except TypeError:
+        return 0  # one of them is a day and the other an instant
+    days = round(length / timedelta(days=1))
+    return days if abs(length - timedelta(days=days)) <= timedelta(hours=1) else 0
 
 
 def _as_told(value: str, zone: tzinfo) -> datetime:

@@ -82,19 +82,13 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
     calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
     copy = own if not rule.witness or (rule.remembers and named) else calendar
     stamp = _stamp(delivery, received_at)
+    constants = _constants(delivery, rule)
     fields: dict[str, Stamped] = {}
     for item in mapping.inputs:
-        if rule.fields is not None and item.field not in rule.fields:
-            continue
-        try:
-            said = _said(item, delivery)
-        except Unmappable:
-            if not rule.lenient:
-                raise
-            continue
+        by_name = item.field in constants  # the name of the event alone says it
+        said = {FieldName(item.field): constants[item.field]} if by_name else _said_by(rule, item, delivery)
         of = calendar.record_id if item.per_calendar and rule.key and calendar is not None else ""
         fields |= {str(name._replace(calendar=of)): Stamped(value, stamp) for name, value in said.items()}
-    fields |= {name: Stamped(value, stamp) for name, value in _constants(delivery, rule).items()}
     return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
 
 
@@ -127,6 +121,18 @@ def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
     updated_at = delivery.attributes.get("updatedAt")
     changed = _datetime(updated_at, "updatedAt") if updated_at else delivered
     return Stamp(sortable(min(changed, latest)), sortable(delivered))
+
+
+def _said_by(rule: Resource, item: Row | Signal, delivery: Delivery) -> Mapping[FieldName, Any]:
+    """What `delivery` says of this field, as far as events of its resource may."""
+    if rule.fields is not None and item.field not in rule.fields:
+        return {}
+    try:
+        return _said(item, delivery)
+    except Unmappable:
+        if not rule.lenient:
+            raise
+        return {}
 
 
 def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -77,6 +77,27 @@ def test_utc_day_that_ends_just_before_midnight(zone: str) -> None:
     """A day that is told in UTC from 00:00:00 to 23:59:59 is one day in every zone."""
     midnights = MIDNIGHTS[zone]
     assert bounds("2026-01-05T00:00:00+00:00", "2026-01-05T23:59:59+00:00", zone) == (midnights[0], midnights[1])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-01-05T08:00:00+00:00", "2026-01-06T08:00:00+00:00", 1),  # Los Angeles
+        ("2026-01-05T08:00:00+00:00", "2026-01-07T08:00:00+00:00", 2),
+        ("2026-03-08T08:00:00+00:00", "2026-03-09T07:00:00+00:00", 1),  # a day of 23 hours there
+        ("2026-11-01T07:00:00+00:00", "2026-11-02T08:00:00+00:00", 1),  # one of 25
+        ("2026-01-05T08:00:00+00:00", "2026-01-06T07:59:59+00:00", 1),
+        ("2026-01-05T09:00:00+00:00", "2026-01-05T17:00:00+00:00", 1),
+    ],
+)
+def test_midnights_of_another_zone(start: str, end: str, days: int) -> None:
+    """Whoever is in another zone than the configured one has meetings of as many days as they have."""
+    found = [
+        datetime.fromisoformat(text or "").astimezone(ZoneInfo("America/New_York"))
+        for text in bounds(start, end, "America/New_York")
+    ]
+    assert [moment.time() for moment in found] == [time(), time()]
+    assert (found[1].date() - found[0].date()).days == days
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from shared.core.delivery import Reference
 from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.core.meeting import CrmRecord, Person
-from shared.core.merge import canonical
+from shared.core.merge import Stamp, canonical
 from tests.core.samples import DEFAULT, guid, json_values, law, mapping_with, nobody, person, ref, stamped
 
 FORBIDDEN = [chr(code) for code in (0, 1, 8, 11, 12, 14, 31, 0xFFFE, 0xFFFF)]
@@ -193,7 +193,7 @@ class TestCollapse:
         }
 
     def test_organizer_speaks(self) -> None:
-        """The organizer's calendar alone speaks: neither guests nor the meeting itself are heard beside it."""
+        """Of what was said at one time the organizer's calendar alone speaks, not guests nor the meeting itself."""
         fields = {
             "is_organizer@9": True,
             "canceled@9": False,
@@ -207,6 +207,15 @@ class TestCollapse:
         }
         found = collapse(stamped(fields), DEFAULT)
         assert found == {"is_organizer": True, "canceled": False, "owner": [ref("user", 9)]}
+
+    @pytest.mark.parametrize("field", ["canceled", "owner"])
+    def test_meeting_that_spoke_later(self, field: str) -> None:
+        """What the meeting itself said later than the organizer's calendar stands, and what it said before does not."""
+        later = Stamp("2026-03-03T12:00:00.000000Z", "2026-03-03T12:00:00.000000Z")
+        calendar = {"is_organizer@9": True, f"{field}@9": "calendar"}
+        for first, then in (calendar, {field: "meeting"}), ({field: "meeting"}, calendar):
+            said = {**stamped(first), **stamped(then, later)}
+            assert collapse(said, DEFAULT)[field] == then.get(field, "calendar")
 
     def test_organizer_who_has_not_said(self) -> None:
         """Of what the organizer's calendar has not said, the meeting's own word stands, never a guest's."""

@@ -15,7 +15,11 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from ops.checks.dynamics import NEEDED, OPTIONAL
+from ops.checks.outreach import SCOPES
 from tests.ops.commands import Commands, Result, problems, saved
+from tests.outreach.samples import mapping_file
+
+ROOT = Path(__file__).parents[2]
 
 
 def states(result: Result) -> dict[str, set[str]]:
@@ -37,7 +41,7 @@ def test_doctor_is_content_with_a_good_installation(ops: Commands) -> None:
 
 def test_the_privileges_are_those_that_the_set_up_asks_for() -> None:
     """The doctor looks for what the set-up instructions say to give, and for nothing else."""
-    said = set(re.findall(r"`(prv[A-Za-z]+)`", (Path(__file__).parents[2] / "infra/README.md").read_text()))
+    said = set(re.findall(r"`(prv[A-Za-z]+)`", (ROOT / "infra/README.md").read_text()))
     assert said - {"prvReadAccount", "prvAppendToAccount"} == {*NEEDED, *OPTIONAL}
 
 
@@ -72,6 +76,13 @@ def test_doctor_notes_the_two_privileges_that_can_be_missed(ops: Commands) -> No
     assert any("prvActOnBehalfOfAnotherUser" in note for note in notes)
 
 
+def test_doctor_notes_privileges_that_do_not_reach_everywhere(ops: Commands) -> None:
+    """With User level the contacts of others are nobody, and nothing else would say why."""
+    ops.dataverse("switches", {"privilege_depth": "Basic"})
+    notes = [one["what"] for one in ops.run("doctor", "--json").document["findings"] if one["state"] == "warning"]
+    assert any("part of the organization" in note and "prvReadContact" in note for note in notes)
+
+
 def test_doctor_looks_at_the_apps_own_user(ops: Commands) -> None:
     """AZURE_CLIENT_ID names the user whose privileges count, and must be one in Dynamics."""
     known = ops.run("doctor", "--json", AZURE_CLIENT_ID="1b000000-0000-4000-8000-000000000000")
@@ -80,12 +91,20 @@ def test_doctor_looks_at_the_apps_own_user(ops: Commands) -> None:
     assert any("No application user has client id" in problem for problem in problems(unknown))
 
 
-def test_doctor_finds_missing_scopes(ops: Commands) -> None:
-    """Each scope is tried by a small read, and named."""
+def test_doctor_finds_missing_scopes(ops: Commands, tmp_path: Path) -> None:
+    """Each scope is tried by a small read, and named; that of the events API only where it is read."""
     ops.outreach("switches", {"missing_scopes": ["events.read", "webhooks.read"]})
     found = problems(ops.run("doctor", "--json"))
-    assert any("events.read" in problem for problem in found)
     assert any("webhooks.all" in problem for problem in found)
+    assert not any("events.read" in problem for problem in found)
+    found = problems(ops.run("doctor", "--json", MAPPING_FILE=mapping_file(tmp_path, "event")))
+    assert any("events.read" in problem for problem in found)
+
+
+def test_the_scopes_are_those_that_the_set_up_asks_for() -> None:
+    """The doctor looks for what the set-up instructions say to give."""
+    said = set(re.findall(r"^ *\| `(\w+\.(?:read|all))` \|", (ROOT / "infra/README.md").read_text(), re.MULTILINE))
+    assert said == set(SCOPES.values())
 
 
 def test_doctor_finds_an_address_that_is_not_the_api(ops: Commands) -> None:

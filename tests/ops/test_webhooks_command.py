@@ -24,6 +24,14 @@ def test_registering_meeting_where_outreach_refuses_says_what_to_do_instead(ops:
     assert webhooks(ops) == []
 
 
+def test_a_refusal_that_is_not_about_meetings_says_what_to_look_at(ops: Commands) -> None:
+    """An action that a resource does not have is no reason to subscribe to everything."""
+    result = ops.run("webhooks", "register", "--resource", "account", "--action", "completed")
+    assert result.code == 1
+    assert "the action one that this has" in " ".join(result.err.split())
+    assert "meetings" not in result.err
+
+
 def test_register_without_resources_takes_those_of_the_mapping(ops: Commands) -> None:
     """Where Outreach allows meetings, each resource of the mapping gets a webhook with the app's secret and key."""
     ops.outreach("switches", {"meeting_webhooks": "allow"})
@@ -54,6 +62,18 @@ def test_registering_twice_makes_one_and_wakes_a_disabled_one(ops: Commands) -> 
     again = ops.run("webhooks", "register", "--resource", "*", "--json")
     assert again.document["webhooks"][0]["done"] == "switched on again"
     assert webhooks(ops)[0]["attributes"]["disabledReason"] is None
+
+
+def test_registering_again_gives_the_webhook_the_new_function_key(ops: Commands) -> None:
+    """A function key is rotated without a moment in which no webhook is there."""
+    ops.run("webhooks", "register", "--resource", "*")
+    before = webhooks(ops)[0]["id"]
+    again = ops.run("webhooks", "register", "--resource", "*", "--json", OPS_FUNCTION_KEY="the-next-key")
+    assert again.document["webhooks"][0]["done"] == "has the new function key"
+    (one,) = webhooks(ops)
+    assert one["id"] == before
+    assert one["attributes"]["url"] == f"{ops.stack.host_url}/api/outreach/events?code=the-next-key"
+    assert "the-next-key" not in again.out + again.err
 
 
 def test_a_registered_webhook_is_removed(ops: Commands) -> None:

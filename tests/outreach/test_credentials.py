@@ -131,6 +131,16 @@ async def test_oauth_throttled(stand_in: tuple[Store, str], caller: Caller) -> N
     assert throttled.value.status == 429
 
 
+@pytest.mark.parametrize(("status", "code"), [(503, ""), (429, ""), (401, "no_token"), (200, "no_token")])
+async def test_only_a_refusal_is_told_as_one(status: int, code: str) -> None:
+    """An outage of Outreach's token endpoint has not the code that the alert takes for a refused credential."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, text="Service Unavailable"))
+    async with httpx.AsyncClient(base_url="https://api.example.com", transport=transport) as http:
+        with pytest.raises(Transient, match="no access token") as caught:
+            await oauth_buyer(Caller("outreach", http), oauth())("refresh")
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
 @pytest.mark.parametrize("answer", ["no json", "[]", "{}", '{"access_token": 5}', '{"access_token": ""}', "null"])
 async def test_answers_without_a_token(answer: str) -> None:
     """An answer that holds no token is an error with a sentence, whatever it holds instead."""

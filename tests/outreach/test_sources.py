@@ -190,14 +190,14 @@ def test_what_the_event_points_at_is_not_the_meetings() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("calendar_event_canceled", {"canceled": True}),
+        ("calendar_event_canceled", {"canceled@17": True}),
         ("meeting_held", {"completed": True, "no_show": False}),
         ("meeting_no_show", {"completed": False, "no_show": True}),
         ("calendar_event_created_outbound", {}),
     ],
 )
 def test_event_names_say_what_happened(name: str, said: dict[str, bool]) -> None:
-    """The name of the event is enough to know that a meeting was held, missed or called off."""
+    """The name of the event is enough to know that a meeting was held, missed or, by this calendar, called off."""
     assert values(read(of_event(name, {"calendar_event_id": 17}), mapping_with("event"))) == said
 
 
@@ -212,7 +212,7 @@ def test_unreadable_values_of_an_event_hide_nothing() -> None:
     payload = {"calendar_event_id": 17, "start_time": "tomorrow", "title": "Good", "updated_at": "yesterday"}
     body = of_event("calendar_event_canceled", payload)
     patch = read(body, mapping_with("event"))
-    assert values(patch) == {"title": "Good", "canceled": True}
+    assert values(patch) == {"title": "Good", "canceled@17": True}
     assert patch.fields["title"].stamp.changed == "2026-03-02T15:31:00.000000Z"
     with pytest.raises(Unmappable):
         read(body, mapping_with("event", event={"lenient": False}))

@@ -9,7 +9,9 @@ import pytest
 
 from sandbox.azurite import StorageNames
 from sandbox.outreach.deliveries import MeetingScript
-from tests.outreach.samples import mapping_file, recording, task
+from shared.core.events import delivery_body
+from shared.core.export import delivery_of
+from tests.outreach.samples import event, mapping_file, recording, task
 from tests.product.bench import Installation, installation
 
 OF_MEETING = {"data": {"type": "meeting", "id": 5}}
@@ -43,6 +45,25 @@ async def test_recording_before_the_meeting(product: Installation) -> None:
     await product.sync(calendar_event().booked())
     assert len(product.crm.appointments) == 1
     assert product.appointment.values["statecode"] == 1
+
+
+@pytest.mark.parametrize(("calendar", "state"), [(17, 2), (18, 0)], ids=["the organizer's", "a guest's"])
+async def test_what_webhooks_missed_calls_off(product: Installation, calendar: int, state: int) -> None:
+    """A cancellation in the events API, later than the webhook, calls the meeting off if it is the organizer's."""
+    await product.restart(SYNC_ON_CANCEL="cancel")
+    guest = MeetingScript(18, resource="calendarEvent", meeting=5)
+    await product.sync(calendar_event().booked(canceled=False), guest.booked(isOrganizer=False))
+    entry = delivery_body(event(9, "calendar_event_canceled", {"calendar_event_id": calendar}))
+    await product.sync(entry)
+    assert product.appointment.values["statecode"] == state
+
+
+async def test_later_row_of_an_export_calls_off(product: Installation) -> None:
+    """A row of an export that is later than all webhooks cancels, although the organizer's calendar had said no."""
+    await product.restart(SYNC_ON_CANCEL="cancel")
+    await product.sync(calendar_event().booked(canceled=False))
+    await product.sync(delivery_of({"ID": "5", "CANCELED": "true", "UPDATED_AT": "2025-06-01 00:00:00"}))
+    assert product.appointment.values["statecode"] == 2
 
 
 async def test_task_about_a_meeting(product: Installation) -> None:
