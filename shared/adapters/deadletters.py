@@ -38,7 +38,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Stores, lists, and hands back for replay. One row per meeting (partition) and correlation id."""
+    """Stores, lists, and hands back for replay. One row per event, however often it fails; partitioned by meeting."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -48,8 +48,8 @@ class DeadLetters:
         await self._table.put(
             {
                 "PartitionKey": table_key(letter.meeting),
-                # Several events may share a trace, hence the event's own id.
-                "RowKey": f"{letter.correlation_id}-{table_key(envelope.event_id)}",
+                # Several events may share a trace, hence the event's own id; a pointer may know only its place.
+                "RowKey": f"{letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
                 **asdict(letter),
                 **pack(envelope.model_dump(exclude_defaults=True)),
             }
