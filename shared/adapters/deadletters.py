@@ -51,6 +51,10 @@ class DeadLetters:
                 # Several events may share a trace, hence the event's own id; a pointer may know only its place.
                 "RowKey": f"{letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
                 **asdict(letter),
+                # Beside the envelope, because it may be one that cannot be read.
+                "event_id": envelope.event_id,
+                "received_at": envelope.received_at,
+                "spill_key": envelope.spill_key,
                 **pack(envelope.model_dump(exclude_defaults=True)),
             }
         )
@@ -84,11 +88,22 @@ class DeadLetters:
         """The raw rows of one meeting."""
         return await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
 
+    async def has_any_of(self, meeting: str) -> bool:
+        """Whether there is one of this meeting."""
+        return await self._table.count("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1) > 0
+
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
         """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.
 
-        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice. One that
-        this version of the app cannot read is told in the log and stays.
+        One that this version of the app cannot read is told in the log and stays.
+        """
+        async for rows in self.find(correlation_ids=correlation_ids):
+            yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
+
+    async def find(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[Entity]]:
+        """The raw rows, page by page: all, or those with these correlation ids.
+
+        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice.
         """
         after: Continuation | None = None
         select = None if correlation_ids is None else KEYS
@@ -97,7 +112,7 @@ class DeadLetters:
             if correlation_ids is not None:
                 rows = await self._whole(row for row in rows if row["RowKey"].partition("-")[0] in correlation_ids)
             if rows:
-                yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
+                yield rows
             if after is None:
                 return
 
@@ -105,9 +120,12 @@ class DeadLetters:
         found = [await self._table.get(row["PartitionKey"], row["RowKey"]) for row in keys]
         return [{**one[0], ETAG: one[1]} for one in found if one is not None]
 
-    async def remove(self, row: Entity) -> None:
-        """Forget this very row. One that was written since under the same key tells of a new failure, and stays."""
-        await self._table.delete_unchanged(row)
+    async def remove(self, row: Entity) -> bool:
+        """Forget this very row; returns whether it is gone.
+
+        One that was written since under the same key tells of a new failure, and stays.
+        """
+        return await self._table.delete_unchanged(row)
 
 
 def _with_envelope(row: Entity) -> tuple[Entity, Envelope] | None:

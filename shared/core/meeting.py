@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.merge import Fields
@@ -44,7 +44,7 @@ class MeetingState:
     gone            a person deleted the appointment and the mapping says to leave it so
     moved_to        the meeting that this calendar event turned out to belong to; then nothing else counts
     copies          calendar events whose rows point here
-    dead            dead letters exist for this meeting
+    dead            there may be dead letters of this meeting: look for them
     recent          the last events, oldest first
     """
 
@@ -66,6 +66,11 @@ class MeetingState:
     def attempted(self) -> bool:
         """Whether the appointment exists or may exist: a create was at least begun."""
         return self.crm_version is not None or bool(self.doubt)
+
+    def noting(self, event: Recent) -> MeetingState:
+        """The state with `event` last in its time line, once."""
+        others = [recent for recent in self.recent if not recent.is_same_event(event)]
+        return replace(self, recent=(*others, event)[-RECENT_EVENTS:])
 
 
 @dataclass(frozen=True, slots=True)
