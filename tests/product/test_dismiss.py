@@ -53,7 +53,7 @@ async def test_the_journal_says_what_became_of_it(product: Installation) -> None
 
 
 @pytest.mark.parametrize("wrong", [{"endTime": TOO_EARLY}, {"startTime": "nonsense"}])
-async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, str]) -> None:
+async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, Any]) -> None:
     """Whether it could be remembered or not, its meeting's time line has it once, as dismissed."""
     failed = await product.sync(MeetingScript(1).booked(**wrong))
     assert (await meeting(product))["state"] == "needs attention"
