@@ -1,4 +1,4 @@
-"""The admin's routes: look an event or a meeting up, list dead letters, send them again."""
+"""The admin's routes: look an event or a meeting up, list dead letters, send them again or dismiss them."""
 
 from __future__ import annotations
 
@@ -62,3 +62,16 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
 
     sent = await runtime().admin.replay(read_replay(req.get_body()))
     return answer({"replayed": len(sent), "correlationIds": sent}, status=202)
+
+
+@blueprint.function_name("dismiss")
+@blueprint.route("deadletters/dismiss", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
+    """Let dead letters go for good: `{"correlationIds": […], "reason": "…"}`."""
+    from shared.admin import read_dismissal
+    from shared.runtime import runtime
+
+    correlation_ids, reason = read_dismissal(req.get_body())
+    gone = await runtime().admin.dismiss(correlation_ids, reason=reason)
+    return answer({"dismissed": len(gone), "correlationIds": gone})

@@ -54,10 +54,39 @@ def replay(
         wanted = {"all": True} if everything else {"correlationIds": ids}
         with RemoteApp(url, key_env=key_env) as app:
             sent = app.post("/api/deadletters/replay", content=json.dumps(wanted).encode())
-        unknown = [one for one in ids or () if one.lower().replace("-", "") not in sent["correlationIds"]]
+        unknown = _left_out(ids, sent)
         report.show(sent | {"unknown": unknown}, lambda console: _tell(sent, unknown, console))
         if unknown:
             raise typer.Exit(FOUND)
+
+
+@commands.command()
+def dismiss(
+    ids: Annotated[list[str], typer.Argument(help="Correlation ids as deadletters list shows them.", metavar="ID")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, in up to 500 characters; status shows it.")],
+    url: AppUrl = "",
+    key_env: KeyEnv = DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of those that can never succeed.
+
+    They are not sent again, and leave the list; status shows that and why. Exit code 1: one of those named was not
+    dismissed.
+    """
+    with reporting(as_json=as_json) as report:
+        wanted = {"correlationIds": ids, "reason": reason}
+        with RemoteApp(url, key_env=key_env) as app:
+            done = app.post("/api/deadletters/dismiss", content=json.dumps(wanted).encode())
+        kept = _left_out(ids, done)
+        report.show(done | {"notDismissed": kept}, lambda console: _tell_dismissed(done, kept, console))
+        if kept:
+            raise typer.Exit(FOUND)
+
+
+def _left_out(ids: list[str] | None, done: dict[str, Any]) -> list[str]:
+    """Those named that the app has not done."""
+    return [one for one in ids or () if one.strip().lower().replace("-", "") not in done["correlationIds"]]
 
 
 def _read(app: RemoteApp) -> list[dict[str, Any]]:
@@ -79,6 +108,12 @@ def _tell(sent: dict[str, Any], unknown: list[str], console: Console) -> None:
         console.print(f"  and {sent['replayed'] - _SHOWN:,} more")
     for one in unknown:
         console.print(Text(f"No dead letter has this correlation id: {one}"))
+
+
+def _tell_dismissed(done: dict[str, Any], kept: list[str], console: Console) -> None:
+    console.print(f"Dismissed: {done['dismissed']}.")
+    for one in kept:
+        console.print(Text(f"Not dismissed: {one}. It is no dead letter, or its meeting was just being worked on."))
 
 
 def _say(letters: list[dict[str, Any]], console: Console) -> None:

@@ -62,6 +62,8 @@ def say_event(entry: dict[str, Any], console: Console) -> None:
         table.add_row("note", Text(note))
     if entry.get("lastError"):
         table.add_row("why", Text(str(entry["lastError"]["reason"])))
+    if entry.get("dismissedBecause"):
+        table.add_row("dismissed", Text(entry["dismissedBecause"]))
     console.print(table)
 
 

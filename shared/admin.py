@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.adapters.deadletters import DeadLetters
-from shared.adapters.journal import Journal
+from shared.adapters.journal import Entry, Journal
 from shared.adapters.meetings import MeetingTable
 from shared.adapters.spill import Spill
 from shared.adapters.storage import Continuation, Entity, Queue
 from shared.core.envelope import Envelope, fits_queue
-from shared.core.errors import BadDelivery
+from shared.core.errors import BadDelivery, RowConflict
 from shared.core.identity import MeetingKey
-from shared.core.meeting import MeetingState
+from shared.core.meeting import MeetingState, Recent
+from shared.core.merge import sortable
+from shared.telemetry import line
+
+log = logging.getLogger("outreach_dynamics.admin")
 
 CORRELATION_ID = re.compile(r"[0-9a-f]{32}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_LISTED = 10_000
 MAX_NAMED = 1000
+MAX_REASON = 500
 # How many dead letters are sent again at the same time.
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Reads the journal, the meetings and the dead letters; `dataverse_url` makes links for people."""
+    """Reads the journal, the meetings and the dead letters.
+
+    `dataverse_url` makes links for people; `now` is the time of day, aware.
+    """
 
     journal: Journal
     meetings: MeetingTable
@@ -38,6 +49,7 @@ class Admin:
     queue: Queue
     spill: Spill
     dataverse_url: str
+    now: Callable[[], datetime]
 
     async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
         """The journal of one event; others of the same trace under `others`."""
@@ -96,8 +108,68 @@ class Admin:
         await self.queue.send(message)
         await self.dead_letters.remove(row)
 
+    async def dismiss(self, correlation_ids: frozenset[str], *, reason: str) -> list[str]:
+        """Let the dead letters with these ids go for good, because `reason`. Returns the correlation ids of those gone.
+
+        Told in the journal first and forgotten after: a crash in between leaves the letter, to be dismissed again.
+        """
+        gone = []
+        async for page in self.dead_letters.find(correlation_ids=correlation_ids):
+            gone += [letter["correlation_id"] for letter in page if await self._let_go(letter, reason)]
+        return gone
+
+    async def _let_go(self, letter: Entity, reason: str) -> bool:
+        entry = Entry(
+            correlation_id=letter["correlation_id"],
+            event_id=letter.get("event_id", ""),  # an older version of the app noted neither this nor the two below
+            event=letter["event"],
+            received_at=letter.get("received_at") or letter["first_failed_at"],
+            outcome="dismissed",
+            finished_at=sortable(self.now()),
+            meeting="" if letter["meeting"] == "unknown" else letter["meeting"],
+            attempts=letter["attempts"],
+            reason=letter["reason"],
+            error_code=letter["error_code"],
+            request_id=letter["request_id"],
+            dismissed_because=reason,
+        )
+        try:
+            if await self.journal.dismiss(entry) and entry.meeting:
+                await self._note(entry)
+        except RowConflict:
+            return False  # an event of the meeting is being carried out this moment
+        if letter.get("spill_key"):
+            await self.spill.forget(letter["spill_key"])  # else the sweep would send it on, to one more dead letter
+        if not await self.dead_letters.remove(letter):
+            return False
+        log.info(
+            line(
+                "dismissed",
+                correlation_id=entry.correlation_id,
+                event=entry.event,
+                meeting=entry.meeting,
+                code=entry.error_code,
+            )
+        )
+        return True
+
+    async def _note(self, entry: Entry) -> None:
+        """Say so in the meeting's time line too, where the letter stood until now."""
+        key = MeetingKey.parse(entry.meeting)
+        state, version = await self.meetings.load(key)
+        if state is not None:
+            event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
+            await self.meetings.save(key, state.noting(event), version=version)
+
+    async def checked(self, key: MeetingKey, state: MeetingState) -> MeetingState:
+        """`state` with `unsettled` where there are dead letters: in the row it only says that there may be."""
+        if not state.unsettled:
+            return state
+        return replace(state, unsettled=await self.dead_letters.has_any_of(_records(key, state)))
+
     async def _shown(self, key: MeetingKey, state: MeetingState) -> dict[str, Any]:
-        letters = await self.dead_letters.of_meetings([str(key), *sorted(state.copies)]) if state.unsettled else []
+        letters = await self.dead_letters.of_meetings(_records(key, state)) if state.unsettled else []
+        state = replace(state, unsettled=bool(letters))
         last = max(letters, key=lambda row: str(row["last_failed_at"]), default=None)
         return {
             "meetingId": str(key),
@@ -138,6 +210,11 @@ class Admin:
 
     def _link(self, state: MeetingState) -> str:
         return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={state.appointment_id}"
+
+
+def _records(key: MeetingKey, state: MeetingState) -> list[str]:
+    """What dead letters of a meeting may be filed under."""
+    return [str(key), *sorted(state.copies)]
 
 
 def standing_of(state: MeetingState) -> str:
@@ -194,6 +271,32 @@ def read_replay(body: bytes) -> frozenset[str] | None:
     if wanted.all == bool(wanted.correlation_ids):
         raise problem
     return None if wanted.all else frozenset(_plain_id(one) for one in wanted.correlation_ids or ())
+
+
+class _Dismissal(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    correlation_ids: list[str] = Field(alias="correlationIds", min_length=1, max_length=MAX_NAMED)
+    reason: str
+
+
+def read_dismissal(body: bytes) -> tuple[frozenset[str], str]:
+    """Which correlation ids to dismiss, and why. Raises `BadDelivery` for anything else.
+
+    There is no `all`: who lets an event go for good should have looked at it.
+    """
+    try:
+        wanted = _Dismissal.model_validate_json(body)
+    except ValidationError as error:
+        raise BadDelivery("bad_request", 'Send {"correlationIds": ["…"], "reason": "…"}.') from error
+    return frozenset(map(_plain_id, wanted.correlation_ids)), read_reason(wanted.reason)
+
+
+def read_reason(text: str) -> str:
+    """Why, on one line. Raises `BadDelivery` where nothing is said, or too much."""
+    reason = " ".join(text.split())
+    if not 1 <= len(reason) <= MAX_REASON or _CONTROL.search(reason):
+        raise BadDelivery("bad_reason", f"Say why in a few words, {MAX_REASON} characters at most.")
+    return reason
 
 
 def _plain_id(correlation_id: str) -> str:

@@ -110,7 +110,9 @@ async def _done_by(end: float, call: Awaitable[object]) -> bool:
 
 
 def _event_id(header: str | None, body: bytes) -> str:
-    """Outreach's id of the delivery, which is not signed and so only a label, or a digest of the body."""
-    if header and _EVENT_ID.fullmatch(header):
-        return header
-    return hashlib.sha256(body).hexdigest()[:32]
+    """Outreach's id of the delivery, if it has one, and a digest of the body.
+
+    The id is not signed, so it is only a label: two bodies that come under one id are two events.
+    """
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    return f"{header}.{digest}" if header and _EVENT_ID.fullmatch(header) else digest

@@ -203,7 +203,7 @@ class Runtime:
     def admin(self) -> Admin:
         """Answers an admin."""
         url = self.settings.dataverse_url
-        return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url)
+        return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url, self._now)
 
     @cached_property
     def standing(self) -> Standing:

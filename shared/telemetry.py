@@ -138,6 +138,11 @@ LINES = (
         "a message that is none of ours became a dead letter; or a dead letter cannot be read, and stays",
         ("correlation_id", "code"),
     ),
+    Line(
+        "dismissed",
+        "an admin dismissed a dead letter; its journal has the reason that they gave",
+        ("correlation_id", "event", "meeting", "code"),
+    ),
     Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
     Line("tallies_not_stored", "the console's chart misses some events", ("error",)),
     Line(

@@ -58,6 +58,7 @@ def test_routes_are_those_promised() -> None:
         "meetings/{meetingId}": (["GET"], "admin"),
         "deadletters": (["GET"], "admin"),
         "deadletters/replay": (["POST"], "admin"),
+        "deadletters/dismiss": (["POST"], "admin"),
     }
     assert {route: routes.get(route) for route in promised} == promised
 

@@ -74,7 +74,9 @@ async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> 
     dead = await dead_letters.count(limit=_MANY)
     if dead:
         many = str(dead) if dead < _MANY else f"{_MANY} or more"
-        found.append(Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay."))
+        found.append(
+            Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay or dismiss.")
+        )
     return found
 
 

@@ -38,7 +38,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Stores, lists, and hands back for replay. One row per meeting (partition) and correlation id."""
+    """Stores, lists, and hands back for replay. One row per event, however often it fails; partitioned by meeting."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -48,9 +48,13 @@ class DeadLetters:
         await self._table.put(
             {
                 "PartitionKey": table_key(letter.meeting),
-                # Several events may share a trace, hence the event's own id.
-                "RowKey": f"{letter.correlation_id}-{table_key(envelope.event_id)}",
+                # Several events may share a trace, hence the event's own id; a pointer may know only its place.
+                "RowKey": f"{letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
                 **asdict(letter),
+                # Beside the envelope, because it may be one that cannot be read.
+                "event_id": envelope.event_id,
+                "received_at": envelope.received_at,
+                "spill_key": envelope.spill_key,
                 **pack(envelope.model_dump(exclude_defaults=True)),
             }
         )
@@ -87,11 +91,25 @@ class DeadLetters:
             rows += await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
         return rows
 
+    async def has_any_of(self, meetings: Collection[str]) -> bool:
+        """Whether there is one of these meetings and calendar events."""
+        for meeting in meetings:
+            if await self._table.count("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1):
+                return True
+        return False
+
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
         """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.
 
-        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice. One that
-        this version of the app cannot read is told in the log and stays.
+        One that this version of the app cannot read is told in the log and stays.
+        """
+        async for rows in self.find(correlation_ids=correlation_ids):
+            yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
+
+    async def find(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[Entity]]:
+        """The raw rows, page by page: all, or those with these correlation ids.
+
+        Goes through the table once from its beginning, so one that fails again meanwhile does not come twice.
         """
         after: Continuation | None = None
         select = None if correlation_ids is None else KEYS
@@ -100,7 +118,7 @@ class DeadLetters:
             if correlation_ids is not None:
                 rows = await self._whole(row for row in rows if row["RowKey"].partition("-")[0] in correlation_ids)
             if rows:
-                yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
+                yield rows
             if after is None:
                 return
 
@@ -108,9 +126,12 @@ class DeadLetters:
         found = [await self._table.get(row["PartitionKey"], row["RowKey"]) for row in keys]
         return [{**one[0], ETAG: one[1]} for one in found if one is not None]
 
-    async def remove(self, row: Entity) -> None:
-        """Forget this very row. One that was written since under the same key tells of a new failure, and stays."""
-        await self._table.delete_unchanged(row)
+    async def remove(self, row: Entity) -> bool:
+        """Forget this very row; returns whether it is gone.
+
+        One that was written since under the same key tells of a new failure, and stays.
+        """
+        return await self._table.delete_unchanged(row)
 
 
 def _with_envelope(row: Entity) -> tuple[Entity, Envelope] | None:

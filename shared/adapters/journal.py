@@ -6,18 +6,21 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.adapters.storage import Table
+from shared.adapters.storage import Entity, Table
 from shared.core.identity import table_key
 
 TABLE = "correlations"
+_NOT_DONE = frozenset({"retrying", "dead-lettered", "dismissed"})
+_OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
 
-    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `ignored`. `changed_at` and
-    `delivered_at` are the stamp of what the event said: by it one can tell which event set a field.
+    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `dismissed`, `ignored`. `changed_at`
+    and `delivered_at` are the stamp of what the event said: by it one can tell which event set a field. `reason` is why
+    it failed, and `dismissed_because` why an admin dismissed it.
     """
 
     correlation_id: str
@@ -38,6 +41,7 @@ class Entry:
     changed_at: str = ""
     delivered_at: str = ""
     next_attempt_at: str = ""
+    dismissed_because: str = ""
 
 
 class Journal:
@@ -48,15 +52,22 @@ class Journal:
 
     async def write(self, entry: Entry) -> None:
         """Store `entry`, over an earlier one of the same event."""
-        await self._table.put(
-            {
-                "PartitionKey": entry.correlation_id,
-                "RowKey": table_key(entry.event_id),
-                **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
-                "columns": json.dumps(entry.columns),
-                "notes": json.dumps(entry.notes),
-            }
-        )
+        await self._table.put(_row(entry))
+
+    async def dismiss(self, entry: Entry) -> bool:
+        """Store `entry`, which says that an event was dismissed, and keep what only its last attempt knew.
+
+        Returns False for an event that was carried out after all: its row stays. Raises `RowConflict` where it is
+        written meanwhile.
+        """
+        row, etag = _row(entry), None
+        if found := await self._table.get(row["PartitionKey"], row["RowKey"]):
+            known, etag = found
+            if known["outcome"] not in _NOT_DONE:
+                return False
+            row |= {name: known[name] for name in _OF_AN_ATTEMPT if name in known}
+        await self._table.save(row, etag=etag)
+        return True
 
     async def read(self, correlation_id: str) -> list[dict[str, Any]]:
         """The rows of one correlation id, newest first, with the names that the API shows."""
@@ -70,6 +81,16 @@ class Journal:
             "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=1000
         )
         return [_shown(row) for row in rows]
+
+
+def _row(entry: Entry) -> Entity:
+    return {
+        "PartitionKey": entry.correlation_id,
+        "RowKey": table_key(entry.event_id),
+        **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
+        "columns": json.dumps(entry.columns),
+        "notes": json.dumps(entry.notes),
+    }
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +111,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "nextAttemptAt": row["next_attempt_at"] or None,
         "changedAt": row.get("changed_at") or None,
         "deliveredAt": row.get("delivered_at") or None,
+        "dismissedBecause": row.get("dismissed_because") or None,
         "lastError": None,
     }
     if row["reason"]:

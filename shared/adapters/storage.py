@@ -107,8 +107,8 @@ class Table:
 
         await self._sure(call, "DELETE")
 
-    async def delete_unchanged(self, entity: Entity) -> None:
-        """Remove an entity that `query` found, unless it was written since."""
+    async def delete_unchanged(self, entity: Entity) -> bool:
+        """Remove an entity that `query` found, unless it was written since. Returns whether it is gone."""
 
         async def call() -> None:
             await self._client.delete_entity(
@@ -121,7 +121,8 @@ class Table:
         try:
             await self._sure(call, "DELETE")
         except RowConflict:
-            return
+            return False
+        return True
 
     async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
         """Up to `limit` entities that fit. Values go into `parameters`, never into the text of `filter_`."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.adapters.sessions import Session
 from shared.adapters.tallies import Tallies, total
-from shared.admin import Admin
+from shared.admin import MAX_REASON, Admin, read_reason
 from shared.console import chart
 from shared.console.access import Access
 from shared.console.meeting import meeting_view
@@ -19,8 +20,9 @@ from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirec
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery, BadSettings, RemoteError
+from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile
-from shared.core.meeting import RECENT_EVENTS
+from shared.core.meeting import RECENT_EVENTS, MeetingState
 from shared.core.signature import MAX_BODY_BYTES
 from shared.eventline import APPLIED
 from shared.health import Health
@@ -73,6 +75,7 @@ class Console:
         self._done: Mapping[str, Callable[[Request, Session, dict[str, list[str]]], Awaitable[Answer]]] = {
             "find": self._asked,
             "replay": self._replay,
+            "dismiss": self._dismiss,
             "preview": self._previewed,
             "sign-out": self._sign_out,
         }
@@ -122,7 +125,7 @@ class Console:
             return await done(request, session, form)
         if request.method == "GET" and request.page in self._done:
             # Who signs in again after sending a form comes back with the form's address.
-            return redirect("deadletters" if request.page == "replay" else "home")
+            return redirect("deadletters" if request.page in {"replay", "dismiss"} else "home")
         return page("message.html", status=404, session=session, title="Not found", text="There is no such page.")
 
     async def _home(self, _: Request, session: Session) -> Answer:
@@ -177,14 +180,13 @@ class Console:
         return page("not-found.html", status=404, session=session, wanted=wanted, hint=hint)
 
     async def _search(self, wanted: Sought, session: Session) -> Answer:
-        mapping = self._sources.mapping()
         found, complete = await look_through(
             self._sources.admin().meetings,
-            fitting(wanted, mapping),
+            fitting(wanted, self._sources.mapping()),
             since=self._now() - SEARCH_BACK,
             seconds=SEARCH_SECONDS,
         )
-        meetings = sorted((summary(key, state, mapping) for key, state in found), key=_latest_first, reverse=True)
+        meetings = await self._listed(found)
         return page(
             "found.html",
             status=200 if meetings else 404,
@@ -196,16 +198,23 @@ class Console:
         )
 
     async def _parked(self, _: Request, session: Session) -> Answer:
-        meetings, mapping = self._sources.admin().meetings, self._sources.mapping()
+        meetings = self._sources.admin().meetings
         keys = await meetings.parked.keys(limit=SHOWN_PARKED)
         states = [state for state, _ in await asyncio.gather(*map(meetings.load, keys))]
-        shown = [summary(key, state, mapping) for key, state in zip(keys, states, strict=True) if state is not None]
+        waiting = [(key, state) for key, state in zip(keys, states, strict=True) if state is not None and state.parked]
         return page(
             "parked.html",
             session=session,
-            meetings=sorted((one for one in shown if one.parked), key=_latest_first, reverse=True),
+            meetings=await self._listed(waiting),
             more=len(keys) == SHOWN_PARKED,
         )
+
+    async def _listed(self, found: Sequence[tuple[MeetingKey, MeetingState]]) -> list[Summary]:
+        """What a list shows of these meetings, those that begin last first."""
+        admin, mapping = self._sources.admin(), self._sources.mapping()
+        states = await asyncio.gather(*(admin.checked(key, state) for key, state in found))
+        shown = [summary(key, state, mapping) for (key, _), state in zip(found, states, strict=True)]
+        return sorted(shown, key=_latest_first, reverse=True)
 
     async def _meeting(self, request: Request, session: Session) -> Answer:
         admin = self._sources.admin()
@@ -232,13 +241,21 @@ class Console:
             session=session,
             letters=letters[:SHOWN_DEAD_LETTERS],
             count=len(letters),
-            replayed=replayed if (replayed := request.query.get("replayed", "")).isdecimal() else "",
+            together=Counter(letter["correlationId"] for letter in letters),
+            replayed=_number(request, "replayed"),
+            dismissed=_number(request, "dismissed"),
+            max_reason=MAX_REASON,
         )
 
     async def _replay(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
         everything = form.get("all") == ["yes"]
         sent = await self._sources.admin().replay(None if everything else frozenset(form.get("id", [])))
         return redirect("deadletters", replayed=str(len(sent)))
+
+    async def _dismiss(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
+        reason = read_reason(form.get("reason", [""])[0])
+        gone = await self._sources.admin().dismiss(frozenset(form.get("id", [])), reason=reason)
+        return redirect("deadletters", dismissed=str(len(gone)))
 
     async def _preview(self, _: Request, session: Session) -> Answer:
         return page("preview.html", session=session, delivery="", preview=None, problem="")
@@ -256,6 +273,12 @@ class Console:
 
     async def _sign_out(self, request: Request, _: Session, __: dict[str, list[str]]) -> Answer:
         return redirect("sign-in", cookie=await self._access.end(request))
+
+
+def _number(request: Request, name: str) -> str:
+    """A number that an address says; empty for anything else, which somebody made up."""
+    text = request.query.get(name, "")
+    return text if text.isdecimal() else ""
 
 
 def _latest_first(meeting: Summary) -> str:

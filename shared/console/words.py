@@ -18,6 +18,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "ignored": ("Not one of ours", "calm"),
     "retrying": ("Failed for now, will be tried again", "wait"),
     "dead-lettered": ("Given up; needs a person", "bad"),
+    "dismissed": ("Given up for good, by a person", "calm"),
     "writing": ("Being written", "wait"),
     "failed": ("Could not be carried out", "bad"),
     "in Dynamics": ("In Dynamics", "good"),

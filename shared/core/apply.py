@@ -41,7 +41,7 @@ from shared.core.errors import Permanent, RowConflict, SyncError, Transient, Unm
 from shared.core.identity import MeetingKey
 from shared.core.linking import link
 from shared.core.mapping import Condition, MappingFile
-from shared.core.meeting import RECENT_EVENTS, Actual, MeetingState, Recent, Written
+from shared.core.meeting import Actual, MeetingState, Recent, Written
 from shared.core.merge import Fields, Merged, merge
 from shared.core.ports import (
     AppointmentClosed,
@@ -451,12 +451,8 @@ class _Work:
         self._reopen = True
 
     def _noted(self, state: MeetingState, outcome: str) -> MeetingState:
-        """`state` with this event in its time line, once."""
-        if self._event is None:
-            return state
-        others = [recent for recent in state.recent if not recent.is_same_event(self._event)]
-        entry = replace(self._event, outcome=outcome)
-        return replace(state, recent=(*others, entry)[-RECENT_EVENTS:])
+        """`state` with this event in its time line."""
+        return state if self._event is None else state.noting(replace(self._event, outcome=outcome))
 
 
 def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules: Rules) -> Plan:

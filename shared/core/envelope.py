@@ -26,7 +26,7 @@ class Envelope(BaseModel):
     kind            `delivery`: `body` is what Outreach sent; `reconcile`: bring meeting `meeting` up to date;
                     `spilled`: the envelope lies in the spill table under `spill_key`
     correlation_id  the W3C trace id of the request that brought it, 32 hex digits
-    event_id        Outreach's id of the delivery, or a digest of the body
+    event_id        Outreach's id of the delivery with a digest of the body: with `correlation_id` it names the event
     received_at     ISO 8601, UTC
     attempt         how often it was put back; 0 the first time
     first_failed_at when it was put back first; empty before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.merge import Fields
@@ -67,6 +67,11 @@ class MeetingState:
     def attempted(self) -> bool:
         """Whether the appointment exists or may exist: a create was at least begun."""
         return self.crm_version is not None or bool(self.doubt)
+
+    def noting(self, event: Recent) -> MeetingState:
+        """The state with `event` last in its time line, once."""
+        others = [recent for recent in self.recent if not recent.is_same_event(event)]
+        return replace(self, recent=(*others, event)[-RECENT_EVENTS:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ class Letters(Protocol):
         """Those of these meetings and calendar events."""
         ...
 
-    async def remove(self, row: dict[str, Any]) -> None:
-        """Forget this one; not if the same event has failed again since it was read."""
+    async def remove(self, row: dict[str, Any]) -> bool:
+        """Forget this one; not if the same event has failed again since it was read. Returns whether it is gone."""
         ...
 
 

@@ -13,11 +13,24 @@ import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
 from shared.adapters.sessions import LENGTH, TABLE
+from shared.admin import MAX_REASON
 from shared.console.access import ROLE
 from shared.console.pages import MAX_FORM_BYTES, Answer, Request
 from tests.product.bench import Installation
 
-PAGES = ("home", "find", "meeting", "event", "deadletters", "preview", "nowhere", "replay", "sign-out", "session")
+PAGES = (
+    "home",
+    "find",
+    "meeting",
+    "event",
+    "deadletters",
+    "preview",
+    "nowhere",
+    "replay",
+    "dismiss",
+    "sign-out",
+    "session",
+)
 SHOWN = ("home", "deadletters", "preview", "sign-in")
 
 
@@ -120,13 +133,13 @@ async def test_a_session_ends(product: Installation) -> None:
     assert (await product.runtime.console.show(second)).status == 401
 
 
-@pytest.mark.parametrize("page", ["replay", "preview", "find", "sign-out"])
+@pytest.mark.parametrize("page", ["replay", "dismiss", "preview", "find", "sign-out"])
 async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
     """Without the token of this very session nothing is done: not without one, not with another's."""
-    await product.sync(MeetingScript(1).booked(endTime="2020-01-01T00:00:00Z"))
+    failed = await product.sync(MeetingScript(1).booked(endTime="2020-01-01T00:00:00Z"))
     request, other = await signed_in(product), await signed_in(product)
     for token in ("", "made-up", "ü", await form_token(product, other)):
-        body = urlencode({"form": token, "all": "yes"}).encode()
+        body = urlencode({"form": token, "all": "yes", "id": failed["correlationId"], "reason": "x"}).encode()
         answer = await product.runtime.console.show(replace(request, method="POST", page=page, body=body))
         assert answer.status == 400
     assert len(await product.runtime.admin.list_dead_letters()) == 1
@@ -147,6 +160,27 @@ async def test_replay_sends_what_was_chosen(product: Installation) -> None:
     body = urlencode({"form": token, "all": "yes"}).encode()
     await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
     assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_dismiss_lets_go_of_what_was_chosen(product: Installation) -> None:
+    """One letter goes by its id and with a reason; without one, or with no id, none does."""
+    first, second = [await product.sync(MeetingScript(number).booked(startTime="nonsense")) for number in (1, 2)]
+    request = await signed_in(product)
+    token = await form_token(product, request)
+
+    async def dismiss(**fields: str) -> Answer:
+        body = urlencode({"form": token, **fields}).encode()
+        return await product.runtime.console.show(replace(request, method="POST", page="dismiss", body=body))
+
+    for reason in ({}, {"reason": "  "}, {"reason": "x" * (MAX_REASON + 1)}):
+        answer = await dismiss(id=first["correlationId"], **reason)
+        assert (answer.status, "Say why in a few words" in answer.html) == (400, True)
+    assert (await dismiss(reason="x", all="yes")).headers["Location"].endswith("?dismissed=0")
+    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    answer = await dismiss(id=first["correlationId"], reason="Deleted in Outreach.")
+    assert answer.headers["Location"] == "/api/console/deadletters?dismissed=1"
+    (left,) = await product.runtime.admin.list_dead_letters()
+    assert left["correlationId"] == second["correlationId"]
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"&".join(b"a=1" for _ in range(2000)), b"x" * (MAX_FORM_BYTES + 1)])
@@ -191,7 +225,7 @@ async def test_headers_of_a_stranger_count_for_nothing(product: Installation) ->
 async def test_who_signs_in_again_after_a_form_goes_on_where_it_was(product: Installation) -> None:
     """A session ends while somebody reads; the form's own address, asked for again, leads to the page that had it."""
     request = await signed_in(product)
-    for form, page in (("replay", "deadletters"), ("sign-out", "home")):
+    for form, page in (("replay", "deadletters"), ("dismiss", "deadletters"), ("sign-out", "home")):
         answer = await product.runtime.console.show(replace(request, page=form))
         assert (answer.status, answer.headers["Location"]) == (303, f"/api/console/{page}")
     assert len(await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)) == 1

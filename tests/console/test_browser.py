@@ -166,6 +166,39 @@ def test_replay(desk: Desk) -> None:
         expect(page.get_by_role("listitem").filter(has_text="meeting:4")).to_have_count(0)
 
 
+def test_dismiss(desk: Desk) -> None:
+    """What can never succeed goes with a reason, without a script; its event says so, and its meeting needs nobody."""
+    address = f"{desk.stack.host_url}/api/console?code={desk.stack.access.admin_key}"
+    event = desk.deliver(MeetingScript(9).booked(startTime="nonsense"))["correlationId"]
+    with desk.page(java_script_enabled=False) as page:
+        page.goto(address)
+        page.goto(desk.address("deadletters"))
+        letter = page.get_by_role("listitem").filter(has_text="meeting:9")
+        letter.get_by_text("Dismiss …").click()
+        button = letter.get_by_role("button", name="Dismiss the event of meeting:9")
+        button.click()
+        expect(letter).to_be_visible()  # the browser asks for the reason first
+        reason = letter.get_by_label("Why it need not be carried out")
+        expect(reason).to_have_attribute("required", "")
+        reason.fill(ATTACK)
+        button.click()
+        expect(page.get_by_role("status")).to_contain_text("1 dismissed")
+        expect(page.get_by_role("listitem").filter(has_text="meeting:9")).to_have_count(0)
+    with desk.signed_in() as page:
+        page.goto(desk.address(f"event?id={event}"))
+        expect(page.get_by_text("Given up for good, by a person")).to_be_visible()
+        expect(page.get_by_text("Dismissed:")).to_be_visible()
+        expect(page.locator("main")).to_contain_text(ATTACK)
+        expect(page.locator("main")).to_contain_text("an ISO 8601 time was expected")
+        unharmed(page)
+        accessible(page)
+        page.goto(desk.address("meeting?id=9"))
+        expect(page.get_by_text("Needs a person")).to_have_count(0)
+        expect(page.locator(".line")).to_contain_text(ATTACK)
+        unharmed(page)
+        accessible(page)
+
+
 def test_preview(desk: Desk) -> None:
     """A pasted delivery shows column by column what it would write and why, and writes nothing."""
     with desk.signed_in() as page:
@@ -198,7 +231,15 @@ def test_attack_in_every_field(desk: Desk) -> None:
         for address in pages:
             page.goto(desk.address(address))
             unharmed(page)
-        for name in ("find?q=", "meeting?id=", "event?id=", "deadletters?replayed=", "parked?id=", ""):
+        for name in (
+            "find?q=",
+            "meeting?id=",
+            "event?id=",
+            "deadletters?replayed=",
+            "deadletters?dismissed=",
+            "parked?id=",
+            "",
+        ):
             page.goto(desk.address(name) + str(httpx.QueryParams({"": ATTACK}))[1:])
             unharmed(page)
         page.goto(desk.address("meeting?id=5"))
@@ -220,6 +261,10 @@ def test_everybody_can_use_it(desk: Desk, scheme: str, width: int) -> None:
         for address in (*PAGES, f"event?id={event}"):
             page.goto(desk.address(address))
             accessible(page)
+        page.goto(desk.address("deadletters"))
+        page.get_by_text("Dismiss …").first.click()
+        page.get_by_role("button", name="Dismiss the event").first.wait_for()
+        accessible(page)
         page.goto(desk.address("preview"))
         page.get_by_label("Delivery (JSON)").fill(MeetingScript(8).booked().body.decode())
         page.get_by_role("button", name="Show what it would do").click()

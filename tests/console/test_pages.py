@@ -17,9 +17,11 @@ from shared.console.pages import Answer
 from shared.console.search import MAX_TEXT
 from shared.core.errors import Transient
 from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.core.signature import sign
+from shared.runtime import new_trace
 from shared.sweep import RETRY
 from tests.console.test_access import form_token, signed_in
-from tests.product.bench import Installation
+from tests.product.bench import SECRET, Installation
 
 
 async def test_the_first_look_at_an_empty_installation(product: Installation) -> None:
@@ -212,10 +214,11 @@ async def test_an_event_that_was_given_up_is_in_the_time_line(product: Installat
 
 
 async def test_an_address_cannot_put_words_on_the_page(product: Installation) -> None:
-    """What a link claims was sent again is shown only if it is a number."""
+    """What a link claims was sent again or dismissed is shown only if it is a number."""
     request = await signed_in(product)
-    shown = replace(request, page="deadletters", query={"replayed": "Call 555 0100: all events were"})
-    assert "555" not in (await product.runtime.console.show(shown)).html
+    for name in ("replayed", "dismissed"):
+        shown = replace(request, page="deadletters", query={name: "Call 555 0100: all events were"})
+        assert "555" not in (await product.runtime.console.show(shown)).html
 
 
 async def test_an_error_of_our_own_is_told(
@@ -268,6 +271,32 @@ async def test_a_letter_that_names_no_meeting_leads_nowhere(product: Installatio
     html = (await product.runtime.console.show(replace(await signed_in(product), page="deadletters"))).html
     assert "Send the event of unknown again" in html
     assert "meeting?id=unknown" not in html
+
+
+async def test_letters_that_go_together_say_so(product: Installation) -> None:
+    """Who dismisses one event of a trace dismisses what else failed of it, and is told before."""
+    await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    request = replace(await signed_in(product), page="deadletters")
+    assert "all of them go" not in (await product.runtime.console.show(request)).html
+    trace = new_trace()
+    for number in (2, 3):
+        body = MeetingScript(number).booked(startTime="nonsense").body
+        headers = {"outreach-webhook-signature": sign(body, SECRET)}
+        await product.runtime.ingest.receive(body, headers=headers, trace=trace)
+    await product.work()
+    html = (await product.runtime.console.show(request)).html
+    assert html.count("2 dead letters have its correlation id: all of them go.") == 2
+
+
+async def test_lists_say_how_a_meeting_really_stands(product: Installation) -> None:
+    """In what was found and among the parked too, only a meeting with a letter needs a person."""
+    for number, title in ((1, "Demo one"), (2, "Demo two")):
+        await product.sync(MeetingScript(number).booked(title=title, endTime="2020-01-01T00:00:00Z"))
+    first, _ = await product.runtime.admin.list_dead_letters()
+    assert (await look_for(product, "demo o")).html.count("Needs a person") == 1
+    await product.runtime.admin.dismiss(frozenset({first["correlationId"]}), reason="Deleted.")
+    assert (await look_for(product, "demo t")).html.count("Needs a person") == 0
+    assert (await look_for(product, "demo o")).html.count("Needs a person") == 1
 
 
 async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> None:

@@ -21,7 +21,10 @@ GUID = "f6ac2435-5f02-55be-ae3f-642335c2e6d8"
 
 def test_every_outcome_has_words() -> None:
     """Whatever the journal or a meeting's state can say is said in words."""
-    assert set(get_args(Kind)) | {"retrying", "dead-lettered", "ignored", "writing", "failed"} <= words.OUTCOMES.keys()
+    assert (
+        set(get_args(Kind)) | {"retrying", "dead-lettered", "dismissed", "ignored", "writing", "failed"}
+        <= words.OUTCOMES.keys()
+    )
 
 
 def test_an_unknown_outcome_is_shown_as_it_is() -> None:

@@ -89,6 +89,34 @@ def test_replay_wants_to_know_what(ops: Commands) -> None:
     assert (unknown.code, unknown.document["unknown"]) == (1, ["0" * 32])
 
 
+def test_a_dead_letter_is_dismissed(ops: Commands, tmp_path: Path) -> None:
+    """It leaves the list, and status says why; what came with the reason is text to the terminal."""
+    sent = ops.run("send-test", saved(tmp_path, booked(909, startTime="nonsense")), "--json")
+    correlation_id = sent.document["answer"]["correlationId"]
+    assert ops.run("status", "909").code == 1
+    pasted = f"{correlation_id[:8]}-{correlation_id[8:]}".upper()
+    done = ops.run("deadletters", "dismiss", pasted, "--reason", "Deleted in [red]Outreach\u202e.", "--json")
+    assert (done.code, done.document["dismissed"], done.document["notDismissed"]) == (0, 1, [])
+    assert correlation_id not in ops.run("deadletters", "list", "--json").out
+    event = ops.run("status", correlation_id)
+    assert event.code == 0
+    assert "dismissed      Deleted in [red]Outreach\\u202e." in event.out
+    assert "an ISO 8601 time was expected" in event.out
+    meeting = ops.run("status", "909")
+    assert (meeting.code, "dismissed" in meeting.out) == (0, True)
+
+
+def test_dismiss_wants_to_know_which_and_why(ops: Commands) -> None:
+    """Without ids or a reason it is wrong usage; an id that is none of them is told, and there is no --all."""
+    for wrong in (("dismiss",), ("dismiss", "0" * 32), ("dismiss", "--reason", "x"), ("dismiss", "--all")):
+        assert ops.run("deadletters", *wrong).code == 2
+    blank = ops.run("deadletters", "dismiss", "0" * 32, "--reason", " ", "--json")
+    assert (blank.code, blank.document["error"]["code"]) == (1, "bad_reason")
+    unknown = ops.run("deadletters", "dismiss", "0" * 32, "--reason", "Deleted.")
+    assert unknown.code == 1
+    assert "0" * 32 in unknown.out
+
+
 def test_many_dead_letters_are_told_by_their_reasons(ops: Commands) -> None:
     """Of many the latest are shown, and how often each reason stands; --json has all."""
 

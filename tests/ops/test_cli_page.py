@@ -45,6 +45,13 @@ def steady(text: str, ops: Commands, seen: dict[str, str]) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
+def _asked(command: str, seen: dict[str, str]) -> str:
+    """`command` with the correlation ids that this run really has, in place of the page's."""
+    for found, shown in seen.items():
+        command = command.replace(shown, found)
+    return command
+
+
 def _address(name: str, *, length: int) -> str:
     return f"https://{name}".ljust(length - len(".example"), "1") + ".example"
 
@@ -73,7 +80,7 @@ def played(page: str, ops: Commands, folder: Path) -> Iterator[Block]:
             _written(folder, piece["name"], piece["body"])
         elif piece["kind"] == "console":
             command, _, said = piece["body"].removeprefix("$ ").partition("\n")
-            printed = steady(_output(command, ops, folder), ops, seen).rstrip("\n")
+            printed = steady(_output(_asked(command, seen), ops, folder), ops, seen).rstrip("\n")
             yield Block(command, piece.end("body") - len(said), piece.end("body"), said, f"{printed}\n")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +76,43 @@ async def test_events_of_one_trace_have_a_dead_letter_each(product: Installation
         await product.runtime.ingest.receive(body, headers=headers, trace=trace)
     await product.work()
     assert len(await product.runtime.admin.list_dead_letters()) == 2
+
+
+async def test_an_event_id_that_comes_twice_hides_no_event(product: Installation) -> None:
+    """The header with it is not signed: two bodies under one id and one trace have a dead letter and a journal each."""
+    trace = new_trace()
+    for title in ("One", "Two"):
+        body = MeetingScript(1).booked(title=title, startTime="nonsense").body
+        headers = {"outreach-webhook-signature": sign(body, SECRET), "outreach-webhook-event-id": "the-one-id"}
+        await product.runtime.ingest.receive(body, headers=headers, trace=trace)
+    await product.work()
+    letters = product.runtime.dead_letters
+    taken = [one async for page in letters.take(correlation_ids=None) for one in page]
+    assert {envelope.body["data"]["attributes"]["title"] for _, envelope in taken} == {"One", "Two"}
+    entry = await product.runtime.admin.correlation(trace.correlation_id)
+    assert entry is not None
+    assert len({entry["eventId"], *(other["eventId"] for other in entry["others"])}) == 2
+    # However often they fail, they stay two.
+    assert await product.runtime.admin.replay(None) == [trace.correlation_id] * 2
+    await product.work()
+    assert len(await product.runtime.admin.list_dead_letters()) == 2
+
+
+async def test_spilled_events_of_one_trace_that_cannot_be_read(product: Installation) -> None:
+    """The sweep knows them by their place in the spill table only: each has its dead letter, and keeps that one."""
+    trace = new_trace()
+    for title in ("One", "Two"):
+        body = MeetingScript(1).booked(title=title, description="ab" * 60_000).body
+        headers = {"outreach-webhook-signature": sign(body, SECRET)}
+        await product.runtime.ingest.receive(body, headers=headers, trace=trace)
+    table = product.runtime._table("spill")
+    for row in await table.query("PartitionKey eq @spill", {"spill": "spill"}, limit=3):
+        await table.put({**row, "data00": b"written by a newer version"})
+    for days in (0, 2, 4):  # first by the pointers of ingest, then by those of the sweep
+        product.runtime.later = timedelta(days=days)
+        await product.runtime.sweep.run()
+        await product.work()
+        assert len(await product.runtime.admin.list_dead_letters()) == 2
 
 
 async def test_a_failure_during_replay_stays(product: Installation) -> None:

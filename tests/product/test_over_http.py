@@ -147,7 +147,7 @@ def test_keys(stack: Stack, http: httpx.Client) -> None:
     """No route but health opens without its key, and the function key does not open the admin's."""
     assert http.post(EVENTS_ROUTE, content=b"{}").status_code == 401
     routes = [("GET", "correlations/a"), ("GET", "meetings/1"), ("GET", "deadletters"), ("POST", "deadletters/replay")]
-    for method, route in [*routes, ("POST", "preview")]:
+    for method, route in [*routes, ("POST", "deadletters/dismiss"), ("POST", "preview")]:
         for key in ({}, {"x-functions-key": stack.access.function_key}, {"x-functions-key": ""}):
             assert http.request(method, f"/api/{route}", headers=key).status_code == 401
 
@@ -183,6 +183,28 @@ def test_looking_up_nonsense(stack: Stack, http: httpx.Client) -> None:
     ):
         answer = http.post("/api/deadletters/replay", content=body, headers=admin(stack))
         assert error_of(answer) == (400, "bad_request")
+
+
+def test_a_dead_letter_is_dismissed(stack: Stack, http: httpx.Client) -> None:
+    """By its id, with the reason, which its journal then has; without a reason it stays, and nobody dismisses all."""
+    sent = deliver(stack, http, MeetingScript(7).booked(startTime="nonsense").body).json()["correlationId"]
+    assert journal(stack, http, sent)["outcome"] == "dead-lettered"
+    for body, code in (
+        ({}, "bad_request"),
+        ({"all": True, "reason": "why"}, "bad_request"),
+        ({"correlationIds": [sent]}, "bad_request"),
+        ({"correlationIds": [sent], "reason": " "}, "bad_reason"),
+        ({"correlationIds": [sent], "reason": "x" * 501}, "bad_reason"),
+    ):
+        assert error_of(http.post("/api/deadletters/dismiss", json=body, headers=admin(stack))) == (400, code)
+    named = {"correlationIds": [sent.upper(), "0" * 32], "reason": "Deleted in Outreach."}
+    answer = http.post("/api/deadletters/dismiss", json=named, headers=admin(stack))
+    assert (answer.status_code, answer.json()) == (200, {"dismissed": 1, "correlationIds": [sent]})
+    entry = journal(stack, http, sent)
+    assert (entry["outcome"], entry["dismissedBecause"]) == ("dismissed", "Deleted in Outreach.")
+    assert entry["lastError"]["code"] == "wrong_type"
+    again = http.post("/api/deadletters/dismiss", json=named, headers=admin(stack))
+    assert again.json() == {"dismissed": 0, "correlationIds": []}
 
 
 def test_event_names_cannot_write_log_lines(stack: Stack, http: httpx.Client) -> None:

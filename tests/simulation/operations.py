@@ -26,6 +26,8 @@ class Answer:
                 return "done"
             case (None, None):
                 return "no row"
+            case True | False:
+                return "gone" if self.value else "it stays"
             case []:
                 return "none"
             case [{"merged": _}, *_] as letters:
@@ -203,8 +205,9 @@ class SimulatedLetters:
         found: list[dict[str, Any]] = await Letters(tuple(meetings))
         return found
 
-    async def remove(self, row: dict[str, Any]) -> None:
-        await Remove(row["id"], row["version"])
+    async def remove(self, row: dict[str, Any]) -> bool:
+        gone: bool = await Remove(row["id"], row["version"])
+        return gone
 
     async def file(self, letter: str, meeting: str, *, merged: bool) -> None:
         await File(letter, meeting, merged)

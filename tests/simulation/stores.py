@@ -144,9 +144,9 @@ def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Tab
         case Remove(letter, version):
             found = table.letters.get(letter)
             if found is None or found.version != version:
-                return table, Answer()
+                return table, Answer(value=False)
             left = {name: one for name, one in table.letters.items() if name != letter}
-            return replace(table, letters=left), Answer()
+            return replace(table, letters=left), Answer(value=True)
     raise TypeError(operation)
 
 

@@ -15,14 +15,15 @@ from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.stack import Stack
 from shared.core.signature import sign
 
-# One word per place of a delivery or a record where something personal may stand.
+# One word per place of a delivery, a record or a form where something personal may stand.
 TITLE: Final = "SecretTitleOfAMeeting"
 DESCRIPTION: Final = "SecretDescriptionOfAMeeting"
 LOCATION: Final = "SecretLocationOfAMeeting"
 WRONG_VALUE: Final = "SecretValueOfAWrongType"
 UNKNOWN_FIELD: Final = "SecretValueNobodyReads"
 SEARCHED: Final = "SecretWordSomebodySearched"
-PLANTED: Final = (TITLE, DESCRIPTION, LOCATION, WRONG_VALUE, UNKNOWN_FIELD, SEARCHED)
+REASON: Final = "SecretReasonOfADismissal"
+PLANTED: Final = (TITLE, DESCRIPTION, LOCATION, WRONG_VALUE, UNKNOWN_FIELD, SEARCHED, REASON)
 
 _ADDRESS: Final = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.\w+")
 _ALWAYS: Final = (_ADDRESS, re.compile(r"(?i)bearer\s+\S+"), re.compile(r"AccountKey=\S+"), re.compile(r"code=\S+"))

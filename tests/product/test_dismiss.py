@@ -1,0 +1,279 @@
+"""Dead letters that can never succeed are dismissed: they go, and the journal keeps that and why."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sandbox.outreach.deliveries import MeetingScript
+from shared.adapters import deadletters, spill
+from shared.adapters.storage import Entity
+from shared.admin import MAX_REASON, read_dismissal
+from shared.core.errors import BadDelivery, Transient
+from tests.product.bench import Installation
+
+TOO_EARLY = "2020-01-01T00:00:00Z"
+WHY = "The meeting was deleted."
+
+
+async def dismiss(product: Installation, *correlation_ids: str) -> list[str]:
+    return await product.runtime.admin.dismiss(frozenset(correlation_ids), reason=WHY)
+
+
+async def meeting(product: Installation, number: int = 1) -> dict[str, Any]:
+    shown = await product.runtime.admin.meeting(str(number))
+    assert shown is not None
+    return shown
+
+
+async def outcome(product: Installation, correlation_id: str) -> str:
+    entry = await product.runtime.admin.correlation(correlation_id)
+    assert entry is not None
+    return str(entry["outcome"])
+
+
+async def rows_of(product: Installation, table: str) -> list[Entity]:
+    return await product.runtime._table(table).query("PartitionKey ne @none", {"none": ""}, limit=100)
+
+
+async def test_the_journal_says_what_became_of_it(product: Installation) -> None:
+    """Dismissed and why, beside why it failed and when it was changed; it is in no list and not sent again."""
+    failed = await product.sync(MeetingScript(1).booked(endTime=TOO_EARLY))
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    entry = await product.runtime.admin.correlation(failed["correlationId"])
+    assert entry is not None
+    assert entry["finishedAt"] > failed["finishedAt"]
+    changed = {"outcome": "dismissed", "dismissedBecause": WHY, "finishedAt": entry["finishedAt"]}
+    assert entry == failed | changed
+    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.runtime.admin.replay(None) == []
+
+
+@pytest.mark.parametrize("wrong", [{"endTime": TOO_EARLY}, {"startTime": "nonsense"}])
+async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, Any]) -> None:
+    """Whether it could be remembered or not, its meeting's time line has it once, as dismissed."""
+    failed = await product.sync(MeetingScript(1).booked(**wrong))
+    assert (await meeting(product))["state"] == "needs attention"
+    await dismiss(product, failed["correlationId"])
+    shown = await meeting(product)
+    assert (shown["state"], shown["lastError"]) == ("remembered", None)
+    (event,) = shown["recent"]
+    assert (event["correlationId"], event["outcome"]) == (failed["correlationId"], "dismissed")
+
+
+async def test_only_what_was_named_goes(product: Installation) -> None:
+    """A meeting with another letter still needs somebody; an id that is none of them changes nothing."""
+    script = MeetingScript(1)
+    first, second = [await product.sync(script.booked(startTime=wrong)) for wrong in ("nonsense", "more nonsense")]
+    assert await dismiss(product, first["correlationId"], "0" * 32) == [first["correlationId"]]
+    (left,) = await product.runtime.admin.list_dead_letters()
+    assert left["correlationId"] == second["correlationId"]
+    assert (await meeting(product))["state"] == "needs attention"
+    assert await outcome(product, second["correlationId"]) == "dead-lettered"
+
+
+async def test_one_behind_the_first_page_goes(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter is found wherever it lies."""
+    monkeypatch.setattr(deadletters, "PAGE_SIZE", 2)
+    for number in range(1, 6):
+        failed = await product.sync(MeetingScript(number).booked(startTime="nonsense"))
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    assert len(await product.runtime.admin.list_dead_letters()) == 4
+
+
+async def test_a_later_event_of_the_meeting_goes_its_way(product: Installation) -> None:
+    """What a dismissed event said is remembered as far as it was; the next good event is carried out as any other."""
+    script = MeetingScript(1)
+    failed = await product.sync(script.booked(endTime=TOO_EARLY, title="Said by the dismissed"))
+    await dismiss(product, failed["correlationId"])
+    entry = await product.sync(script.changed(endTime="2026-03-02T16:00:00Z"))
+    assert entry["outcome"] == "created"
+    assert product.appointment.values["subject"] == "Said by the dismissed"
+    shown = await meeting(product)
+    assert shown["state"] == "in Dynamics"
+    assert [event["outcome"] for event in shown["recent"]] == ["created", "dismissed"]
+
+
+async def test_a_message_that_is_none_of_ours(product: Installation) -> None:
+    """It has no meeting and had no journal; now it has one, which says what it was and why it went."""
+    await product.runtime.carry_out(b"not ours")
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
+    entry = await product.runtime.admin.correlation(letter["correlationId"])
+    assert entry is not None
+    assert (entry["outcome"], entry["dismissedBecause"], entry["meetingId"]) == ("dismissed", WHY, "")
+    assert entry["lastError"] == {"code": "not_an_envelope", "reason": letter["reason"]}
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
+    """Its event's journal is found all the same, although what was kept of the event is damaged."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    (row,) = await rows_of(product, deadletters.TABLE)
+    await product.runtime._table(deadletters.TABLE).put({**row, "data00": b"written by a newer version"})
+    await dismiss(product, failed["correlationId"])
+    entry = await product.runtime.admin.correlation(failed["correlationId"])
+    assert entry == failed | {name: (entry or {})[name] for name in ("outcome", "dismissedBecause", "finishedAt")}
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Installation) -> None:
+    """It goes from there as well; else the sweep would make the letter anew every day."""
+    await product.send(MeetingScript(1).booked(description="ab" * 60_000))
+    (row,) = await rows_of(product, spill.TABLE)
+    await product.runtime._table(spill.TABLE).put({**row, "data00": b"written by a newer version"})
+    await product.work()
+    (letter,) = await product.runtime.admin.list_dead_letters()
+    assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
+    product.runtime.later = timedelta(days=3)
+    await product.runtime.sweep.run()
+    assert await product.work() == 0
+    assert await rows_of(product, spill.TABLE) == []
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_a_letter_of_an_older_version(product: Installation) -> None:
+    """One that was written before letters had the event's id beside it can be dismissed too."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    (row,) = await rows_of(product, deadletters.TABLE)
+    older = {name: value for name, value in row.items() if name not in {"event_id", "received_at", "spill_key"}}
+    await product.runtime._table(deadletters.TABLE).put(older)
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    assert await outcome(product, failed["correlationId"]) == "dismissed"
+    assert await product.runtime.admin.list_dead_letters() == []
+
+
+async def test_a_crash_in_between_leaves_the_letter(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is first, so nothing goes untold; to dismiss it again ends what was begun."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+
+    async def away(_: Entity) -> bool:
+        raise Transient("Azure Storage cannot be reached.", service="storage")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(product.runtime.dead_letters, "remove", away)
+        with pytest.raises(Transient):
+            await dismiss(product, failed["correlationId"])
+    assert await outcome(product, failed["correlationId"]) == "dismissed"
+    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    assert len((await meeting(product))["recent"]) == 1
+
+
+async def test_what_fails_again_meanwhile_stays(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter that was written anew while the old one was being dismissed tells of a failure that nobody has seen."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    write = product.runtime.journal.dismiss
+
+    async def late(*given: Any) -> bool:
+        await product.runtime.admin.replay(None)
+        await product.work()
+        return await write(*given)
+
+    monkeypatch.setattr(product.runtime.journal, "dismiss", late)
+    assert await dismiss(product, failed["correlationId"]) == []
+    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert (await meeting(product))["state"] == "needs attention"
+
+
+async def test_what_was_carried_out_after_all_is_not_said_to_be_dismissed(product: Installation) -> None:
+    """A replay that stopped between sending and forgetting leaves a letter of an event that is done: only that goes."""
+    script = MeetingScript(1)
+    product.crm.switches.missing_privileges = frozenset({"prvCreateActivity"})
+    failed = await product.sync(script.booked())
+    (row,) = await rows_of(product, deadletters.TABLE)
+    product.crm.switches.missing_privileges = frozenset()
+    await product.runtime.admin.replay(None)
+    await product.work()
+    await product.runtime._table(deadletters.TABLE).put(row)
+    assert await outcome(product, failed["correlationId"]) == "created"
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    assert await outcome(product, failed["correlationId"]) == "created"
+    assert [event["outcome"] for event in (await meeting(product))["recent"]] == ["created"]
+
+
+async def test_while_its_meeting_is_being_written_a_letter_stays(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not counted as gone, and can be dismissed a moment later; the event that was quicker loses nothing."""
+    script = MeetingScript(1)
+    failed = await product.sync(script.booked(startTime="nonsense"))
+    load = product.runtime.meetings.load
+    quicker = [script.booked(title="Quicker")]
+
+    async def late(key: Any) -> Any:
+        loaded = await load(key)
+        if quicker:
+            await product.sync(quicker.pop())
+        return loaded
+
+    monkeypatch.setattr(product.runtime.meetings, "load", late)
+    assert await dismiss(product, failed["correlationId"]) == []
+    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
+    assert product.appointment.values["subject"] == "Quicker"
+    assert (await meeting(product))["state"] == "in Dynamics"
+
+
+async def test_its_journal_ages_as_any_other(product: Installation) -> None:
+    """From the day on which it was dismissed."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    product.runtime.later = timedelta(days=80)
+    await dismiss(product, failed["correlationId"])
+    for days, there in ((160, True), (180, False)):
+        product.runtime.later = timedelta(days=days)
+        await product.runtime.sweep.run()
+        assert (await product.runtime.admin.correlation(failed["correlationId"]) is not None) is there
+
+
+async def test_one_line_tells_of_it_without_the_reason(product: Installation, caplog: pytest.LogCaptureFixture) -> None:
+    """What somebody writes may name people: it stands in the journal alone."""
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
+    caplog.set_level("INFO", "outreach_dynamics")
+    await dismiss(product, failed["correlationId"])
+    (told,) = [json.loads(record.getMessage()) for record in caplog.records]
+    assert told == {
+        "what": "dismissed",
+        "correlation_id": failed["correlationId"],
+        "event": "meeting.created",
+        "meeting": "meeting:1",
+        "code": "wrong_type",
+    }
+
+
+def test_what_is_to_be_dismissed_is_named_with_a_reason() -> None:
+    """Ids may be written as a GUID, and the reason on several lines."""
+    body = {"correlationIds": ["00000000-0000-0000-0000-00000000000A"], "reason": " Deleted\n in Outreach. "}
+    assert read_dismissal(json.dumps(body).encode()) == (frozenset({"0" * 31 + "a"}), "Deleted in Outreach.")
+    longest = {"correlationIds": ["a"], "reason": "ü" * MAX_REASON}
+    assert read_dismissal(json.dumps(longest).encode())[1] == "ü" * MAX_REASON
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"all": True},
+        {"correlationIds": []},
+        {"correlationIds": None},
+        {"correlationIds": "a"},
+        {"correlationIds": [5]},
+        {"correlationIds": ["a"] * 1001},
+        {"reason": None},
+        {"reason": ""},
+        {"reason": " \n\t "},
+        {"reason": 5},
+        {"reason": "x" * (MAX_REASON + 1)},
+        {"reason": "a\x00b"},
+        {"reason": "a\x1b[31mb"},
+        {"reason": "\ud800"},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_anything_else_dismisses_nothing(change: dict[str, Any]) -> None:
+    """There is no `all`, and none goes without a reason in words."""
+    wanted = {"correlationIds": ["a"], "reason": WHY} | change
+    with pytest.raises(BadDelivery):
+        read_dismissal(json.dumps(wanted).encode())
