@@ -132,7 +132,13 @@ class Previewer:
         noted = NotedDirectory(directory)
         rules = Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org))
         if patch.copy_of is not None:
-            await link(patch.copy_of, patch.key, meetings=meetings, new_appointment_id=rules.new_appointment_id)
+            await link(
+                patch.copy_of,
+                patch.key,
+                meetings=meetings,
+                new_appointment_id=rules.new_appointment_id,
+                finish=_as_it_is,
+            )
         if patch.unnamed and await meetings.load(patch.key) == (None, None):
             return _ignored(start, "It names no meeting, and no earlier event of the same record did.")
         key, before = await _standing(patch.key, meetings, rules)
@@ -208,6 +214,10 @@ def _told(start: Preview, outcome: Outcome) -> Preview:
         reason=outcome.reason,
         notes=outcome.notes,
     )
+
+
+async def _as_it_is(_: MeetingKey) -> None:
+    """An appointment that is being made this moment is somebody else's work, and soon done."""
 
 
 def _ignored(start: Preview, reason: str) -> Preview:

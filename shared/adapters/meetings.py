@@ -105,6 +105,7 @@ def to_document(state: MeetingState) -> dict[str, Any]:
         "gone": state.gone,
         "moved_to": state.moved_to,
         "copies": sorted(state.copies),
+        "spare": sorted(state.spare),
         "unsettled": state.unsettled,
         "recent": [[r.correlation_id, r.event, r.received_at, r.outcome] for r in state.recent],
     }
@@ -127,6 +128,7 @@ def from_document(document: dict[str, Any]) -> MeetingState:
         gone=document["gone"],
         moved_to=document["moved_to"],
         copies=frozenset(document["copies"]),
+        spare=frozenset(document["spare"]),
         unsettled=document["unsettled"],
         recent=tuple(Recent(*entry) for entry in document["recent"]),
     )

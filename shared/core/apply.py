@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -56,6 +57,10 @@ MAX_ROUNDS = 12
 OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
 STATES = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
 STATE_NAMES = {1: "completed", 2: "canceled"}
+
+# An appointment has both, or Dynamics refuses it (0x80040275).
+_REQUIRED = ("scheduledstart", "scheduledend")
+_SPARE = "it was made for a calendar event before that said which meeting it is of"
 
 Kind = Literal["created", "updated", "merged", "duplicate", "superseded", "parked", "left"]
 
@@ -141,7 +146,8 @@ async def apply(
             error.merged, error.meeting = work.merged, str(work.key)
             raise
         if outcome is not None:
-            return replace(outcome, rounds=round_, meeting=str(work.key))
+            notes = (*outcome.notes, *work.notes)
+            return replace(outcome, notes=notes, rounds=round_, meeting=str(work.key))
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
@@ -182,26 +188,15 @@ class _Work:
         self._news: Kind = "duplicate"
         self._claimed = False
         self.merged = False
+        self.notes: tuple[str, ...] = ()
 
     async def round(self, patch: Fields) -> Outcome | None:
         """One round; `None` means that something moved under us and the next round must look again."""
         self._fenced_by = None
         before, row_version = await self._meetings.load(self._key)
-        state = before or MeetingState({}, self._rules.new_appointment_id)
-        if state.moved_to:
-            self._copy_of, self._key, self._linked = self._key, MeetingKey.parse(state.moved_to), False
+        state = await self._linked_up(before or MeetingState({}, self._rules.new_appointment_id), row_version)
+        if state is None:
             return None
-        if self._copy_of is not None and str(self._copy_of) not in state.copies:
-            if not self._linked:
-                await link(
-                    self._copy_of,
-                    self._key,
-                    meetings=self._meetings,
-                    new_appointment_id=self._rules.new_appointment_id,
-                )
-                self._linked = True
-                return None
-            state = replace(state, copies=state.copies | {str(self._copy_of)})
         merged = merge(state.fields, patch)
         self._note_news(merged)
         self.merged = not merged.taken
@@ -229,6 +224,19 @@ class _Work:
             return None
         return await self._write(state, want, plan, row_version)
 
+    async def _linked_up(self, state: MeetingState, version: str | None) -> MeetingState | None:
+        """`state` where it is the row of a meeting that stands for all its calendar events; None: it was made so."""
+        copy = self._copy_of
+        if state.moved_to:
+            self._copy_of, self._key, self._linked = self._key, MeetingKey.parse(state.moved_to), False
+        elif copy is not None and str(copy) not in state.copies and not self._linked:
+            await self._link(copy)
+        elif state.spare and self._rules.policy.pushing and self._rules.policy.update:
+            await self._withdraw(state, version)
+        else:
+            return state if copy is None else replace(state, copies=state.copies | {str(copy)})
+        return None
+
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
         kind: Kind = "updated" if self._claimed else self._news
@@ -241,13 +249,52 @@ class _Work:
                 return None
         return Outcome(kind, state.appointment_id, state=state, version=version)
 
+    async def _link(self, copy: MeetingKey) -> None:
+        """Fold what is known of the calendar event into the meeting."""
+        await link(
+            copy,
+            self._key,
+            meetings=self._meetings,
+            new_appointment_id=self._rules.new_appointment_id,
+            finish=self._make_appointment,
+        )
+        self._linked = True
+
+    async def _make_appointment(self, copy: MeetingKey) -> None:
+        # What keeps it from being made now keeps the others from making it too.
+        with suppress(Unmappable, Permanent):
+            await apply(
+                copy,
+                {},
+                rules=self._rules,
+                meetings=self._meetings,
+                appointments=self._appointments,
+                directory=self._directory,
+            )
+
+    async def _withdraw(self, state: MeetingState, row_version: str | None) -> None:
+        """Cancel an appointment that the meeting does not need: two in the calendar would be one too many.
+
+        It is not deleted, because somebody may have written into it. Whoever still writes to it is refused.
+        """
+        spare = min(state.spare)
+        actual = await self._appointments.read(spare, ())
+        if actual is not None and actual.state[0] not in STATE_NAMES:
+            try:
+                await self._appointments.set_state(spare, CANCELED, version=actual.version)
+            except (FenceRefused, TargetMissing):
+                return
+        if await self._save(replace(state, spare=state.spare - {spare}), row_version) is not None:
+            self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
+
     async def _wanted(self, state: MeetingState, values: Mapping[str, Any]) -> Desired:
         mapping = self._rules.mapping
         people = references(values, mapping)
         if state.crm_version is None:
             people |= creators(values, mapping)
         found = await self._directory.resolve(people, distrust=self._distrust)
-        return desired(values, mapping=mapping, people=found, policy=self._rules.policy)
+        want = desired(values, mapping=mapping, people=found, policy=self._rules.policy)
+        return want if state.crm_version is None else _without_unset(want)
 
     @property
     def key(self) -> MeetingKey:
@@ -477,10 +524,20 @@ def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules:
     unmet = next((c for c in rules.mapping.create_conditions if not holds(c, values)), None)
     if unmet is not None and not state.attempted:
         return Plan(park=unmet.otherwise)
-    missing = [name for name in ("scheduledstart", "scheduledend") if want.columns.get(name) is None]
+    missing = [name for name in _REQUIRED if want.columns.get(name) is None]
     if missing:
         return Plan(park=f"No event has told {' and '.join(missing)} yet.")
     return Plan(frozenset(want.columns))
+
+
+def _without_unset(want: Desired) -> Desired:
+    """`want` for an appointment that is there: what Outreach has cleared and Dynamics cannot clear stays as it is."""
+    unset = [name for name in _REQUIRED if name in want.columns and want.columns[name] is None]
+    if not unset:
+        return want
+    note = f"Outreach says no {' and '.join(unset)} any more, and an appointment needs both: they stay as they are."
+    columns = {name: value for name, value in want.columns.items() if name not in unset}
+    return replace(want, columns=columns, notes=(*want.notes, note))
 
 
 def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
@@ -499,7 +556,7 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 def _is_settled(state: MeetingState) -> bool:
     """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
-    something = state.doubt or state.closed_as or state.parked or state.gone or state.unsettled
+    something = state.doubt or state.closed_as or state.parked or state.gone or state.unsettled or state.spare
     return state.crm_version is not None and not something
 
 

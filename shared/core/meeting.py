@@ -44,6 +44,8 @@ class MeetingState:
     gone            a person deleted the appointment and the mapping says to leave it so
     moved_to        the meeting that this calendar event turned out to belong to; then nothing else counts
     copies          calendar events whose rows point here
+    spare           appointments that were made for calendar events before these named the meeting, which has one of its
+                    own: still to be canceled
     unsettled       the next event must look, though nothing in it be new: what was merged may not be in Dynamics, or
                     there may be dead letters
     recent          the last events, oldest first
@@ -60,6 +62,7 @@ class MeetingState:
     gone: bool = False
     moved_to: str = ""
     copies: frozenset[str] = frozenset()
+    spare: frozenset[str] = frozenset()
     unsettled: bool = False
     recent: tuple[Recent, ...] = ()
 
@@ -67,6 +70,11 @@ class MeetingState:
     def attempted(self) -> bool:
         """Whether the appointment exists or may exist: a create was at least begun."""
         return self.crm_version is not None or bool(self.doubt)
+
+    @property
+    def being_made(self) -> bool:
+        """Whether a create was begun, and nobody knows how it ended."""
+        return self.crm_version is None and bool(self.doubt)
 
     def noting(self, event: Recent) -> MeetingState:
         """The state with `event` last in its time line, once."""

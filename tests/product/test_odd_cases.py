@@ -7,6 +7,7 @@ import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -157,6 +158,38 @@ async def test_a_calendar_event_told_the_news_and_a_link_tells_none(product: Ins
     assert entry["outcome"] == "parked"
     assert (await product.sync(link))["outcome"] == "updated"
     assert product.appointment.values["subject"] == "New title"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_a_meeting_and_its_calendar_event_booked_apart(product: Installation, order: tuple[int, ...]) -> None:
+    """In whatever order the two and the link between them come, one appointment is left, and it has the last word."""
+    meeting = MeetingScript(5)
+    booked = meeting.booked()
+    calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+    told = (
+        booked,
+        calendar_event.booked(),
+        calendar_event.changed(relationships={"meeting": Target("meeting", 5)}, title="Last"),
+    )
+    notes = [note for number in order for note in (await product.sync(told[number]))["notes"]]
+    left = [one for one in product.crm.appointments.values() if one.values["statecode"] == 0]
+    assert [one.values["subject"] for one in left] == ["Last"]
+    withdrawn = len(product.crm.appointments) - len(left)
+    assert sum("second appointment" in note for note in notes) == withdrawn
+
+
+async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation) -> None:
+    """An appointment cannot be without a start: it stays, a note says so, and the rest goes on."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    start = product.appointment.values["scheduledstart"]
+    entry = await product.sync(script.changed(startTime=None, title="No time yet"))
+    assert entry["outcome"] == "updated"
+    assert any("scheduledstart" in note for note in entry["notes"])
+    assert product.appointment.values["scheduledstart"] == start
+    assert product.appointment.values["subject"] == "No time yet"
+    await product.sync(script.changed(startTime="2026-03-02T15:15:00Z"))
+    assert product.appointment.values["scheduledstart"] == "2026-03-02T15:15:00Z"
 
 
 async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product: Installation) -> None:

@@ -19,7 +19,7 @@ from shared.core.apply import Rules
 T = TypeVar("T")
 Names = tuple[int, ...]
 # What `apply` notes for its outcome and asks about nowhere else.
-_FOR_THE_REPORT = frozenset({"_news", "_claimed"})
+_FOR_THE_REPORT = frozenset({"_news", "_claimed", "notes"})
 _AS_THEY_ARE = (str, int, float, type(None), type, FunctionType, CodeType)
 
 

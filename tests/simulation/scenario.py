@@ -94,6 +94,7 @@ class Scenario:
     rules         the settings; where there are several, the admin changes from one to the next at any time
     dead_letters  an event may end as one: because what is known at that time cannot be mapped, because of people_from, or
                   because a service does not answer, which is a fault; the admin sends them again
+    apart         a calendar event has an appointment of its own before it turns out to be of a meeting that has one too
     people_from   under settings before these (by number) Outreach refuses to say who anybody is
     """
 
@@ -106,6 +107,7 @@ class Scenario:
     organisation: Organisation = Organisation()
     rules: tuple[Rules, ...] = ()
     dead_letters: bool = False
+    apart: bool = False
     people_from: int = 0
 
     @property

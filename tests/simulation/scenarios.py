@@ -193,6 +193,18 @@ _LINKING: tuple[Scenario, ...] = (
         (booked(), of_calendar_event(_SECOND, meeting=None)),
     ),
     Scenario(
+        "a calendar event and its meeting each have an appointment",
+        (of_calendar_event(_SECOND, meeting=MEETING), of_calendar_event(_PLACE, meeting=None)),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        apart=True,
+    ),
+    Scenario(
+        "a calendar event gets an appointment while it turns out to be of a meeting that has one",
+        (of_calendar_event(_SECOND, meeting=MEETING), of_calendar_event(booked(2), meeting=None)),
+        (booked(),),
+        apart=True,
+    ),
+    Scenario(
         "a calendar event with an appointment turns out to be of a meeting",
         (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_FIRST_AGAIN, meeting=MEETING)),
         (of_calendar_event(booked(), meeting=None),),

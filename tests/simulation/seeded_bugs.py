@@ -171,6 +171,11 @@ class _TakesAllForMerged(SimulatedLetters):
         return [letter | {"merged": True} for letter in await super().of_meetings(meetings)]
 
 
+class _ForgetsTheSpare(_Meetings):
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        return await self.inner.save(key, replace(state, spare=frozenset()), version=version)
+
+
 class _SavesOverOthers(_Meetings):
     async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
         saved: str = await Save(str(key), state, version, 0, overwrite=True)
@@ -232,6 +237,11 @@ def takes_every_letter_for_merged(ports: Ports) -> Ports:
     return replace(ports, letters=_TakesAllForMerged())
 
 
+def forgets_the_spare(ports: Ports) -> Ports:
+    """A meeting that has an appointment forgets the one that its calendar event has."""
+    return replace(ports, meetings=_ForgetsTheSpare(ports.meetings))
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
@@ -244,4 +254,5 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     never_saves,
     tells_no_row_what_it_knows,
     takes_every_letter_for_merged,
+    forgets_the_spare,
 )

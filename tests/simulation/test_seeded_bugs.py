@@ -10,6 +10,7 @@ from tests.simulation.seeded_bugs import (
     SEEDED_BUGS,
     acknowledges_before_the_write,
     believes_a_look,
+    forgets_the_spare,
     merges_by_arrival,
     never_saves,
     no_fence,
@@ -32,6 +33,7 @@ CAUGHT_IN = {
     takes_in_before_it_moves: "a calendar event with an appointment turns out to be of a meeting",
     never_saves: "create and update",
     tells_no_row_what_it_knows: "an end before its start, and what mends it",
+    forgets_the_spare: "a calendar event and its meeting each have an appointment",
     takes_every_letter_for_merged: "a service does not answer, and the dead letter is sent again",
 }
 
