@@ -10,6 +10,8 @@ from shared.adapters.storage import Table
 from shared.core.identity import table_key
 
 TABLE = "correlations"
+# A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
+MAX_NOTES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Journal:
                 "RowKey": table_key(entry.event_id),
                 **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
                 "columns": json.dumps(entry.columns),
-                "notes": json.dumps(entry.notes),
+                "notes": json.dumps(_some(entry.notes)),
             }
         )
 
@@ -70,6 +72,12 @@ class Journal:
             "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=1000
         )
         return [_shown(row) for row in rows]
+
+
+def _some(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """As many notes as a row holds, and how many more there are."""
+    more = len(notes) - MAX_NOTES
+    return (*notes[:MAX_NOTES], f"and {more} more.") if more > 0 else notes
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
