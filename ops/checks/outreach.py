@@ -28,7 +28,9 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         try:
             await outreach.request("GET", f"/api/v2/{collection}", params={"page[size]": "1"})
         except Transient as error:
-            return [*found, Finding(AREA, "problem", error.reason, _SETTINGS)]
+            # The shared access token lies in a table.
+            fix = "See Storage above." if error.service == "storage" else _SETTINGS
+            return [*found, Finding(AREA, "problem", error.reason, fix)]
         except SyncError:
             fix = f"Give the app the scope {scope} in Outreach's developer portal, then let it be authorised again."
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
