@@ -33,7 +33,7 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
 
     found = await runtime().admin.meeting(req.route_params["meetingId"])
     if found is None:
-        return refusal(404, "not_found", "No event of this meeting was ever accepted.")
+        return refusal(404, "not_found", "Nothing is known of this meeting (yet); an event just accepted may wait.")
     return answer(found)
 
 
