@@ -37,7 +37,7 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     meeting_id = re.sub("%2f", "/", req.route_params["meetingId"], flags=re.IGNORECASE)
     found = await runtime().admin.meeting(meeting_id)
     if found is None:
-        return refusal(404, "not_found", "No event of this meeting was ever accepted.")
+        return refusal(404, "not_found", "Nothing is known of this meeting (yet); an event just accepted may wait.")
     return answer(found)
 
 

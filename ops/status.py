@@ -39,7 +39,7 @@ def status(
             found = app.find(f"/api/{kind}/{quote(what, safe='')}")
         if found is None:
             sentence = {
-                "meetings": f"No event of meeting {what} was ever accepted.",
+                "meetings": f"Nothing is known of meeting {what} (yet); an event just accepted may wait.",
                 "correlations": "No event with this correlation id was carried out (yet).",
             }[kind]
             raise Refused(sentence, code="not_found")

@@ -77,7 +77,7 @@ _QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _DATAVERSE_HOST = re.compile(
     r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
 )
-_CONNECTION_STRING = re.compile(r"(^|;)\s*(AccountName=[^;]+;.*AccountKey=[^;]+|\w*Endpoint=https?://)", re.IGNORECASE)
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _UNRESOLVED = "@Microsoft.KeyVault("
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
 _MOST_DAYS = 3650
@@ -204,16 +204,28 @@ class _Reader:
         connection_string = self._environment.get(name, "").strip()
         if connection_string and not connection_string.startswith(_UNRESOLVED):
             expanded = _expanded(connection_string)
-            if not _CONNECTION_STRING.search(expanded):
-                self.problems.append(f"{name} is not a connection string of a storage account.")
+            if not _is_connection_string(expanded):
+                self.problems.append(
+                    f"{name} is not a connection string of a storage account: it needs AccountName and AccountKey, or "
+                    "QueueEndpoint, TableEndpoint and SharedAccessSignature."
+                )
             return StorageSettings(connection_string=expanded)
         account = self._environment.get(f"{name}__accountName", "").strip()
         queue_url = self._environment.get(f"{name}__queueServiceUri", "").strip()
         table_url = self._environment.get(f"{name}__tableServiceUri", "").strip()
-        if account:
+        if account and not _ACCOUNT.fullmatch(account):
+            self.problems.append(
+                f"{name}__accountName must be the account's name alone: 3 to 24 lower-case letters and digits."
+            )
+        elif account:
             queue_url = queue_url or f"https://{account}.queue.core.windows.net"
             table_url = table_url or f"https://{account}.table.core.windows.net"
-        if not (queue_url and table_url):
+        for suffix, url in (("queueServiceUri", queue_url), ("tableServiceUri", table_url)):
+            if url and not re.match(r"https://\w", url):
+                self.problems.append(
+                    f"{name}__{suffix} must begin with https://, because the identity's token goes there."
+                )
+        if not account and not (queue_url and table_url):
             self.problems.append(
                 f"{name} is missing. Set a connection string, or {name}__accountName, "
                 f"or both {name}__queueServiceUri and {name}__tableServiceUri."
@@ -369,6 +381,12 @@ def _expanded(connection_string: str) -> str:
         f"{kind}Endpoint=http://127.0.0.1:{port}/{name}" for kind, port in (("Queue", 10001), ("Table", 10002))
     )
     return f"DefaultEndpointsProtocol=http;AccountName={name};AccountKey={key};{ends};"
+
+
+def _is_connection_string(text: str) -> bool:
+    given = {name.strip().lower() for part in text.split(";") for name, _, value in [part.partition("=")] if value}
+    by_key, by_signature = {"accountname", "accountkey"}, {"queueendpoint", "tableendpoint", "sharedaccesssignature"}
+    return by_key <= given or by_signature <= given
 
 
 def _host(url: str) -> str:

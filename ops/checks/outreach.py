@@ -37,7 +37,9 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
             await outreach.look_at(collection)
         except RemoteError as error:
             if isinstance(error, Transient) or error.status != 403:
-                return [*found, Finding(AREA, "problem", error.reason, _SETTINGS)]
+                # The shared access token lies in a table.
+                fix = "See Storage above." if error.service == "storage" else _SETTINGS
+                return [*found, Finding(AREA, "problem", error.reason, fix)]
             fix = f"Give the app the scope {scope} in Outreach's developer portal, then let it be authorised again."
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
     if not found:

@@ -12,6 +12,8 @@ from shared.core.identity import table_key
 TABLE = "correlations"
 _NOT_DONE = frozenset({"retrying", "dead-lettered", "dismissed"})
 _OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
+# A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
+MAX_NOTES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,14 @@ def _row(entry: Entry) -> Entity:
         "RowKey": table_key(entry.event_id),
         **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
         "columns": json.dumps(entry.columns),
-        "notes": json.dumps(entry.notes),
+        "notes": json.dumps(_some(entry.notes)),
     }
+
+
+def _some(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """As many notes as a row holds, and how many more there are."""
+    more = len(notes) - MAX_NOTES
+    return (*notes[:MAX_NOTES], f"and {more} more.") if more > 0 else notes
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

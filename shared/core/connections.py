@@ -92,10 +92,12 @@ def _read_text(text: str) -> Iterator[CrmRecord]:
             yield from _read(decoded)
         return
     # "Contact:GUID", "contacts(GUID)" or a link with etn=contact&id=…: a GUID and, somewhere before it, what it is.
+    kind, read_up_to = "", 0
     for found in _GUID.finditer(text):
-        kinds = _TABLE.findall(text[: found.start()])
-        if kinds:
-            yield CrmRecord(_TABLES[kinds[-1].lower()], found[0].lower())
+        kind = next(reversed(_TABLE.findall(text, read_up_to, found.start())), kind)
+        read_up_to = found.end()
+        if kind:
+            yield CrmRecord(_TABLES[kind.lower()], found[0].lower())
 
 
 def _table(kind: object) -> str | None:

@@ -53,6 +53,8 @@ Transform = Literal[
     "regarding",
 ]
 
+REFERENCE_KINDS: frozenset[Kind] = frozenset({"user", "prospect", "opportunity"})
+
 # What a transform reads, and the one column that it can write (None: any column of that type).
 TRANSFORMS: Mapping[str, tuple[Kind, str | None]] = {
     "text": ("text", None),
@@ -145,6 +147,20 @@ Sources = Annotated[
 ]
 
 
+def _check_sources(kind: Kind, sources: tuple[Source, ...]) -> None:
+    """Raise `ValueError` for a source that can never give a value of `kind`: each event that has it would fail."""
+    for source in sources:
+        name = f"{source.place}.{source.name}"
+        if kind in REFERENCE_KINDS and source.place != "relationships":
+            raise ValueError(f"a {kind} is read from relationships.NAME only, not from {name}")
+        if kind not in REFERENCE_KINDS and source.place == "relationships":
+            raise ValueError(f"{name} gives records, where a value of kind {kind} was expected; write attributes.NAME")
+        if kind in {"text", "instant"} and (source.place == "action" or source.equals or source.presence):
+            raise ValueError(
+                f"{name} gives true or false here, where a value of kind {kind} was expected; write attributes.NAME"
+            )
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -173,6 +189,7 @@ class Row(_Strict):
         bound = {column for _, column in TRANSFORMS.values() if column}
         if only is None and self.column in bound | RESERVED_COLUMNS:
             raise ValueError(f"column {self.column} cannot be written with transform {self.transform}")
+        _check_sources(self.kind, self.sources)
         return self
 
 
@@ -183,6 +200,11 @@ class Signal(_Strict):
     kind: Kind
     sources: Sources
     per_calendar: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_sources(self.kind, self.sources)
+        return self
 
 
 class Resource(_Strict):
@@ -218,6 +240,10 @@ class Resource(_Strict):
         return self
 
 
+_COMPARING = frozenset({"equal", "not_equal"})
+_OF_FLAGS = frozenset({"true", "not_true", "false", "not_false"})
+
+
 class Condition(_Strict):
     """One condition under Outbound Create. `otherwise` is the sentence the admin reads when it is not met."""
 
@@ -228,6 +254,25 @@ class Condition(_Strict):
     ]
     value: str | bool | None = None
     otherwise: str
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if (self.value is not None) != (self.is_ in _COMPARING):
+            raise ValueError("equal and not_equal need a value to compare with; the others take none")
+        return self
+
+    def check(self, kind: Kind) -> None:
+        """Raise `ValueError` where a field of `kind` could never meet the condition, or never fail to."""
+        if self.is_ in _OF_FLAGS and kind != "flag":
+            raise ValueError(f"a condition says {self.field} is {self.is_}, but it is no flag; ask whether it is set")
+        if self.is_ in _COMPARING:
+            if kind in REFERENCE_KINDS:
+                raise ValueError(f"a condition compares {self.field}, which is of kind {kind}; ask whether it is set")
+            if isinstance(self.value, bool) != (kind == "flag"):
+                wanted = "true or false without quotes" if kind == "flag" else "text in quotes"
+                raise ValueError(
+                    f"a condition compares {self.field}, which is of kind {kind}, so its value must be {wanted}"
+                )
 
 
 class Attendees(_Strict):
@@ -272,6 +317,9 @@ class MappingFile(_Strict):
         unknown = sorted({condition.field for condition in self.create_conditions} - set(names))
         if unknown:
             raise ValueError(f"a condition reads field {', '.join(unknown)}, which no row or signal has")
+        kinds = {item.field: item.kind for item in self.inputs}
+        for condition in self.create_conditions:
+            condition.check(kinds[condition.field])
         wrong = [s.field for s in self.signals if s.field in LIFECYCLE_FIELDS and s.kind != "flag"]
         if wrong:
             raise ValueError(f"signal {', '.join(wrong)} must be of kind flag")

@@ -14,14 +14,13 @@ from typing import Any, Final, NamedTuple, Self
 from shared.core.delivery import Delivery, Reference
 from shared.core.errors import Unmappable
 from shared.core.identity import MeetingKey
-from shared.core.mapping import KeySource, Kind, MappingFile, Resource, Row, Signal, Source
+from shared.core.mapping import REFERENCE_KINDS, KeySource, Kind, MappingFile, Resource, Row, Signal, Source
 from shared.core.merge import Stamp, Stamped, sortable
 
 # A stamp from the far future would win for ever, so none is believed beyond this.
 MAX_CLOCK_AHEAD = timedelta(days=1)
 
 _ABSENT: Final = object()
-_REFERENCE_KINDS = frozenset({"user", "prospect", "opportunity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
     if item.kind == "prospect":
         # A meeting may name one prospect and the list of all of them; every other relationship has one target.
         return {name._replace(source=one.name): _references(item, one, value, delivery) for one, value in found}
-    if item.kind in _REFERENCE_KINDS:
+    if item.kind in REFERENCE_KINDS:
         return {name: _references(item, *found[0], delivery)}
     wrong: Unmappable | None = None
     for _, value in found:
@@ -187,7 +186,7 @@ def _references(item: Row | Signal, source: Source, value: Any, delivery: Delive
     reference: Reference
     for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
         kinds = (reference.type, told, item.kind)
-        seen[next(kind for kind in kinds if kind in _REFERENCE_KINDS), reference.id] = None
+        seen[next(kind for kind in kinds if kind in REFERENCE_KINDS), reference.id] = None
     return [{"type": kind, "id": record_id} for kind, record_id in seen]
 
 

@@ -165,3 +165,14 @@ def test_custom_id(resource: str, attributes: dict[str, Any], expected: str | No
 def test_addresses(resource: str, attributes: dict[str, Any], expected: tuple[str, ...]) -> None:
     """Addresses come in lower case, the main one first, each once, from whichever form."""
     assert addresses(resource, attributes) == expected
+
+
+def test_a_long_text_of_many_links() -> None:
+    """A text with very many links is read once from left to right, and a kind counts for the ids after it."""
+    links = " ".join(f"contact {made(number)}" for number in range(20_000))
+    assert len(read(links)) == 20_000
+    assert read(f"contact {made(1)}, {made(2)}; lead {made(3)}") == (
+        CrmRecord("contact", made(1)),
+        CrmRecord("contact", made(2)),
+        CrmRecord("lead", made(3)),
+    )

@@ -79,6 +79,8 @@ def test_empty_setting_is_its_default(name: str) -> None:
     ("name", "value", "told"),
     [
         ("AzureWebJobsStorage", "contoso", "not a connection string"),
+        ("AzureWebJobsStorage", "AccountName=contoso", "needs AccountName and AccountKey"),
+        ("AzureWebJobsStorage", "QueueEndpoint=https://q.example.com", "QueueEndpoint, TableEndpoint and"),
         ("SYNC_QUEUE_NAME", "Events", "3 to 56"),
         ("SYNC_QUEUE_NAME", "ab", "3 to 56"),
         ("SYNC_QUEUE_NAME", "a--b", "3 to 56"),
@@ -231,6 +233,30 @@ class TestStorage:
         both = queue | {"AzureWebJobsStorage__tableServiceUri": "https://t.example.com"}
         storage = read(**both).ingest.storage
         assert (storage.queue_url, storage.table_url) == ("https://q.example.com", "https://t.example.com")
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"accountName": "https://contoso.blob.core.windows.net"}, "AzureWebJobsStorage__accountName"),
+            ({"queueServiceUri": "contoso", "tableServiceUri": "https://t.example.com"}, "AzureWebJobsStorage__queueS"),
+            (
+                {"queueServiceUri": "https://q.example.com", "tableServiceUri": "http://t"},
+                "AzureWebJobsStorage__tableS",
+            ),
+        ],
+    )
+    def test_wrong_identity_form(self, given: dict[str, str], told: str) -> None:
+        """A mistake in the identity form is told once, by the setting's full name."""
+        found = problems(
+            AzureWebJobsStorage=None, **{f"AzureWebJobsStorage__{name}": text for name, text in given.items()}
+        )
+        assert len(found) == 1
+        assert found[0].startswith(told)
+
+    def test_a_key_before_the_name(self) -> None:
+        """The parts of a connection string have no order."""
+        text = "AccountKey=a2V5;AccountName=contoso;EndpointSuffix=core.windows.net"
+        assert read(AzureWebJobsStorage=text).ingest.storage.connection_string == text
 
     @pytest.mark.parametrize("text", ["UseDevelopmentStorage=true", "usedevelopmentstorage=TRUE;"])
     def test_short_form_for_azurite(self, text: str) -> None:

@@ -54,13 +54,13 @@ def test_an_unknown_meeting_and_event(ops: Commands) -> None:
     """Unknown is exit code 1, with a sentence."""
     meeting, event = ops.run("status", "424242"), ops.run("status", "0" * 31 + "1", "--json")
     assert (meeting.code, event.code) == (1, 1)
-    assert "No event of meeting 424242" in meeting.err
+    assert "Nothing is known of meeting 424242" in meeting.err
     assert event.document["error"]["code"] == "not_found"
 
 
 def test_an_id_with_slashes_stays_an_id(ops: Commands) -> None:
     """An id cannot lead to another route."""
-    assert "No event of meeting" in ops.run("status", "../health").err
+    assert "Nothing is known of meeting" in ops.run("status", "../health").err
 
 
 def test_dead_letters_are_listed_and_replayed(ops: Commands, tmp_path: Path) -> None:

@@ -261,3 +261,9 @@ def test_what_is_switched_off_needs_not_fit() -> None:
     """A rule that is not in use stops nobody from changing the rows and signals that it names."""
     mapping = mapping_with("meeting", event={"fields": ["gone"]})
     assert "event" not in mapping.resources
+
+
+def test_a_name_of_very_many_underscores() -> None:
+    """A payload's names are read once, however odd: half a million underscores do not hold the worker."""
+    record = {"id": 1, "attributes": {"payload": {"_" * 500_000: 1, "calendar__event_id": 17}}}
+    assert delivery_body(record)["data"]["attributes"]["calendarEventId"] == 17
