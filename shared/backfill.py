@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
@@ -28,7 +28,7 @@ from shared.core.export import BadRow, Numbered, delivery_of, organisation
 from shared.core.mapping import MappingFile
 from shared.core.meeting import Person
 from shared.core.merge import sortable
-from shared.core.patch import Patch, read_patch
+from shared.core.patch import read_patch
 from shared.core.retry import delay_seconds
 
 EVENT_NAME = "meeting.backfill"
@@ -228,13 +228,14 @@ def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[st
     body = delivery_of(row.row)
     try:
         patch = read_patch(parse_delivery(body), mapping=rules.mapping, received_at=now)
-        start = _start(patch, rules)
+        values = collapse(patch.fields, rules.mapping)
+        start = _start(values, rules)
     except Unmappable as error:
         raise BadRow(error.reason) from error
     except BadDelivery as error:
         raise BadRow(error.message) from error
     too_old = rules.starting_from is not None and start < rules.starting_from
-    return None if too_old or (_is_off(patch) and rules.policy.on_cancel == "ignore") else body
+    return None if too_old or (_is_off(values) and rules.policy.on_cancel == "ignore") else body
 
 
 def correlation_of(run: str, number: int) -> str:
@@ -268,9 +269,8 @@ async def tally(journal: Journal, progress: Progress) -> Tally:
     return Tally(outcomes, reasons)
 
 
-def _start(patch: Patch, rules: Rules) -> date:
+def _start(values: Mapping[str, Any], rules: Rules) -> date:
     """The day on which the meeting begins, in UTC. Raises `BadRow` and `Unmappable` for what no appointment can be."""
-    values = collapse(patch.fields, rules.mapping)
     nobody = {reference: Person() for reference in references(values, rules.mapping)}
     columns = desired(values, mapping=rules.mapping, people=nobody, policy=rules.policy).columns
     if any(columns.get(name) is None for name in ("scheduledstart", "scheduledend")):
@@ -278,7 +278,6 @@ def _start(patch: Patch, rules: Rules) -> date:
     return date.fromisoformat(columns["scheduledstart"][:10])
 
 
-def _is_off(patch: Patch) -> bool:
+def _is_off(values: Mapping[str, Any]) -> bool:
     """Whether the meeting was called off: it stays in Outreach then, unless SYNC_ON_CANCEL says otherwise."""
-    fields = patch.fields
-    return any(name in fields and fields[name].value for name in ("canceled", "declined", "destroyed"))
+    return any(values.get(name) for name in ("canceled", "declined", "destroyed"))
