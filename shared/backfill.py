@@ -24,14 +24,13 @@ from shared.core.appointment import Policy, collapse, desired, references
 from shared.core.delivery import parse_delivery
 from shared.core.envelope import Envelope, Trace, fits_queue
 from shared.core.errors import BadDelivery, Transient, Unmappable
-from shared.core.export import BadRow, Numbered, delivery_of, organisation
+from shared.core.export import RESOURCE, BadRow, Numbered, delivery_of, organisation
 from shared.core.mapping import MappingFile
 from shared.core.meeting import Person
 from shared.core.merge import sortable
 from shared.core.patch import read_patch
 from shared.core.retry import delay_seconds
 
-EVENT_NAME = "meeting.backfill"
 # How many rows go in before the queue is asked again, and progress is noted, at most.
 LARGEST_CHUNK = 32
 MAX_ATTEMPTS = 8
@@ -72,9 +71,10 @@ class QueueFeed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a back-fill is. `run` tells the file apart: 16 hex digits of its content's digest.
+    """How far a back-fill is. `run` tells the file apart: 16 hex digits of a digest of its content and `resource`.
 
-    `row` is the last row that is done with: queued, skipped or rejected. `organisation` is the first row's O_ID.
+    `row` is the last row that is done with: queued, skipped or rejected. `organisation` is the first row's O_ID,
+    `resource` what the rows are taken for.
     """
 
     run: str
@@ -84,6 +84,7 @@ class Progress:
     rejected: int = 0
     organisation: str = ""
     finished: bool = False
+    resource: str = RESOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,15 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a row must be to go in. `starting_from`: meetings that begin earlier are skipped."""
+    """What a row must be to go in. `starting_from`: meetings that begin earlier are skipped.
+
+    `resource`: what kind of Outreach record the rows are.
+    """
 
     mapping: MappingFile
     policy: Policy
     starting_from: date | None = None
+    resource: str = RESOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class Backfill:
             correlation_id=correlation_id,
             traceparent=Trace.of(trace_id=correlation_id, span_id=correlation_id[16:]).traceparent,
             event_id=correlation_id,
-            event_name=EVENT_NAME,
+            event_name=f"{self._rules.resource}.backfill",
             received_at=sortable(self._now()),
             body=body,
         )
@@ -225,7 +230,7 @@ def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[st
         raise BadRow(row.problem)
     if organisation(row.row) != org:
         raise BadRow(f"O_ID is not {org}, as in the first row. Back-fill one organisation at a time.")
-    body = delivery_of(row.row)
+    body = delivery_of(row.row, resource=rules.resource)
     try:
         patch = read_patch(parse_delivery(body), mapping=rules.mapping, received_at=now)
         values = collapse(patch.fields, rules.mapping)
@@ -243,9 +248,9 @@ def correlation_of(run: str, number: int) -> str:
     return f"{run}{number:016x}"
 
 
-def run_of(digest: str) -> str:
-    """The run's name from the SHA-256 of the file, in hex."""
-    return hashlib.sha256(f"backfill {digest}".encode()).hexdigest()[:16]
+def run_of(digest: str, resource: str) -> str:
+    """The run's name from the SHA-256 of the file, in hex, and from what its rows are taken for."""
+    return hashlib.sha256(f"backfill {resource} {digest}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
