@@ -59,6 +59,9 @@ def backfill(
     starting_from: Annotated[
         datetime | None, typer.Option(help="Leave out meetings that begin earlier (UTC).", formats=["%Y-%m-%d"])
     ] = None,
+    resource: Annotated[
+        str, typer.Option(help="What ID is the id of, as deliveries call it: meeting or calendarEvent.")
+    ] = RESOURCE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and check; queue nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="From the first row, though it was begun before.")] = False,
     wait: Annotated[
@@ -77,9 +80,9 @@ def backfill(
     pace = Pace(rate, ahead)
     since = starting_from.date() if starting_from else None
     with reporting(as_json=as_json) as report, alone(file):
-        journey = Journey(file, name=f"{file.name}.dry-run" if dry_run else "")
+        journey = Journey(file, resource=resource, name=f"{file.name}.dry-run" if dry_run else "")
         values = environment(settings)
-        rules = _rules(values, since)
+        rules = _rules(values, since, resource)
         progress = journey.begin() if again or dry_run else journey.load()
         try:
             outcome = (
@@ -96,11 +99,16 @@ def backfill(
             raise typer.Exit(FOUND)
 
 
-def _rules(values: Mapping[str, str], since: date | None) -> Rules:
+def _rules(values: Mapping[str, str], since: date | None, resource: str) -> Rules:
     settings = read_settings(values)
-    if RESOURCE not in settings.mapping.resources:
-        raise Refused(f"The mapping file has no resource {RESOURCE}, which the rows are.", code="no_resource")
-    return Rules(settings.mapping, settings.policy, since)
+    meetings = [name for name, rule in settings.mapping.resources.items() if not rule.witness]
+    if resource not in meetings:
+        raise Refused(
+            f"The rows cannot be of resource {resource}: in the mapping file the records of {' and '.join(meetings)} "
+            "are meetings. Say which with --resource.",
+            code="no_resource",
+        )
+    return Rules(settings.mapping, settings.policy, since, resource)
 
 
 async def _run(

@@ -21,7 +21,7 @@ from typing import Any
 
 from ops.report import USAGE, Refused
 from shared.backfill import Progress, Reject, run_of
-from shared.core.export import BadRow, Numbered, read_rows
+from shared.core.export import RESOURCE, BadRow, Numbered, read_rows
 
 _BLOCK = 1024 * 1024
 _REJECT_COLUMNS = ("row", "meeting", "reason")
@@ -62,19 +62,21 @@ def alone(file: Path) -> Iterator[None]:
 class Journey:
     """One export file with its two companions: `FILE.progress.json` and `FILE.rejects.csv`.
 
-    `name` stands in their names in place of the file's own, so that a dry run has others.
+    `name` stands in their names in place of the file's own, so that a dry run has others. `resource`: what the rows are
+    taken for.
     """
 
-    def __init__(self, file: Path, *, name: str = "") -> None:
+    def __init__(self, file: Path, *, resource: str = RESOURCE, name: str = "") -> None:
         name = name or file.name
         self.file = file
         self.progress_file = file.with_name(f"{name}.progress.json")
         self.rejects_file = file.with_name(f"{name}.rejects.csv")
-        self.run = run_of(_digest(file))
+        self.resource = resource
+        self.run = run_of(_digest(file), resource)
 
     @_beside()
     def load(self) -> Progress:
-        """How far it is; from the start where nothing is noted. Raises `Refused` where another file's progress lies."""
+        """How far it is; from the start where nothing is noted. Raises `Refused` where another run's progress lies."""
         try:
             noted = json.loads(self.progress_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -87,6 +89,12 @@ class Journey:
                 f"{self.progress_file} is damaged. Remove it to begin anew; nothing is written twice by that.",
                 code="bad_progress",
             ) from error
+        if progress.resource != self.resource:
+            raise Refused(
+                f"{self.file} was begun with --resource {progress.resource}. Go on with that; or, if it was wrong, "
+                "begin anew with --again.",
+                code="other_resource",
+            )
         if progress.run != self.run:
             raise Refused(
                 f"{self.file} has changed since it was begun. To back-fill the new file, remove {self.progress_file}.",
@@ -99,7 +107,7 @@ class Journey:
     def begin(self) -> Progress:
         """A new beginning."""
         _cut(self.rejects_file, 0)
-        return Progress(self.run)
+        return Progress(self.run, resource=self.resource)
 
     @_beside()
     def add_rejects(self, rejects: list[Reject]) -> None:

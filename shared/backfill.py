@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
@@ -24,14 +24,13 @@ from shared.core.appointment import Policy, collapse, desired, references
 from shared.core.delivery import parse_delivery
 from shared.core.envelope import Envelope, Trace, fits_queue
 from shared.core.errors import BadDelivery, Transient, Unmappable
-from shared.core.export import BadRow, Numbered, delivery_of, organisation
+from shared.core.export import RESOURCE, BadRow, Numbered, delivery_of, organisation
 from shared.core.mapping import MappingFile
 from shared.core.meeting import Person
 from shared.core.merge import sortable
-from shared.core.patch import Patch, read_patch
+from shared.core.patch import read_patch
 from shared.core.retry import delay_seconds
 
-EVENT_NAME = "meeting.backfill"
 # How many rows go in before the queue is asked again, and progress is noted, at most.
 LARGEST_CHUNK = 32
 MAX_ATTEMPTS = 8
@@ -72,9 +71,10 @@ class QueueFeed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a back-fill is. `run` tells the file apart: 16 hex digits of its content's digest.
+    """How far a back-fill is. `run` tells the file apart: 16 hex digits of a digest of its content and `resource`.
 
-    `row` is the last row that is done with: queued, skipped or rejected. `organisation` is the first row's O_ID.
+    `row` is the last row that is done with: queued, skipped or rejected. `organisation` is the first row's O_ID,
+    `resource` what the rows are taken for.
     """
 
     run: str
@@ -84,6 +84,7 @@ class Progress:
     rejected: int = 0
     organisation: str = ""
     finished: bool = False
+    resource: str = RESOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,15 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a row must be to go in. `starting_from`: meetings that begin earlier are skipped."""
+    """What a row must be to go in. `starting_from`: meetings that begin earlier are skipped.
+
+    `resource`: what kind of Outreach record the rows are.
+    """
 
     mapping: MappingFile
     policy: Policy
     starting_from: date | None = None
+    resource: str = RESOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class Backfill:
             correlation_id=correlation_id,
             traceparent=Trace.of(trace_id=correlation_id, span_id=correlation_id[16:]).traceparent,
             event_id=correlation_id,
-            event_name=EVENT_NAME,
+            event_name=f"{self._rules.resource}.backfill",
             received_at=sortable(self._now()),
             body=body,
         )
@@ -225,16 +230,17 @@ def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[st
         raise BadRow(row.problem)
     if organisation(row.row) != org:
         raise BadRow(f"O_ID is not {org}, as in the first row. Back-fill one organisation at a time.")
-    body = delivery_of(row.row)
+    body = delivery_of(row.row, resource=rules.resource)
     try:
         patch = read_patch(parse_delivery(body), mapping=rules.mapping, received_at=now)
-        start = _start(patch, rules)
+        values = collapse(patch.fields, rules.mapping)
+        start = _start(values, rules)
     except Unmappable as error:
         raise BadRow(error.reason) from error
     except BadDelivery as error:
         raise BadRow(error.message) from error
     too_old = rules.starting_from is not None and start < rules.starting_from
-    return None if too_old or (_is_off(patch) and rules.policy.on_cancel == "ignore") else body
+    return None if too_old or (_is_off(values) and rules.policy.on_cancel == "ignore") else body
 
 
 def correlation_of(run: str, number: int) -> str:
@@ -242,9 +248,9 @@ def correlation_of(run: str, number: int) -> str:
     return f"{run}{number:016x}"
 
 
-def run_of(digest: str) -> str:
-    """The run's name from the SHA-256 of the file, in hex."""
-    return hashlib.sha256(f"backfill {digest}".encode()).hexdigest()[:16]
+def run_of(digest: str, resource: str) -> str:
+    """The run's name from the SHA-256 of the file, in hex, and from what its rows are taken for."""
+    return hashlib.sha256(f"backfill {resource} {digest}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +274,8 @@ async def tally(journal: Journal, progress: Progress) -> Tally:
     return Tally(outcomes, reasons)
 
 
-def _start(patch: Patch, rules: Rules) -> date:
+def _start(values: Mapping[str, Any], rules: Rules) -> date:
     """The day on which the meeting begins, in UTC. Raises `BadRow` and `Unmappable` for what no appointment can be."""
-    values = collapse(patch.fields, rules.mapping)
     nobody = {reference: Person() for reference in references(values, rules.mapping)}
     columns = desired(values, mapping=rules.mapping, people=nobody, policy=rules.policy).columns
     if any(columns.get(name) is None for name in ("scheduledstart", "scheduledend")):
@@ -278,7 +283,6 @@ def _start(patch: Patch, rules: Rules) -> date:
     return date.fromisoformat(columns["scheduledstart"][:10])
 
 
-def _is_off(patch: Patch) -> bool:
+def _is_off(values: Mapping[str, Any]) -> bool:
     """Whether the meeting was called off: it stays in Outreach then, unless SYNC_ON_CANCEL says otherwise."""
-    fields = patch.fields
-    return any(name in fields and fields[name].value for name in ("canceled", "declined", "destroyed"))
+    return any(values.get(name) for name in ("canceled", "declined", "destroyed"))

@@ -100,8 +100,9 @@ def _said(fields: Sequence[FieldView], column: str) -> str:
     return next((str(one.value) for one in fields if one.value and any(c.name == column for c in one.columns)), "")
 
 
-def _label(name: FieldName, label: str) -> str:
-    parts = (("relationship", name.source), ("calendar event", name.calendar))
+def _label(name: FieldName, label: str, kind: str) -> str:
+    source = "attribute" if kind == "flag" else "relationship"
+    parts = ((source, name.source), ("calendar event", name.calendar))
     apart = [f"{what} {which}" for what, which in parts if which]
     return f"{label} ({', '.join(apart)})" if apart else label
 
@@ -112,11 +113,12 @@ def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None
     inputs = [item for item in mapping.inputs if item.field == known.field]
     rows = [row for row in mapping.rows if row.field == known.field]
     label = rows[0].row if rows else known.field.replace("_", " ").capitalize()
+    kind = inputs[0].kind if inputs else ""
     return FieldView(
         name,
-        _label(known, label),
+        _label(known, label, kind),
         content["value"],
-        inputs[0].kind if inputs else "",
+        kind,
         tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),
         tuple(source_text(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
         content["changedAt"],

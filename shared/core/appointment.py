@@ -18,7 +18,7 @@ from shared.core.delivery import Reference
 from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile, Row
 from shared.core.meeting import Person
-from shared.core.merge import Fields, Stamped, canonical
+from shared.core.merge import Fields, Stamp, Stamped, canonical
 from shared.core.patch import FieldName
 
 PARTIES = "appointment_activity_parties"
@@ -35,6 +35,7 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
 
 People = Mapping[Reference, Person]
+_Told = dict[FieldName, Stamped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +73,65 @@ def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
     organizer is known, the meeting itself speaks, then the calendar event with the lowest id, so that the answer does
     not depend on arrival.
     """
-    told: dict[str, dict[str, Stamped]] = {"": {}}
+    apart = {item.field for item in mapping.inputs if item.per_calendar}
+    told: dict[str, _Told] = {"": {}}
     for text, stamped in fields.items():
         name = FieldName.parse(text)
-        told.setdefault(name.calendar, {})[str(name._replace(calendar=""))] = stamped
+        if name.field in apart:
+            told.setdefault(name.calendar, {})[name._replace(calendar="")] = stamped
+        else:
+            told[""][name] = stamped
     said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
     values = said.pop("")
     ordered = sorted(said, key=lambda calendar: (len(calendar), calendar))
     organizers = [calendar for calendar in ordered if said[calendar].get("is_organizer") is True]
     for field in (item.field for item in mapping.inputs if item.per_calendar):
         speaker = next((calendar for calendar in organizers or ordered if field in said[calendar]), None)
-        if speaker is None or (field in values and (not organizers or _later(field, told[""], told[speaker]))):
+        if speaker is None:
             continue
-        values[field] = said[speaker][field]
+        own, theirs = _spoke(field, told[""]), _spoke(field, told[speaker])
+        if own is None or (organizers and theirs is not None and theirs >= own):
+            values[field] = said[speaker][field]
     return values
 
 
-def _later(field: str, one: Fields, other: Fields) -> bool:
-    """Whether `one` spoke of `field` later than `other`; both did."""
-    mine, theirs = (
-        max(stamped.stamp for name, stamped in said.items() if FieldName.parse(name).field == field)
-        for said in (one, other)
-    )
-    return mine > theirs
+def _is_word(name: FieldName, stamped: Stamped) -> bool:
+    """Whether it was read from an attribute's words."""
+    return bool(name.source) and isinstance(stamped.value, bool)
 
 
-def _joined(said: Fields, mapping: MappingFile) -> dict[str, Any]:
-    """`said` without stamps, and with one list for the several relationships that attendees are read from.
+def _is_another_word(name: FieldName, stamped: Stamped) -> bool:
+    """Whether the attribute holds a word that says nothing here: it takes back only what the same attribute said."""
+    return _is_word(name, stamped) and not stamped.value
 
-    The mapping names them from the narrowest (the one prospect) to the whole list, and what the wider one said later
-    stands alone. A narrower one that is named later adds to it: a delivery names only what changed.
+
+def _spoke(field: str, said: _Told) -> Stamp | None:
+    """When `said` last spoke of `field`."""
+    of_field = ((name, stamped) for name, stamped in said.items() if name.field == field)
+    return max((stamped.stamp for name, stamped in of_field if not _is_another_word(name, stamped)), default=None)
+
+
+def _joined(said: _Told, mapping: MappingFile) -> dict[str, Any]:
+    """`said` without stamps, and with one value for what several sources said, each for itself.
+
+    A word that says so makes a flag true, until the flag itself is told later. A word of something else leaves it as it
+    is, and false where nothing else was said.
+
+    The relationships that attendees are read from become one list. The mapping names them from the narrowest (the one
+    prospect) to the whole list, and what the wider one said later stands alone. A narrower one that is named later
+    adds to it: a delivery names only what changed.
     """
-    values = {name: stamped.value for name, stamped in said.items() if not FieldName.parse(name).source}
+    values = {name.field: stamped.value for name, stamped in said.items() if name == FieldName(name.field)}
+    for name, stamped in said.items():
+        flag = said.get(FieldName(name.field))
+        if _is_another_word(name, stamped):
+            values.setdefault(name.field, False)
+        elif _is_word(name, stamped) and (flag is None or stamped.stamp > flag.stamp):
+            values[name.field] = True
     for item in mapping.inputs:
-        names = (str(FieldName(item.field, source.name)) for source in item.sources)
-        told = [said[name] for name in names if name in said]
+        if item.kind != "prospect":
+            continue
+        told = [said[name] for source in item.sources if (name := FieldName(item.field, source.name)) in said]
         standing = [one for place, one in enumerate(told) if all(one.stamp >= wider.stamp for wider in told[place:])]
         if standing:
             each_once = {(target["type"], target["id"]): target for one in standing for target in one.value}

@@ -224,11 +224,11 @@ def _only(item: Any, source: Source | None) -> Any:
 def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> dict[str, Stamped]:
     """The merged fields behind `row`.
 
-    Of those that every calendar says for itself it is the one that speaks for the meeting; attendees are read from all
-    their relationships.
+    Of those that are told apart, by calendar or by the attribute a word stands in, it is one that says what stands;
+    attendees are read from all their relationships.
     """
     own = {name: stamped for name, stamped in sorted(fields.items()) if FieldName.parse(name).field == row.field}
-    joined = {name: stamped for name, stamped in own.items() if FieldName.parse(name).source}
+    joined = own if row.transform == "attendees" else {}
     speaking = (name for name, stamped in own.items() if row.field in values and stamped.value == values[row.field])
     return joined or {name: own[name] for name in islice(speaking, 1)}
 

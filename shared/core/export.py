@@ -1,10 +1,11 @@
 r"""Outreach's Data Sharing table MEETINGS, exported to a file: each row becomes the delivery that it stands for.
 
-The table has one row per meeting (https://developers.outreach.io/snowflake-datasharing/markdown/meetings). Its columns
-are read by rule, not by list, because organisations join more to it: `START_TIME` becomes the attribute `startTime`,
-`OPPORTUNITY_ID` the relationship `opportunity`, `PROSPECT_IDS` the relationship `prospects`; what the mapping file does
-not read is ignored. Times without a zone are UTC (the table's type is Timestamp_NTZ). An empty CSV field and `\N` are
-NULL, and NULL says that the meeting has no such value.
+The table has one row per meeting (https://developers.outreach.io/snowflake-datasharing/markdown/meetings). Whether its
+ID is that of what deliveries call the meeting or the calendar event is not documented; whoever runs the back-fill says
+which. The columns are read by rule, not by list, because organisations join more to it: `START_TIME` becomes the
+attribute `startTime`, `OPPORTUNITY_ID` the relationship `opportunity`, `PROSPECT_IDS` the relationship `prospects`;
+what the mapping file does not read is ignored. Times without a zone are UTC (the table's type is Timestamp_NTZ). An
+empty CSV field and `\N` are NULL, and NULL says that the meeting has no such value.
 
 Files: CSV with a header (comma, semicolon, tab or bar), or JSON lines.
 """
@@ -24,6 +25,7 @@ from typing import Any
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery, SyncError
 
+# What a row is, where nobody says otherwise.
 RESOURCE = "meeting"
 
 # One field of an export may be a long description; an unclosed quote must not make us keep the rest of the file.
@@ -64,10 +66,11 @@ def read_rows(lines: Iterable[str]) -> Iterator[Numbered]:
     return _json_lines(whole) if first.lstrip().startswith("{") else _csv(whole, first)
 
 
-def delivery_of(row: Row) -> dict[str, Any]:
+def delivery_of(row: Row, *, resource: str = RESOURCE) -> dict[str, Any]:
     """The delivery that `row` stands for: a change as of `UPDATED_AT`, or `CREATED_AT` where there is none.
 
-    That is its stamp in the merge, so whatever an event said later stands. Raises `BadRow`.
+    That is its stamp in the merge, so whatever an event said later stands. `resource`: what kind of record ID is the id
+    of. Raises `BadRow`.
     """
     record_id = _id(row.get("ID"), "ID")
     if record_id is None:
@@ -83,12 +86,12 @@ def delivery_of(row: Row) -> dict[str, Any]:
     action = "destroyed" if _is_deleted(row) else "updated"
     return {
         "data": {
-            "type": RESOURCE,
+            "type": resource,
             "id": record_id,
             "attributes": attributes,
             "relationships": {**_relationships(row), **_people(row)},
         },
-        "meta": {"eventName": f"{RESOURCE}.{action}", "deliveredAt": stamp},
+        "meta": {"eventName": f"{resource}.{action}", "deliveredAt": stamp},
     }
 
 

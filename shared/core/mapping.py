@@ -7,13 +7,14 @@ sentence that names the place.
 A *source* says where a value stands in a delivery:
 
     attributes.title            the value itself
-    attributes.state=a|b        true when the value is `a` or `b` (letter case aside), false when it is something else
+    attributes.state=a|b        true when the value is `a` or `b` (letter case aside); another value takes that back
     attributes.canceledAt?      true when the value is there and not null
     relationships.prospect      the records of a relationship, in whichever form
     action=completed            true when the event is `<resource>.completed`; says nothing otherwise
 
-The first source that is present wins. Attendees are the exception: their sources, from the one prospect to the list of
-all, count together, and each is merged for itself.
+The first source that is present wins, with two exceptions. The sources of attendees, from the one prospect to the list
+of all, count together, and each is merged for itself. So is an attribute that is compared with words: that `status` is
+`confirmed` takes back that the same attribute of the same record was `completed`, and nothing that was said elsewhere.
 
 A *resource* is a kind of Outreach record whose events count. Either its records are meetings, or it is a *witness*: it
 tells something of a meeting that it names (a recording, a task, an entry of the events API). `Resource` says what can
@@ -111,6 +112,8 @@ class Source:
         if suffix and place == "relationships":
             raise ValueError(f"{text!r}: a relationship takes neither ? nor =")
         equals = tuple(value.strip().lower() for value in values.split("|")) if values else ()
+        if not all(equals):
+            raise ValueError(f"{text!r}: one of its values is empty")
         return cls(place, name, equals, presence=suffix == "?")
 
 

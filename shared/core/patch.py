@@ -39,10 +39,11 @@ class Patch:
 
 
 class FieldName(NamedTuple):
-    """The name under which a value is merged, as text `title`, `owner@17` or `prospects/prospect`.
+    """The name a value is merged under, as text `title`, `owner@17`, `prospects/prospect` or `completed/state@17`.
 
-    `calendar`: the calendar event that says it for itself. `source`: the relationship, where attendees are read from
-    several; each is merged for itself, because a delivery names only those that changed.
+    `calendar`: the calendar event that says it for itself. `source`: what is merged for itself. That is the
+    relationship, where attendees are read from several, because a delivery names only those that changed; and the
+    attribute whose words a flag is read from, because another word takes back only what this attribute said.
     """
 
     field: str
@@ -86,8 +87,10 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
     for item in mapping.inputs:
         by_name = item.field in constants  # the name of the event alone says it
         said = {FieldName(item.field): constants[item.field]} if by_name else _said_by(rule, item, delivery)
-        of = calendar.record_id if item.per_calendar and rule.key and calendar is not None else ""
-        fields |= {str(name._replace(calendar=of)): Stamped(value, stamp) for name, value in said.items()}
+        of = calendar.record_id if rule.key and calendar is not None else ""
+        for name, value in said.items():
+            for_itself = item.per_calendar or (item.kind == "flag" and name.source)
+            fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
     return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
 
 
@@ -145,14 +148,19 @@ def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
         return {name._replace(source=one.name): _references(item, one, value, delivery) for one, value in found}
     if item.kind in REFERENCE_KINDS:
         return {name: _references(item, *found[0], delivery)}
+    words: dict[FieldName, bool] = {}
+    for source, is_one_of_them in found:
+        if source.equals:
+            word = name._replace(source=source.name)
+            words[word] = words.get(word, False) or is_one_of_them
     wrong: Unmappable | None = None
-    for _, value in found:
+    for value in (value for source, value in found if not source.equals):
         try:
-            return {name: None if value is None else _CHECKS[item.kind](value, item.field)}
+            return {**words, name: None if value is None else _CHECKS[item.kind](value, item.field)}
         except Unmappable as error:
             wrong = wrong or error  # the sources are guesses at a name: the next one may be meant
-    if isinstance(item, Signal) or wrong is None:
-        return {}
+    if words or isinstance(item, Signal) or wrong is None:
+        return words
     raise wrong
 
 

@@ -308,13 +308,14 @@ async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> No
 
 
 async def test_fields_of_one_name_are_told_apart(product: Installation) -> None:
-    """What each relationship and each calendar says of its own has its own label."""
-    await product.sync(MeetingScript(17, resource="calendarEvent", meeting=5).booked())
+    """What each relationship, attribute and calendar says of its own has its own label."""
+    await product.sync(MeetingScript(17, resource="calendarEvent", meeting=5).booked(status="confirmed"))
     request = replace(await signed_in(product), page="meeting", query={"id": "5"})
     told = (await product.runtime.console.show(request)).html
     for label in (
         "Prospect (relationship prospect)",
         "Prospect (relationship prospects)",
         "Owner (calendar event 17)",
+        "Completed (attribute status, calendar event 17)",
     ):
         assert label in told

@@ -18,7 +18,7 @@ from shared.core.delivery import Reference
 from shared.core.errors import Unmappable
 from shared.core.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.core.meeting import CrmRecord, Person
-from shared.core.merge import Stamp, canonical
+from shared.core.merge import Fields, Stamp, canonical, merge
 from tests.core.samples import DEFAULT, guid, json_values, law, mapping_with, nobody, person, ref, stamped
 
 FORBIDDEN = [chr(code) for code in (0, 1, 8, 11, 12, 14, 31, 0xFFFE, 0xFFFF)]
@@ -184,6 +184,15 @@ class TestState:
         assert columns({"no_show": True}, policy=Policy(on_cancel="cancel")) == {}
 
 
+def one_after_the_other(said: list[dict[str, Any]]) -> Fields:
+    """What events said, merged; each came a second after the one before."""
+    fields: Fields = {}
+    for number, one in enumerate(said):
+        stamp = Stamp(f"2026-03-02T12:00:{number:02}.000000Z", "")
+        fields = merge(fields, stamped(one, stamp)).fields
+    return fields
+
+
 class TestCollapse:
     def test_meeting_alone(self) -> None:
         """What the meeting itself said stands as it is, without its stamps."""
@@ -238,11 +247,54 @@ class TestCollapse:
         fields = {"is_organizer@9": False, "canceled@9": True}
         assert collapse(stamped(fields), DEFAULT) == {"is_organizer": False, "canceled": True}
 
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ([{"completed": True}, {"completed/status": False}], True),
+            ([{"completed/state": True}, {"completed/status": False}], True),
+            ([{"completed/state": True}, {"completed/state": False}], False),
+            ([{"completed/state@9": True}, {"completed/state@10": False}], True),
+            ([{"completed/state": True}, {"completed": False}], False),
+            ([{"completed": False}, {"completed/state": True}], True),
+            ([{"completed/state": True}, {"completed": None}], None),
+            ([{"completed/state": False}], False),
+            ([{"completed/state": True, "completed": False}], False),
+        ],
+        ids=str,
+    )
+    def test_words(self, said: list[dict[str, Any]], expected: object) -> None:
+        """Another word takes back what the same attribute of the same record said; a flag takes back everything."""
+        assert collapse(one_after_the_other(said), DEFAULT)["completed"] is expected
+
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ([{"canceled@9": True}, {"canceled/status": False}], True),
+            ([{"canceled": True}, {"canceled/status@9": False}], True),
+            ([{"canceled@9": False}, {"canceled/status": True}], True),
+            (
+                [{"canceled": True}, {"canceled/status@9": True}, {"canceled/status@9": False}, {"canceled": False}],
+                False,
+            ),
+            ([{"canceled/status@9": True}, {"canceled/status@10": False, "canceled/status": False}], True),
+            ([{"canceled/status@10": True}], None),
+            ([{"canceled/status": False}], False),
+        ],
+        ids=str,
+    )
+    def test_words_of_calendars(self, said: list[dict[str, Any]], expected: object) -> None:
+        """Another word takes back neither what the meeting itself said nor what the organizer's calendar said."""
+        fields = one_after_the_other([{"is_organizer@9": True, "is_organizer@10": False}, *said])
+        assert collapse(fields, DEFAULT).get("canceled") is expected
+
     @law
     @given(
         st.dictionaries(
             st.tuples(
-                st.sampled_from(["owner", "canceled", "is_organizer"]), st.sampled_from(["", "@9", "@10", "@a@b"])
+                st.sampled_from(
+                    ["owner", "canceled", "canceled/state", "completed", "completed/state", "is_organizer"]
+                ),
+                st.sampled_from(["", "@9", "@10", "@a@b"]),
             ),
             st.booleans(),
         ),

@@ -79,6 +79,22 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["rows"][2].update(sources=["title"]), "rows.2.sources.0", "'title' is not a source"),
         (lambda c: c["rows"][2].update(sources=["attributes.a", 5]), "rows.2.sources.1", "5 is not a source"),
         (lambda c: c["rows"][8].update(sources=["relationships.a?"]), "rows.8.sources.0", "neither ? nor ="),
+        (
+            lambda c: c["rows"][2].update(sources=["attributes.a=b"]),
+            "rows.2",
+            "where a value of kind text was expected",
+        ),
+        (
+            lambda c: c["rows"][6].update(sources=["attributes.a?"]),
+            "rows.6",
+            "where a value of kind instant was expected",
+        ),
+        (
+            lambda c: c["signals"].append({"field": "kind", "kind": "text", "sources": ["action=held"]}),
+            "signals.6",
+            "where a value of kind text was expected",
+        ),
+        (lambda c: c["signals"][0].update(sources=["attributes.a=b||c"]), "signals.0.sources.0", "values is empty"),
         (lambda c: c["rows"][6].update(column="subject"), "rows.6", "transform start writes column scheduledstart"),
         (lambda c: c["rows"][2].update(column="ownerid"), "rows.2", "ownerid cannot be written"),
         (lambda c: c["rows"][2].update(column="statecode"), "rows.2", "statecode cannot be written"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from shared.core.delivery import Delivery, parse_delivery
 from shared.core.errors import Unmappable
 from shared.core.identity import MeetingKey
 from shared.core.mapping import MappingFile, parse_mapping
-from shared.core.merge import merge, sortable
+from shared.core.merge import Fields, merge, sortable
 from shared.core.patch import MAX_CLOCK_AHEAD, Patch, accepts, read_patch
 from tests.core.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
 
@@ -162,6 +163,49 @@ def test_another_order_of_prospects_is_no_news() -> None:
     orders = [told, told[::-1], told[1:] + told[:1]]
     said = [values(delivery(relationships={"prospects": one}))["prospects"] for one in orders]
     assert said == [[ref("prospect", number) for number in (9, 10, 101)]] * 3
+
+
+@law
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["meeting", "calendarEvent"]),
+            st.sampled_from(["updated", "completed", "canceled"]),
+            st.dictionaries(
+                st.sampled_from(["state", "status", "completed", "canceled", "isOrganizer"]),
+                st.sampled_from(["completed", "canceled", "confirmed", True, False, None]),
+                max_size=3,
+            ),
+            st.sampled_from([EARLY, LATE]),
+        ),
+        max_size=5,
+    ),
+    st.data(),
+)
+def test_words_in_any_order(said: list[tuple[str, str, dict[str, Any], str]], data: st.DataObject) -> None:
+    """Whatever words and flags records hold, the order in which their events arrive, and repeats, change nothing."""
+    told = [
+        patch(
+            delivery(
+                resource,
+                action=action,
+                attributes=attributes,
+                relationships={"meeting": {"type": "meeting", "id": 5}},
+                delivered_at=moment,
+            )
+        ).fields
+        for resource, action, attributes, moment in said
+    ]
+    again = data.draw(st.permutations(told + told[:2]))
+    nothing: Fields = {}
+    one, other = (reduce(lambda known, new: merge(known, new).fields, order, nothing) for order in (told, again))
+    assert collapse(one, DEFAULT) == collapse(other, DEFAULT)
+
+
+def test_several_sources_of_one_attribute() -> None:
+    """A word that any of them knows is enough."""
+    mapping = with_signal("flag", "attributes.x=held", "attributes.x=done")
+    assert [values(delivery(attributes={"x": word}), mapping)["extra"] for word in ("held", "done")] == [True, True]
 
 
 def test_owner_comes_from_the_first_source() -> None:

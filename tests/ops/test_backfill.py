@@ -8,7 +8,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,18 @@ async def test_a_changed_file_is_not_taken_for_the_old_one(tmp_path: Path) -> No
         Journey(path).load()
 
 
+async def test_rows_are_not_taken_for_something_else_halfway(tmp_path: Path) -> None:
+    """A file begun with one resource goes on with that one only; begun anew, its events are others."""
+    path = write_csv(tmp_path / "meetings.csv", rows(20))
+    begun = Journey(path)
+    await run(begun, FakeFeed())
+    other = Journey(path, resource="calendarEvent")
+    with pytest.raises(Refused, match="--resource meeting"):
+        other.load()
+    assert other.begin() == Progress(other.run, resource="calendarEvent")
+    assert other.run != begun.run
+
+
 async def test_a_damaged_progress_file_is_told(tmp_path: Path) -> None:
     """The sentence says that removing it does no harm."""
     journey = Journey(write_csv(tmp_path / "meetings.csv", rows(2)))
@@ -327,6 +339,28 @@ async def test_an_older_row_loses_against_a_live_event(product: Installation, tm
     _, second = product.writes()
     assert set(second) == {"regardingobjectid_opportunity_appointment@odata.bind", "headers"}
     assert product.appointment.values["subject"] == "As of the event"
+
+
+@pytest.mark.parametrize("meeting", [None, 5])
+async def test_rows_of_calendar_events_are_those_of_deliveries(
+    product: Installation, tmp_path: Path, meeting: int | None
+) -> None:
+    """Where ID is the calendar event's, a row is about the appointment that its deliveries made, not another one."""
+    live = MeetingScript(1_000_005, resource="calendarEvent", meeting=meeting, now=datetime(2025, 11, 1, tzinfo=UTC))
+    await product.sync(live.booked(title="As of the event"))
+    journey = Journey(write_csv(tmp_path / "meetings.csv", [row(5)]), resource="calendarEvent")
+    await run(journey, _queue(product), rules=replace(RULES, resource="calendarEvent"))
+    await product.work()
+    assert product.appointment.values["subject"] == "Meeting 5"  # there is only this one
+    assert (await product.runtime.journal.between(journey.run, journey.run + "~"))[0][
+        "event"
+    ] == "calendarEvent.backfill"
+
+
+async def test_a_called_off_calendar_event_is_left_out(tmp_path: Path) -> None:
+    """What a calendar event says of itself counts like what a meeting says."""
+    journey = Journey(write_csv(tmp_path / "meetings.csv", [row(60), row(80)]), resource="calendarEvent")
+    assert (await run(journey, FakeFeed(), rules=replace(RULES, resource="calendarEvent"))).skipped == 2
 
 
 async def test_a_later_row_wins_against_an_older_event(product: Installation, tmp_path: Path) -> None:

@@ -37,6 +37,18 @@ def test_a_finished_file_is_only_counted_again(ops: Commands, tmp_path: Path) ->
     assert ops.dataverse("counters") == first
 
 
+def test_whoever_runs_it_says_what_the_ids_are(ops: Commands, tmp_path: Path) -> None:
+    """Only a resource whose records are meetings can be named, and a file that was begun goes on with the same."""
+    path = str(write_csv(tmp_path / "meetings.csv", [row(7)]))
+    wrong = ops.run("backfill", path, "--resource", "task")
+    assert (wrong.code, "records of meeting and calendarEvent" in told(wrong.err)) == (1, True)
+    assert ops.run("backfill", path, "--resource", "calendarEvent", "--rate", "100").code == 0
+    shown = ops.run("status", "calendarEvent:1000007", "--json")
+    assert shown.document["appointmentId"]
+    other = ops.run("backfill", path)
+    assert (other.code, "begun with --resource calendarEvent" in told(other.err)) == (1, True)
+
+
 def test_two_backfills_of_one_file(ops: Commands, tmp_path: Path) -> None:
     """While one is at it, a second one is refused and leaves the first one's progress alone; after it, it goes on."""
     path = write_csv(tmp_path / "meetings.csv", [row(6)])
@@ -62,6 +74,11 @@ def test_a_killed_backfill_goes_on(ops: Commands, tmp_path: Path, plan: Plan) ->
     assert count.problems == []
     assert (count.kills, count.app_kills) == (2, 1)
     assert count.appointments == sum(wanted(number) is not None for number in plan.numbers)
+
+
+def told(text: str) -> str:
+    """`text` as it was before it was broken into lines."""
+    return " ".join(text.split())
 
 
 def subjects(ops: Commands) -> list[str]:

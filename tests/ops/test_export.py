@@ -45,6 +45,16 @@ def test_a_row_becomes_the_fields_of_every_mapping_row() -> None:
     }
 
 
+def test_a_row_of_a_calendar_event_names_its_meeting_where_a_column_does() -> None:
+    """With MEETING_ID it is known by the meeting, as its deliveries are; without, by itself."""
+    for given, key in (row(8, MEETING_ID="5"), "meeting:5"), (row(8), "calendarEvent:1000008"):
+        delivery = parse_delivery(delivery_of(given, resource="calendarEvent"))
+        patch = read_patch(
+            delivery, mapping=load_mapping(DEFAULT_MAPPING_FILE), received_at=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        assert str(patch.key) == key
+
+
 def test_the_stamp_is_when_the_row_was_changed() -> None:
     """UPDATED_AT is both halves of the stamp, so an event of the same second counts as later."""
     delivery = delivery_of(row(5))

@@ -150,6 +150,21 @@ async def test_whose_value_stands_is_told(product: Installation) -> None:
     assert column(found, "regardingobjectid").origin == "other fields"
 
 
+async def test_a_word_of_something_else_is_told(product: Installation) -> None:
+    """That a meeting is confirmed leaves it held: the preview says who said so, and that nothing is written."""
+    script = MeetingScript(7)
+    await product.sync(script.booked(), script.completed())
+    found = column(await preview(product, script.changed(status="confirmed")), "statecode")
+    assert (found.field, found.origin, found.action) == ("completed/state", "an earlier event", "keep")
+    found = column(await preview(product, script.changed(state="scheduled")), "statecode")
+    assert (found.field, found.origin, found.source, found.result) == (
+        "completed/state",
+        "this delivery",
+        "attributes.state=completed|held",
+        "open",
+    )
+
+
 async def test_attendees_name_all_their_sources(product: Installation) -> None:
     """Attendees are read from every alias, so every one is named."""
     found = await preview(product, MeetingScript(7).booked(prospects=[101, 102]))

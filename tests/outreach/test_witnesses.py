@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from shared.core.export import delivery_of
 from tests.outreach.samples import event, mapping_file, recording, task
 from tests.product.bench import Installation, installation
 
+OF_CALENDAR_17 = {"calendar_event_id": 17}
 OF_MEETING = {"data": {"type": "meeting", "id": 5}}
 
 
@@ -45,6 +47,32 @@ async def test_recording_before_the_meeting(product: Installation) -> None:
     await product.sync(calendar_event().booked())
     assert len(product.crm.appointments) == 1
     assert product.appointment.values["statecode"] == 1
+
+
+async def test_recorded_meeting_stays_completed(product: Installation) -> None:
+    """What a recording says is not taken back by a word that only says that the meeting is booked, wherever it is."""
+    script = calendar_event()
+    await product.sync(script.booked(status="confirmed"), recording(1))
+    later = MeetingScript(17, resource="calendarEvent", meeting=5, now=datetime(2026, 4, 1, tzinfo=UTC))
+    await product.sync(later.changed(title="Renamed", status="confirmed"))
+    await product.sync(delivery_of({"ID": "5", "STATE": "booked", "UPDATED_AT": "2026-05-01 00:00:00"}))
+    assert product.appointment.values["subject"] == "Renamed"
+    assert product.appointment.values["statecode"] == 1
+
+
+@pytest.mark.parametrize("where", ["calendarEvent", "meeting"])
+async def test_what_webhooks_missed_stays_called_off(product: Installation, where: str) -> None:
+    """A cancellation told by the events API is not taken back by a word of the calendar event or of the meeting."""
+    await product.restart(SYNC_ON_CANCEL="cancel")
+    await product.sync(calendar_event().booked(), delivery_body(event(9, "calendar_event_canceled", OF_CALENDAR_17)))
+    later = datetime(2026, 4, 1, tzinfo=UTC)
+    script = {
+        "calendarEvent": MeetingScript(17, resource="calendarEvent", meeting=5, now=later),
+        "meeting": MeetingScript(5, now=later),
+    }[where]
+    await product.sync(script.changed(title="Renamed", status="confirmed"))
+    assert product.appointment.values["subject"] == "Renamed"
+    assert product.appointment.values["statecode"] == 2
 
 
 @pytest.mark.parametrize(("calendar", "state"), [(17, 2), (18, 0)], ids=["the organizer's", "a guest's"])

@@ -11,7 +11,7 @@ import pytest
 from sandbox.azurite import StorageNames
 from sandbox.dataverse import people
 from sandbox.dataverse.seed import LEAD_IDS, USER_IDS
-from sandbox.outreach.deliveries import MeetingScript, Target
+from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from tests.product.bench import Installation, installation
 
 OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
@@ -98,6 +98,59 @@ async def test_taken_back_cancellation_opens_again(azurite: str, storage_names: 
     async with installation(azurite, storage_names.queue("events"), SYNC_ON_CANCEL="cancel") as product:
         script = MeetingScript(1)
         await product.sync(script.booked(), script.canceled(), script.changed(canceled=False))
+        assert state(product) == OPEN
+
+
+def named(delivery: Delivery, event_name: str) -> dict[str, Any]:
+    """`delivery` under another event name."""
+    document = delivery.document
+    document["meta"]["eventName"] = event_name
+    return document
+
+
+async def test_a_word_of_something_else_leaves_a_held_meeting_held(product: Installation) -> None:
+    """`confirmed` does not say that a meeting was not held; only what said that it was held can take that back so."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(status="confirmed"), named(script.changed(), "meeting.completed"))
+    assert state(product) == COMPLETED
+    await product.sync(script.changed(title="Renamed", status="confirmed"), script.destroyed())
+    assert state(product) == COMPLETED
+
+
+@pytest.mark.parametrize(
+    "taken_back", [{"state": "scheduled"}, {"state": None}, {"completed": False}, {"completedAt": None}], ids=str
+)
+async def test_held_and_then_not_held_after_all(product: Installation, taken_back: dict[str, Any]) -> None:
+    """The attribute that said held may say something else later, and a flag or an emptied time may always."""
+    script = MeetingScript(1)
+    await product.sync(script.booked(state="scheduled"), script.completed())
+    assert state(product) == COMPLETED
+    await product.sync(script.changed(**taken_back))
+    assert state(product) == OPEN
+
+
+async def test_one_calendar_does_not_take_back_what_another_said(product: Installation) -> None:
+    """The word in a guest's calendar is not that in the organizer's."""
+    organizer = MeetingScript(17, resource="calendarEvent", meeting=5)
+    guest = MeetingScript(18, resource="calendarEvent", meeting=5)
+    await product.sync(organizer.booked(), guest.booked(isOrganizer=False, state="scheduled"))
+    await product.sync(organizer.completed())
+    await product.sync(guest.changed(title="Renamed"), guest.changed(state="confirmed"))
+    assert state(product) == COMPLETED
+
+
+async def test_a_word_of_something_else_leaves_a_canceled_meeting_canceled(
+    azurite: str, storage_names: StorageNames
+) -> None:
+    """The same for called off: only the attribute that said so, or a flag, brings the meeting back."""
+    async with installation(azurite, storage_names.queue("events"), SYNC_ON_CANCEL="cancel") as product:
+        script = MeetingScript(1)
+        await product.sync(script.booked(status="confirmed"), script.canceled())
+        await product.sync(script.changed(title="Renamed", status="confirmed"))
+        assert state(product) == CANCELED
+        await product.sync(script.changed(canceled=False), script.changed(status="canceled"))
+        assert state(product) == CANCELED
+        await product.sync(script.changed(status="confirmed"))
         assert state(product) == OPEN
 
 
