@@ -197,7 +197,7 @@ class Admin:
                 "at": letter["last_failed_at"],
             }
         for recent in reversed(state.recent):
-            if recent.outcome not in {"writing", "failed"}:
+            if recent.outcome not in {"writing", "retrying", "failed"}:
                 continue
             for entry in await self.journal.read(recent.correlation_id):
                 if entry["lastError"] and entry["outcome"] == "retrying":

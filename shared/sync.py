@@ -196,13 +196,17 @@ class Sync:
             await self._stores.meetings.parked.add(key)
         await self._stores.meetings.parked.remove(sent)
 
-    async def _wait_for_dynamics(self) -> None:
-        """Sit out a short pause; a long one sends the event back before it costs anything."""
+    async def _wait_for_dynamics(self, envelope: Envelope) -> None:
+        """Sit out a short pause; a long one sends the event back before it costs anything.
+
+        But not the first time: then it is merged first, so that its meeting can be found. The call that follows is not
+        made.
+        """
         seconds = self._pause()
         if 0 < seconds <= LONGEST_WAIT:
             await asyncio.sleep(seconds + self._jitter() / 2)
             seconds = self._pause()
-        if seconds > 0:
+        if seconds > 0 and envelope.first_failed_at:
             reason = "Dynamics asked for a pause or is not answering; waiting before the next call."
             raise Transient(reason, service="dataverse", code="paused", retry_after=seconds)
 
@@ -256,7 +260,7 @@ class Sync:
         # one that loses a race has asked Dynamics and the table in vain.
         event = Recent(envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, "")
         async with self._turns.setdefault(patch.key, asyncio.Lock()):
-            await self._wait_for_dynamics()
+            await self._wait_for_dynamics(envelope)
             outcome = await apply(
                 patch.key,
                 patch.fields,

@@ -58,6 +58,9 @@ OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
 STATES = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
 STATE_NAMES = {1: "completed", 2: "canceled"}
 
+# In a meeting's time line: an event that will come again.
+_UNDER_WAY = frozenset({"writing", "retrying"})
+
 # An appointment has both, or Dynamics refuses it (0x80040275).
 _REQUIRED = ("scheduledstart", "scheduledend")
 _SPARE = "it was made for a calendar event before that said which meeting it is of"
@@ -209,10 +212,11 @@ class _Work:
         values = collapse(state.fields, self._rules.mapping)
         try:
             want = await self._wanted(state, values)
-        except (Unmappable, Permanent):
-            # It will not pass by itself, but what the event said must not be lost with it. When it is replayed there is
-            # nothing new in it, and yet something to do.
-            failed = replace(self._noted(state, "failed"), unsettled=True)
+        except (Unmappable, Permanent, Transient) as error:
+            # What the event said is remembered all the same: somebody may ask for the meeting meanwhile. When the event
+            # comes again there is nothing new in it, and yet something to do.
+            outcome = "retrying" if isinstance(error, Transient) else "failed"
+            failed = replace(self._noted(state, outcome), unsettled=True)
             if not self.merged and await self._save(failed, row_version) is None:
                 return None
             raise
@@ -240,8 +244,8 @@ class _Work:
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
         kind: Kind = "updated" if self._claimed else self._news
-        if any(recent.is_same_event(self._event) and recent.outcome == "writing" for recent in state.recent):
-            # It claimed once and never came to settle: that it stands there as being written must end.
+        if any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent):
+            # Others have written what it came for while it waited.
             kind = "updated" if kind == "duplicate" else kind
             state = self._noted(state, kind)
             version = await self._save(state, version)

@@ -159,6 +159,20 @@ async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monk
     assert await product.runtime.admin.list_dead_letters() == []
 
 
+@pytest.mark.parametrize("prospect", [101, 102], ids=["known people", "people to be looked up"])
+async def test_a_meeting_is_found_while_dynamics_pauses(product: Installation, prospect: int) -> None:
+    """Whoever asks for a meeting that waits for Dynamics is told what it waits for, whatever it waits for first."""
+    await product.sync(MeetingScript(1).booked())
+    product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("429", retry_after=600, hold_seconds=0),))
+    await product.send(MeetingScript(2).booked(), MeetingScript(3).booked(prospects=[prospect]))
+    await product.work(limit=2)
+    for meeting in ("2", "3"):
+        shown = await product.runtime.admin.meeting(meeting)
+        assert shown is not None
+        assert shown["fields"]["title"]["value"] == "Intro call"
+        assert "Dynamics" in shown["lastError"]["reason"]
+
+
 async def test_a_wrong_value_is_a_dead_letter_not_a_refusal(product: Installation) -> None:
     """A start time that is no time is accepted, because a refusal would lose it, and told in words."""
     entry = await product.sync(MeetingScript(1).booked(startTime={"deep": ["nonsense"]}))
