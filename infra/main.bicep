@@ -71,7 +71,7 @@ param logDailyCapGb int = 1
 param alertEmails string = ''
 
 @minValue(1)
-@description('Minutes after which a change that is not in Dynamics is late.')
+@description('Minutes after which an event that the app has and Dynamics has not is late.')
 param lagLimitMinutes int = 10
 
 @minValue(1)
@@ -237,6 +237,7 @@ module monitoring 'modules/monitoring.bicep' = {
     workingZone: workingZone
     workingFrom: workingFrom
     workingTo: workingTo
+    webhooks: toLower(settings.?SYNC_SUBSCRIPTION_GUARD ?? plainDefaults.SYNC_SUBSCRIPTION_GUARD) != 'off'
     runbookUrl: runbookUrl
   }
 }

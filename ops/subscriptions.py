@@ -109,7 +109,7 @@ def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
         "1. webhooks register --resource '*': Outreach then sends every change there is, and the app forgets what the "
         "mapping does not name.\n"
         "2. No webhook: in your own copy of the mapping file set resources.event.enabled to true, and the sweep reads "
-        "Outreach's events.\n"
+        "Outreach's events every five minutes. Set SYNC_SUBSCRIPTION_GUARD to off, or its alerts never end.\n"
         "3. Ask Outreach's support to allow this resource for your organisation."
     )
 

@@ -106,6 +106,7 @@ class Admin:
         if not fits_queue(message):
             message = (await self.spill.keep(envelope)).to_message()
         await self.queue.send(message)
+        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=envelope.event_name or envelope.kind))
         await self.dead_letters.remove(row)
 
     async def dismiss(self, correlation_ids: frozenset[str], *, reason: str) -> list[str]:

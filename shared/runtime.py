@@ -161,7 +161,7 @@ class Runtime:
             Part("parked", feeding.send_parked),
             Part("unresolved", feeding.send_unresolved),
             Part("missed", self._missed.run, rest=timedelta(minutes=5)),
-            Part("subscription", self._subscription.run, rest=timedelta(minutes=10)),
+            *self._subscription,
             Part("token", self._keep_token, rest=timedelta(hours=1)),
             Part("retention", self._retention.run),
         )
@@ -180,14 +180,19 @@ class Runtime:
         )
 
     @cached_property
-    def _subscription(self) -> Subscription:
-        return Subscription(
+    def _subscription(self) -> tuple[Part, ...]:
+        """The part that looks at our webhooks; none where they are not used."""
+        guard = self.settings.subscription_guard
+        if guard == "off":
+            return ()
+        subscription = Subscription(
             outreach=self.outreach.for_spare_capacity(),
             marks=self._marks,
             url=self.settings.public_url,
-            guard=self.settings.subscription_guard,
+            guard=guard,
             now=self._now,
         )
+        return (Part("subscription", subscription.run, rest=timedelta(minutes=10)),)
 
     @cached_property
     def _retention(self) -> Retention:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +19,8 @@ from shared.core.errors import BadMapping, BadSettings
 from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
 
 DEFAULT_QUEUE = "outreach-events"
+
+Guard = Literal["repair", "watch", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
         "repair",
-        "A disabled Outreach webhook of this app: `repair` it and alert, or `watch`, which only alerts",
+        "A disabled Outreach webhook of this app: `repair` it and alert, or `watch`, which only alerts; `off` where no "
+        "webhook is used",
     ),
     Setting("PUBLIC_URL", "", "Address of this app as Outreach calls it; empty in Azure without a domain of your own"),
 )
@@ -132,7 +135,7 @@ class Settings:
     policy: Policy
     mapping: MappingFile
     retention_days: int
-    subscription_guard: Literal["repair", "watch"]
+    subscription_guard: Guard
     public_url: str
 
 
@@ -306,7 +309,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         on_complete="ignore" if reader.choice("SYNC_ON_COMPLETE", "complete", "ignore") == "ignore" else "complete",
         zone=_zone(reader),
     )
-    guard = reader.choice("SYNC_SUBSCRIPTION_GUARD", "repair", "watch")
+    guard = reader.choice("SYNC_SUBSCRIPTION_GUARD", *get_args(Guard))
     retention_days = reader.days("SYNC_RETENTION_DAYS")
     public_url = reader.url("PUBLIC_URL")
     if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
@@ -330,7 +333,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         policy=policy,
         mapping=mapping,
         retention_days=retention_days,
-        subscription_guard="watch" if guard == "watch" else "repair",
+        subscription_guard=cast("Guard", guard),
         public_url=public_url,
     )
 

@@ -2,7 +2,8 @@
 
 Outreach switches a webhook off for a minute, an hour or for good when deliveries fail, and tells nobody
 (https://developers.outreach.io/api/webhooks). Any update of a webhook takes the temporary kinds back. A webhook that
-somebody switched off on purpose looks just like one that was given up, hence the setting SYNC_SUBSCRIPTION_GUARD.
+somebody switched off on purpose looks just like one that was given up, hence the setting SYNC_SUBSCRIPTION_GUARD. Where
+it is `off` no webhook is used, and the sweep has no such part.
 """
 
 from __future__ import annotations

@@ -138,6 +138,7 @@ LINES = (
         "a message that is none of ours became a dead letter; or a dead letter cannot be read, and stays",
         ("correlation_id", "code"),
     ),
+    Line("sent_again", "an admin sent a dead letter again", ("correlation_id", "event")),
     Line(
         "dismissed",
         "an admin dismissed a dead letter; its journal has the reason that they gave",

@@ -13,7 +13,7 @@ param insightsId string
 @description('Who gets the alerts; nobody: they only show in the portal.')
 param emails array
 
-@description('Minutes after which a change is late.')
+@description('Minutes after which an event that the app has is late.')
 param lagLimitMinutes int
 
 @description('So many waiting events are too many, if they become more.')
@@ -30,16 +30,23 @@ param workingFrom int
 @maxValue(24)
 param workingTo int
 
+@description('Whether Outreach sends by webhook; without one its silence means nothing.')
+param webhooks bool
+
 @description('Where the runbook can be read; each alert links to its part of it.')
 param runbookUrl string
 
 // A window is at least twice its step: a log line can be some minutes late, and must not fall between two looks.
+// `splitBy`: the column that tells the rows of a query apart. Each of its values is an alert with a mail of its own, and
+// ends by itself; without it a second trouble would hide behind the first. Its values are few, and never empty.
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
 // Severity: 1 events are or will be lost to people, 2 somebody must act today, 3 look when you can.
 var alerts = [
   {
     name: 'dead-letters'
     title: 'Events were given up'
     severity: 2
+    splitBy: 'code'
     frequency: 'PT15M'
     window: 'PT30M'
     query: loadTextContent('../kql/alert-dead-letters.kql')
@@ -48,6 +55,7 @@ var alerts = [
     name: 'lag'
     title: 'Changes reach Dynamics late'
     severity: 2
+    splitBy: 'problem'
     frequency: 'PT5M'
     // What fails for now is tried again at least every quarter of an hour.
     window: 'PT30M'
@@ -57,6 +65,7 @@ var alerts = [
     name: 'ingest-failing'
     title: 'Deliveries are not taken in'
     severity: 1
+    splitBy: 'cause'
     frequency: 'PT5M'
     window: 'PT15M'
     query: loadTextContent('../kql/alert-ingest-failing.kql')
@@ -65,6 +74,7 @@ var alerts = [
     name: 'ingest-silent'
     title: 'Outreach sends nothing in working hours'
     severity: 2
+    splitBy: ''
     frequency: 'PT1H'
     window: 'PT3H'
     query: replace(
@@ -81,6 +91,7 @@ var alerts = [
     name: 'not-running'
     title: 'The app does not run, or a part of its timer'
     severity: 1
+    splitBy: 'part'
     frequency: 'PT5M'
     // A part of the timer that fails is told at least every ten minutes.
     window: 'PT30M'
@@ -90,14 +101,16 @@ var alerts = [
     name: 'queue-growing'
     title: 'More and more events wait'
     severity: 2
+    splitBy: ''
     frequency: 'PT15M'
     window: 'PT30M'
     query: replace(loadTextContent('../kql/alert-queue-growing.kql'), 'let tooMany = 500;', 'let tooMany = ${queueLimit};')
   }
   {
     name: 'subscription'
-    title: 'The Outreach webhook is missing or off'
+    title: 'The Outreach webhook is missing or off, or what it missed cannot be read'
     severity: 1
+    splitBy: 'about'
     frequency: 'PT15M'
     window: 'PT30M'
     query: loadTextContent('../kql/alert-subscription.kql')
@@ -106,6 +119,7 @@ var alerts = [
     name: 'credentials'
     title: 'A credential is refused or about to expire'
     severity: 1
+    splitBy: 'problem'
     frequency: 'PT15M'
     window: 'PT1H'
     query: loadTextContent('../kql/alert-credentials.kql')
@@ -139,7 +153,8 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       displayName: 'Outreach to Dynamics: ${alert.title}'
       description: 'What to do: ${runbookUrl}#${alert.name}'
       severity: alert.severity
-      enabled: true
+      // Switched off and not left out: a deployment does not remove what it no longer names.
+      enabled: webhooks || alert.name != 'ingest-silent'
       scopes: [workspaceId]
       evaluationFrequency: alert.frequency
       windowSize: alert.window
@@ -148,6 +163,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
           {
             query: alert.query
             timeAggregation: 'Count'
+            dimensions: empty(alert.splitBy) ? [] : [{ name: alert.splitBy, operator: 'Include', values: ['*'] }]
             operator: 'GreaterThan'
             threshold: 0
             failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }

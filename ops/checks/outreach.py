@@ -19,19 +19,19 @@ SCOPES: Mapping[str, str] = {
     "events": "events.read",
     "webhooks": "webhooks.all",
 }
-# Read only where the mapping file enables the resource of that name.
-_ONLY_FOR: Mapping[str, str] = {"events": EVENTS_API}
+_NOT_USED = "No webhook is used (SYNC_SUBSCRIPTION_GUARD is off)"
 _SETTINGS = "Check OUTREACH_API_URL and the Outreach credentials in the settings."
 
 
 async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) -> list[Finding]:
     """One small read per scope, then the webhooks. `app`: this app's address, empty where it was not given."""
     found: list[Finding] = []
-    needed = {
-        collection: scope
-        for collection, scope in SCOPES.items()
-        if collection not in _ONLY_FOR or _ONLY_FOR[collection] in settings.mapping.resources
-    }
+    not_needed = set()
+    if EVENTS_API not in settings.mapping.resources:
+        not_needed.add("events")
+    if settings.subscription_guard == "off":
+        not_needed.add("webhooks")
+    needed = {collection: scope for collection, scope in SCOPES.items() if collection not in not_needed}
     for collection, scope in needed.items():
         try:
             await outreach.look_at(collection)
@@ -46,6 +46,8 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         found.append(
             Finding(AREA, "ok", f"{settings.outreach_url} answers, with the scopes {', '.join(needed.values())}.")
         )
+    if settings.subscription_guard == "off":
+        return [*found, _without_webhooks(settings)]
     if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
         return found
     try:
@@ -53,6 +55,13 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
     except SyncError as error:
         return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {error}", _SETTINGS)]
     return found + _subscription(webhooks, settings, app)
+
+
+def _without_webhooks(settings: Settings) -> Finding:
+    if EVENTS_API in settings.mapping.resources:
+        return Finding(AREA, "ok", f"{_NOT_USED}; the sweep reads Outreach's events every five minutes.")
+    fix = "Set resources.event.enabled to true in the mapping file; or the setting to repair, then webhooks register."
+    return Finding(AREA, "problem", f"{_NOT_USED}, and the mapping does not read Outreach's events either.", fix)
 
 
 def _subscription(webhooks: Sequence[Webhook], settings: Settings, app: str) -> list[Finding]:

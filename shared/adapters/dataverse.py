@@ -293,7 +293,8 @@ def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
     if unwell or code in _PASSING:
         return Transient(_said(status, "is busy or unwell"), retry_after=retry_after(response), **details)
     if status == 401:
-        return Transient(_said(status, "did not accept the app's token"), **details)
+        # By its status whatever code comes with it: the alert on credentials looks for that.
+        return Transient(_said(status, "did not accept the app's token"), **details | {"code": str(status)})
     return _refusal(status, code, details)
 
 

@@ -105,7 +105,7 @@ def test_empty_setting_is_its_default(name: str) -> None:
         ("SYNC_ALL_DAY_TIME_ZONE", "../../etc/passwd", "IANA"),
         ("SYNC_ALL_DAY_TIME_ZONE", "Europe", "IANA"),
         ("SYNC_RETENTION_DAYS", "3651", "1 to 3650"),
-        ("SYNC_SUBSCRIPTION_GUARD", "off", "repair, watch"),
+        ("SYNC_SUBSCRIPTION_GUARD", "no", "repair, watch, off"),
         ("PUBLIC_URL", "http://app.example.com", "https://"),
         ("MAPPING_FILE", "no-such-file.json", "Set MAPPING_FILE"),
     ],

@@ -139,6 +139,19 @@ def test_doctor_finds_a_webhook_that_does_not_work(ops: Commands) -> None:
         assert told in found
 
 
+def test_doctor_asks_for_no_webhook_where_none_is_used(ops: Commands, tmp_path: Path) -> None:
+    """With the guard off neither a webhook nor its scope is missed; but then the mapping must read the events API."""
+    ops.outreach("switches", {"missing_scopes": ["webhooks.read"]})
+    assert any("webhooks.all" in problem for problem in problems(ops.run("doctor", "--json")))
+    reads_events = mapping_file(tmp_path, "event")
+    result = ops.run("doctor", "--json", SYNC_SUBSCRIPTION_GUARD="off", MAPPING_FILE=reads_events)
+    assert problems(result) == []
+    assert any("No webhook is used" in one["what"] for one in result.document["findings"] if one["state"] == "ok")
+    (problem,) = problems(ops.run("doctor", "--json", SYNC_SUBSCRIPTION_GUARD="off"))
+    assert "does not read Outreach's events either" in problem
+    assert "resources.event.enabled" in problem
+
+
 def test_doctor_leaves_nothing_behind(ops: Commands) -> None:
     """The probes in queue and tables are taken away again."""
     queue = QueueClient.from_connection_string(ops.environment["AzureWebJobsStorage"], "outreach-events")

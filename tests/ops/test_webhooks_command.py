@@ -19,7 +19,7 @@ def test_registering_meeting_where_outreach_refuses_says_what_to_do_instead(ops:
     """The 422 becomes three ways on, and nothing is registered."""
     result = ops.run("webhooks", "register", "--resource", "meeting")
     assert result.code == 1
-    for way in ("--resource '*'", "resources.event.enabled", "Outreach's support"):
+    for way in ("--resource '*'", "resources.event.enabled", "SYNC_SUBSCRIPTION_GUARD to off", "Outreach's support"):
         assert way in " ".join(result.err.split())
     assert webhooks(ops) == []
 

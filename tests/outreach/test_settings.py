@@ -49,7 +49,7 @@ def test_where_the_app_is(given: dict[str, str], expected: str) -> None:
         ({"SYNC_RETENTION_DAYS": "4000"}, "SYNC_RETENTION_DAYS"),
         ({"SYNC_RETENTION_DAYS": "ninety"}, "SYNC_RETENTION_DAYS"),
         ({"SYNC_RETENTION_DAYS": "²"}, "SYNC_RETENTION_DAYS"),
-        ({"SYNC_SUBSCRIPTION_GUARD": "off"}, "SYNC_SUBSCRIPTION_GUARD"),
+        ({"SYNC_SUBSCRIPTION_GUARD": "none"}, "SYNC_SUBSCRIPTION_GUARD"),
         ({"PUBLIC_URL": "http://sync.example.com"}, "PUBLIC_URL"),
         ({"OUTREACH_CLIENT_ID": "id", "OUTREACH_CLIENT_SECRET": "x", "OUTREACH_REFRESH_TOKEN": "y"}, "Keep one of"),
         ({"OUTREACH_CLIENT_ID": "id"}, "OUTREACH_CLIENT_SECRET, OUTREACH_REFRESH_TOKEN missing"),

@@ -17,6 +17,7 @@ from shared.adapters.outreach import Outreach
 from shared.adapters.storage import Table
 from shared.core.errors import Permanent, Transient
 from shared.subscription import Subscription
+from shared.sweep import failing_parts
 from tests.outreach.support import Clock, add_webhook, client
 from tests.product.bench import installation
 
@@ -227,3 +228,20 @@ async def test_by_the_sweep(azurite: str, storage_names: StorageNames) -> None:
         assert "subscription" not in (await product.runtime.sweep.run()).counts
         product.runtime.later = timedelta(minutes=10)
         assert (await product.runtime.sweep.run()).counts["subscription"]["disabled"] == 0
+
+
+async def test_where_no_webhook_is_used(
+    azurite: str, storage_names: StorageNames, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the guard off the sweep asks for no webhooks, none is missed, and a failure from before is over."""
+    async with installation(azurite, storage_names.queue("events"), PUBLIC_URL=OURS) as product:
+        product.outreach.faults = FaultPlan.parse({"next": ["403"]})
+        assert "subscription" in (await product.runtime.sweep.run()).failed
+        asked = product.outreach.log.total
+        await product.restart(SYNC_SUBSCRIPTION_GUARD="off")
+        swept = await product.runtime.sweep.run()
+        assert not swept.failed
+        assert "subscription" not in swept.counts
+        assert product.outreach.log.total == asked
+        assert await failing_parts(product.runtime._marks) == {}
+    assert '"what": "subscription"' not in caplog.text

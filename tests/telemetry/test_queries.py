@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from azure import identity
 from azure.core import exceptions as azure_errors
 
 from shared.console.words import OUTCOMES
+from shared.settings import Guard
 from shared.sweep import RETRY
 from shared.telemetry import LINES, METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "infra/kql").glob("*.kql"))}
 ALERTS = [name for name in QUERIES if name.startswith("alert-")]
+MAIN = (ROOT / "infra/main.bicep").read_text(encoding="utf-8")
 MONITORING = (ROOT / "infra/modules/monitoring.bicep").read_text(encoding="utf-8")
 RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 SOURCES = [path for folder in ("shared", "functions") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -32,6 +35,7 @@ COLUMNS = {
     "AppRequests": {"TimeGenerated", "Name", "Url", "ResultCode", "DurationMs", "OperationId"},
     "AppDependencies": {"TimeGenerated", "Name", "Target", "ResultCode", "DurationMs", "OperationId"},
     "AzureDiagnostics": {"TimeGenerated", "ResourceProvider", "OperationName"},
+    "AZKVAuditLogs": {"TimeGenerated", "OperationName"},
     "Usage": {"DataType", "Quantity", "IsBillable"},
 }
 
@@ -96,6 +100,15 @@ def test_parts_exist() -> None:
     asked = {part for query in QUERIES.values() for part in re.findall(r'line\.part\) == "(\w+)"', query)}
     assert asked
     assert asked <= known
+
+
+def test_without_a_webhook_its_silence_is_no_alert() -> None:
+    """The setting that says that no webhook is used switches off the one rule that expects deliveries."""
+    assert re.findall(r"enabled: webhooks \|\| alert.name != '([a-z-]+)'", MONITORING) == ["ingest-silent"]
+    given = re.search(r"webhooks: toLower\(settings\.\?(\w+) \?\? .*\) != '(\w+)'", MAIN)
+    assert given
+    assert given[1] == "SYNC_SUBSCRIPTION_GUARD"
+    assert given[2] in get_args(Guard)
 
 
 def test_a_window_overlaps_the_one_before() -> None:
