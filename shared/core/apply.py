@@ -282,14 +282,17 @@ class _Work:
         It is not deleted, because somebody may have written into it. Whoever still writes to it is refused.
         """
         spare = min(state.spare)
-        actual = await self._appointments.read(spare, ())
-        if actual is not None and actual.state[0] not in STATE_NAMES:
-            try:
+        note = f"Canceled a second appointment of this meeting, {spare}: {_SPARE}."
+        try:
+            actual = await self._appointments.read(spare, ())
+            if actual is not None and actual.state[0] not in STATE_NAMES:
                 await self._appointments.set_state(spare, CANCELED, version=actual.version)
-            except (FenceRefused, TargetMissing):
-                return
+        except (FenceRefused, TargetMissing):
+            return
+        except Permanent as error:  # it must not keep every event of the meeting out
+            note = f"A second appointment of this meeting, {spare}, is to be canceled by hand: {error.reason}"
         if await self._save(replace(state, spare=state.spare - {spare}), row_version) is not None:
-            self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
+            self.notes = (*self.notes, note)
 
     async def _wanted(self, state: MeetingState, values: Mapping[str, Any]) -> Desired:
         mapping = self._rules.mapping

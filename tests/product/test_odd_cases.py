@@ -178,6 +178,22 @@ async def test_a_meeting_and_its_calendar_event_booked_apart(product: Installati
     assert sum("second appointment" in note for note in notes) == withdrawn
 
 
+async def test_a_second_appointment_that_cannot_be_canceled_keeps_nothing_out(product: Installation) -> None:
+    """The event that meets the refusal goes on, and its journal says what is left to do by hand."""
+    meeting = MeetingScript(5)
+    calendar_event = MeetingScript(17, resource="calendarEvent")
+    await product.sync(meeting.booked(), calendar_event.booked())
+    link = calendar_event.changed(relationships={"meeting": Target("meeting", 5)}, title="Last")
+    plan = FaultPlan()
+    refusal = {"kind": "403", "method": "PATCH", "entity": "appointments"}
+    plan.queue.append(Fault.parse(refusal, retry_after=0, hold_seconds=0))
+    product.crm.faults = plan
+    entry = await product.sync(link)
+    assert entry["outcome"] == "updated"
+    assert any("by hand" in note for note in entry["notes"])
+    assert {one.values["subject"] for one in product.crm.appointments.values()} == {"Intro call", "Last"}
+
+
 async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation) -> None:
     """An appointment cannot be without a start: it stays, a note says so, and the rest goes on."""
     script = MeetingScript(1)
