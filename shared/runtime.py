@@ -60,6 +60,7 @@ from shared.settings import (
     read_ingest_settings,
     read_settings,
     read_storage_settings,
+    unknown_names,
 )
 from shared.standing import Standing
 from shared.subscription import Subscription
@@ -393,11 +394,12 @@ class Runtime:
         except BadSettings:
             return True
 
-    async def _check_settings(self) -> None:
+    async def _check_settings(self) -> str:
         try:
             _ = self.settings
         except BadSettings as error:
             raise Transient(" ".join(error.problems), service="settings") from error
+        return " ".join(unknown_names(self._environment))
 
     async def _check_queue(self) -> None:
         await self.queue.depth()

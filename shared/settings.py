@@ -9,12 +9,14 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.core.appointment import Policy
+from shared.core.connections import guid
 from shared.core.errors import BadMapping, BadSettings
 from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
 
@@ -77,6 +79,8 @@ _QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _DATAVERSE_HOST = re.compile(
     r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
 )
+# Names that begin like this are meant for this app: nothing else on its machine has any.
+_OURS = re.compile(r"(sync|outreach|dataverse)_", re.IGNORECASE)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _UNRESOLVED = "@Microsoft.KeyVault("
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
@@ -197,6 +201,14 @@ class _Reader:
             self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
         return value
 
+    def client_id(self) -> str:
+        """The id of an identity, or empty."""
+        value = self.text("AZURE_CLIENT_ID")
+        found = guid(value) or ""
+        if value and not found:
+            self.problems.append("AZURE_CLIENT_ID is not a GUID. Set the client id of the identity, not its name.")
+        return found
+
     def storage(self) -> StorageSettings:
         """AzureWebJobsStorage in either of its forms."""
         name = "AzureWebJobsStorage"
@@ -311,6 +323,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     public_url = reader.url("PUBLIC_URL")
     if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
         public_url = f"https://{host}"
+    client_id = reader.client_id()
     credentials = reader.credentials(needed=not is_loopback(_host(outreach_url)))
     mapping: MappingFile | None = None
     try:
@@ -326,13 +339,24 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         org=reader.text("OUTREACH_ORG_ID"),
         dataverse_url=dataverse_url,
         dataverse_needs_token=not loopback,
-        client_id=reader.text("AZURE_CLIENT_ID"),
+        client_id=client_id,
         policy=policy,
         mapping=mapping,
         retention_days=retention_days,
         subscription_guard="watch" if guard == "watch" else "repair",
         public_url=public_url,
     )
+
+
+def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence for each variable that looks like a setting of ours and is none, and so does nothing."""
+    unknown = sorted(name for name in environment if _OURS.match(name) and name not in _DEFAULTS)
+    return tuple(f"{name} is no setting, so it does nothing.{_perhaps(name)}" for name in unknown)
+
+
+def _perhaps(name: str) -> str:
+    near = get_close_matches(name.upper(), _DEFAULTS, n=1)
+    return f" Is {near[0]} meant?" if near else ""
 
 
 def queue_name(environment: Mapping[str, str]) -> str:
