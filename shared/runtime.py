@@ -54,10 +54,12 @@ from shared.preview import Previewer
 from shared.retention import Kept, Retention
 from shared.settings import (
     IngestSettings,
+    OutreachSettings,
     Settings,
     StorageSettings,
     queue_name,
     read_ingest_settings,
+    read_outreach_settings,
     read_settings,
     read_storage_settings,
     unknown_names,
@@ -306,18 +308,18 @@ class Runtime:
     @cached_property
     def outreach(self) -> Outreach:
         """The Outreach organisation."""
-        shared, fixed = self.outreach_token, FixedToken(self.settings.outreach.token or None)
+        shared, fixed = self.outreach_token, FixedToken(self._outreach_settings.credentials.token or None)
         return Outreach(
             self._outreach_caller,
             token=fixed if shared is None else CachedToken(shared),
-            url=self.settings.outreach_url,
+            url=self._outreach_settings.url,
             budget=Budget(now=lambda: self._now().timestamp()),
         )
 
     @cached_property
     def outreach_token(self) -> tokens.SharedToken | None:
         """The access token that all instances share; None where the settings hold one, or none is needed."""
-        credentials = self.settings.outreach
+        credentials = self._outreach_settings.credentials
         caller = self._outreach_caller
         match credentials.kind:
             case "s2s":
@@ -349,12 +351,16 @@ class Runtime:
 
     @cached_property
     def _outreach_caller(self) -> Caller:
-        return self._caller("outreach", self.settings.outreach_url)
+        return self._caller("outreach", self._outreach_settings.url)
 
     def _caller(self, service: str, url: str) -> Caller:
         caller = Caller(service, http_client(url))
         self._to_close.append(caller.aclose)
         return caller
+
+    @cached_property
+    def _outreach_settings(self) -> OutreachSettings:
+        return read_outreach_settings(self._environment)
 
     @cached_property
     def _storage(self) -> StorageSettings:

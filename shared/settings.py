@@ -123,12 +123,19 @@ class OutreachCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class OutreachSettings:
+    """All that asking Outreach needs."""
+
+    url: str
+    credentials: OutreachCredentials
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, checked."""
 
     ingest: IngestSettings
-    outreach_url: str
-    outreach: OutreachCredentials
+    outreach: OutreachSettings
     org: str
     dataverse_url: str
     dataverse_needs_token: bool
@@ -300,11 +307,40 @@ def read_storage_settings(environment: Mapping[str, str]) -> StorageSettings:
     return storage
 
 
+def read_webhook_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The present secret, then the one before, if any. Raises `BadSettings`."""
+    reader = _Reader(environment)
+    secrets = _secrets(reader)
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return secrets
+
+
+def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
+    """The part that asking Outreach needs. Raises `BadSettings` with every problem.
+
+    That is storage too where tokens are bought: all who buy do it through one table (`shared/adapters/tokens.py`).
+    """
+    reader = _Reader(environment)
+    settings = _outreach(reader)
+    own = len(reader.problems)
+    if settings.credentials.kind in {"s2s", "oauth"}:
+        reader.storage()
+    if len(reader.problems) > own:
+        reader.problems.append(
+            "These Outreach credentials need the app's storage account: the token lies there for whoever uses them, "
+            "because one bought beside it may cost the app its own."
+        )
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return settings
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it."""
     reader = _Reader(environment)
     ingest = _ingest(reader)
-    outreach_url = reader.url("OUTREACH_API_URL")
+    outreach = _outreach(reader)
     dataverse_url = reader.url("DATAVERSE_URL")
     loopback = is_loopback(_host(dataverse_url))
     if dataverse_url and not loopback and not _DATAVERSE_HOST.fullmatch(_host(dataverse_url)):
@@ -324,7 +360,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
         public_url = f"https://{host}"
     client_id = reader.client_id()
-    credentials = reader.credentials(needed=not is_loopback(_host(outreach_url)))
     mapping: MappingFile | None = None
     try:
         mapping = load_mapping(Path(reader.text("MAPPING_FILE") or DEFAULT_MAPPING_FILE))
@@ -334,8 +369,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise BadSettings(reader.problems)
     return Settings(
         ingest=ingest,
-        outreach_url=outreach_url,
-        outreach=credentials,
+        outreach=outreach,
         org=reader.text("OUTREACH_ORG_ID"),
         dataverse_url=dataverse_url,
         dataverse_needs_token=not loopback,
@@ -379,12 +413,17 @@ def _ingest(reader: _Reader) -> IngestSettings:
     queue = reader.text("SYNC_QUEUE_NAME")
     if not _QUEUE_NAME.fullmatch(queue):
         reader.problems.append("SYNC_QUEUE_NAME must be 3 to 56 lower-case letters, digits and single hyphens.")
-    secrets = []
-    for name in ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"):
-        secret = reader.text(name)
-        if secret:
-            secrets.append(secret)
-    return IngestSettings(storage, queue, tuple(secrets))
+    return IngestSettings(storage, queue, _secrets(reader))
+
+
+def _secrets(reader: _Reader) -> tuple[str, ...]:
+    read = map(reader.text, ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"))
+    return tuple(secret for secret in read if secret)
+
+
+def _outreach(reader: _Reader) -> OutreachSettings:
+    url = reader.url("OUTREACH_API_URL")
+    return OutreachSettings(url, reader.credentials(needed=not is_loopback(_host(url))))
 
 
 def _zone(reader: _Reader) -> ZoneInfo:

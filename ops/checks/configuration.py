@@ -61,6 +61,6 @@ def _doubtful(settings: Settings, environment: Mapping[str, str]) -> Iterable[Fi
     if len(settings.ingest.secrets[0]) < _SHORT_SECRET:
         fix = "Make a long random one and rotate to it: webhooks rotate-secret."
         yield Finding(AREA, "warning", f"OUTREACH_WEBHOOK_SECRET has fewer than {_SHORT_SECRET} characters.", fix)
-    if settings.outreach.kind == "token" and settings.outreach_url.startswith("https:"):
+    if settings.outreach.credentials.kind == "token" and settings.outreach.url.startswith("https:"):
         fix = "It ends within hours. Set OUTREACH_S2S_GUID, OUTREACH_S2S_INSTALL_ID and OUTREACH_S2S_PRIVATE_KEY."
         yield Finding(AREA, "warning", "OUTREACH_API_TOKEN is for development.", fix)

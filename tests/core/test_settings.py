@@ -59,10 +59,10 @@ def test_good() -> None:
     settings = read()
     assert settings.ingest.storage.connection_string == CONNECTION
     assert (settings.ingest.queue_name, settings.ingest.secrets) == ("outreach-events", ("webhook-secret",))
-    assert settings.outreach.kind == "s2s"
-    assert settings.outreach.private_key == "-----BEGIN\nkey"
+    assert settings.outreach.credentials.kind == "s2s"
+    assert settings.outreach.credentials.private_key == "-----BEGIN\nkey"
     assert (settings.dataverse_url, settings.dataverse_needs_token) == (GOOD["DATAVERSE_URL"], True)
-    assert settings.outreach_url == "https://api.outreach.io"
+    assert settings.outreach.url == "https://api.outreach.io"
     policy = settings.policy
     assert (policy.pushing, policy.create, policy.update) == (True, True, True)
     assert (policy.on_complete, policy.on_cancel, str(policy.zone)) == ("complete", "ignore", "UTC")
@@ -310,13 +310,13 @@ class TestCredentials:
     def test_oauth(self) -> None:
         """Client id, secret and refresh token are the second form."""
         given = dict.fromkeys(S2S) | {name: name.lower() for name in OAUTH} | {"OUTREACH_REDIRECT_URI": "https://x"}
-        found = read(**given).outreach
+        found = read(**given).outreach.credentials
         assert (found.kind, found.client_id, found.client_secret) == ("oauth", OAUTH[0].lower(), OAUTH[1].lower())
         assert (found.refresh_token, found.redirect_uri) == (OAUTH[2].lower(), "https://x")
 
     def test_token(self) -> None:
         """A token alone is the third."""
-        found = read(**dict.fromkeys(S2S), OUTREACH_API_TOKEN="token").outreach
+        found = read(**dict.fromkeys(S2S), OUTREACH_API_TOKEN="token").outreach.credentials
         assert (found.kind, found.token) == ("token", "token")
 
     @pytest.mark.parametrize("names", [S2S, OAUTH])
@@ -331,7 +331,7 @@ class TestCredentials:
         """Without credentials the start stops, except where Outreach is a stand-in on this machine."""
         (problem,) = problems(**self.none)
         assert problem.startswith("No Outreach credentials")
-        assert read(**self.none, OUTREACH_API_URL="http://127.0.0.1:8080").outreach.kind == "none"
+        assert read(**self.none, OUTREACH_API_URL="http://127.0.0.1:8080").outreach.credentials.kind == "none"
 
 
 class TestHosts:
