@@ -17,6 +17,7 @@ from ops.doctor import Metadata
 from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
 from ops.settings import SettingsFile, environment, mapping_path, running
+from ops.subscriptions import unheard_of
 from shared.core.errors import BadMapping
 from shared.core.explain import condition_text, source_text
 from shared.core.mapping import MappingFile, load_mapping
@@ -68,7 +69,7 @@ def _findings(path: Path, columns: Columns | None) -> list[Finding]:
         mapping = load_mapping(path)
     except BadMapping as error:
         return [Finding(AREA, "problem", problem) for problem in error.problems]
-    found = [Finding(AREA, "ok", f"{path.name} is well formed: {len(mapping.rows)} rows.")]
+    found = [Finding(AREA, "ok", f"{path.name} is well formed: {len(mapping.rows)} rows."), *unheard_of(mapping)]
     if columns is None:
         what = "Its columns were not compared with Dynamics."
         return [*found, Finding(AREA, "skipped", what, "Give --live, or --metadata FILE.")]

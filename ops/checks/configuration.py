@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ops.findings import Finding
+from ops.subscriptions import unheard_of
 from shared.core.errors import BadSettings
 from shared.settings import Settings, read_settings, unknown_names
 
@@ -29,7 +30,7 @@ def check_settings(environment: Mapping[str, str]) -> tuple[Settings | None, lis
         Finding(AREA, "ok", "All settings are there and can be read."),
         Finding(AREA, "ok", f"The mapping file has {rows} rows, and reads deliveries of: {resources}."),
     ]
-    return settings, [*found, *noted, *_doubtful(settings, environment)]
+    return settings, [*found, *noted, *unheard_of(settings.mapping), *_doubtful(settings, environment)]
 
 
 def _left_from_the_example(environment: Mapping[str, str]) -> Iterable[Finding]:

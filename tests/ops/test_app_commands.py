@@ -217,6 +217,22 @@ def test_mapping_is_checked_against_the_live_columns(ops: Commands, tmp_path: Pa
     assert ops.run("mapping", "check", path, "--live").code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Meetings", "Is meeting meant?"), ("calenderEvent", "Is calendarEvent meant?"), ("xyzzy", "data.")],
+)
+def test_a_resource_that_outreach_does_not_have_is_noted(ops: Commands, tmp_path: Path, name: str, told: str) -> None:
+    """It may exist, so it is no mistake; but misspelt it would make the app ignore every event without a word."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    content["resources"] = {"meeting": {}, name: {}, "Kaia": {"enabled": False}}
+    path = saved(tmp_path, content, "mapping.json")
+    for command in (("mapping", "check", path), ("doctor",)):
+        result = ops.run(*command, "--json", MAPPING_FILE=path)
+        (note,) = [one for one in result.document["findings"] if "not known to have" in one["what"]]
+        assert (note["state"], name in note["what"], told in note["fix"]) == ("warning", True, True)
+    assert ops.run("mapping", "check", path).code == 0
+
+
 def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: Path) -> None:
     """Every problem of the file, without needing any service."""
     path = saved(tmp_path, {"version": 1, "resources": {}, "rows": []}, "mapping.json")
