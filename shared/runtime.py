@@ -368,7 +368,12 @@ class Runtime:
 
     @cached_property
     def _credential(self) -> AsyncTokenCredential:
-        return azure_credential(self._storage.client_id, self._environment)
+        return self._identity(self._storage.client_id)
+
+    def _identity(self, client_id: str) -> AsyncTokenCredential:
+        credential = azure_credential(client_id, self._environment)
+        self._to_close.append(credential.close)
+        return credential
 
     @cached_property
     def _queue_service(self) -> QueueServiceClient:
@@ -390,7 +395,7 @@ class Runtime:
     def _dataverse_token(self) -> Token:
         if not self.settings.dataverse_needs_token:
             return FixedToken(None)
-        credential = azure_credential(self.settings.client_id, self._environment)
+        credential = self._identity(self.settings.client_id)
         return CachedToken(dataverse_token(credential, self.settings.dataverse_url))
 
     def _accepts(self, delivery: Delivery) -> bool:
