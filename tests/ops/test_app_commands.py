@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ops.settings import running
@@ -56,6 +57,16 @@ def test_an_unknown_meeting_and_event(ops: Commands) -> None:
     assert (meeting.code, event.code) == (1, 1)
     assert "Nothing is known of meeting 424242" in meeting.err
     assert event.document["error"]["code"] == "not_found"
+
+
+def test_an_ignored_event_is_not_said_to_wait(ops: Commands, tmp_path: Path) -> None:
+    """It has no journal, and never will: whoever looks it up is told where it stands."""
+    sent = ops.run("send-test", saved(tmp_path, {"data": {"type": "prospect", "id": 1}}), "--json")
+    correlation_id = sent.document["answer"]["correlationId"]
+    assert "stands in its log only" in " ".join(ops.run("status", correlation_id).err.split())
+    url, key = f"{ops.stack.host_url}/api/correlations/{correlation_id}", ops.stack.access.admin_key
+    answer = httpx.get(url, headers={"x-functions-key": key})
+    assert "`ignored`" in answer.json()["error"]["message"]
 
 
 def test_an_id_with_slashes_stays_an_id(ops: Commands) -> None:
