@@ -43,8 +43,8 @@ def send_test(
     """Send a signed delivery and follow it.
 
     The secret is OUTREACH_WEBHOOK_SECRET of the settings. Without FILE the delivery is a meeting without times and
-    people: it goes through signature, queue, sync and table, and is parked there. With FILE the app does with it
-    what it does with any delivery. Exit code 1: it was refused, or failed.
+    people: it goes through signature, queue, sync and table, and is parked there for good, as meeting:ops-test. With
+    FILE the app does with it what it does with any delivery. Exit code 1: it was refused, or failed.
     """
     with reporting(as_json=as_json) as report:
         base = app_url(url)
