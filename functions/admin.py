@@ -20,9 +20,12 @@ async def correlations(req: func.HttpRequest) -> func.HttpResponse:
 
     found = await runtime().admin.correlation(req.route_params["correlationId"])
     if found is None:
-        return refusal(
-            404, "not_found", "No event with this correlation id was carried out (yet); one just sent may wait."
+        message = (
+            "No event with this correlation id was carried out (yet). One just sent may wait; one that was answered "
+            "`ignored`, because the mapping does not name its resource, stands in the log only; and a journal is kept "
+            "for SYNC_RETENTION_DAYS."
         )
+        return refusal(404, "not_found", message)
     return answer(found)
 
 

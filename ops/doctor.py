@@ -80,7 +80,9 @@ async def _health(app: str) -> list[Finding]:
         return [Finding(area, "problem", f"{app}/api/health does not answer as this app does.", fix)]
     found = []
     for name, part in parts.items():
-        well = part.get("status") == "ok"
         reason = str(part.get("reason") or "")
-        found.append(Finding(area, "ok" if well else "problem", f"{name}: {'ok.' if well else reason}"))
+        if part.get("status") != "ok":
+            found.append(Finding(area, "problem", f"{name}: {reason}"))
+        else:
+            found.append(Finding(area, "warning" if reason else "ok", f"{name}: {reason or 'ok.'}"))
     return found

@@ -16,10 +16,11 @@ from ops.columns import AREA, Columns, compare, read_file, read_live
 from ops.doctor import Metadata
 from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
-from ops.settings import SettingsFile, environment, running
+from ops.settings import SettingsFile, environment, mapping_path, running
+from ops.subscriptions import unheard_of
 from shared.core.errors import BadMapping
 from shared.core.explain import condition_text, source_text
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
+from shared.core.mapping import MappingFile, load_mapping
 
 commands = typer.Typer(help="The mapping file, shown and checked.", no_args_is_help=True)
 
@@ -60,7 +61,7 @@ def check(
 
 
 def _path(file: Path | None, values: Mapping[str, str]) -> Path:
-    return file or Path(values.get("MAPPING_FILE") or DEFAULT_MAPPING_FILE)
+    return file or mapping_path(values)
 
 
 def _findings(path: Path, columns: Columns | None) -> list[Finding]:
@@ -68,7 +69,7 @@ def _findings(path: Path, columns: Columns | None) -> list[Finding]:
         mapping = load_mapping(path)
     except BadMapping as error:
         return [Finding(AREA, "problem", problem) for problem in error.problems]
-    found = [Finding(AREA, "ok", f"{path.name} is well formed: {len(mapping.rows)} rows.")]
+    found = [Finding(AREA, "ok", f"{path.name} is well formed: {len(mapping.rows)} rows."), *unheard_of(mapping)]
     if columns is None:
         what = "Its columns were not compared with Dynamics."
         return [*found, Finding(AREA, "skipped", what, "Give --live, or --metadata FILE.")]

@@ -17,11 +17,11 @@ from rich.console import Console
 from ops.probe import deliver, trial_delivery
 from ops.remote import RemoteApp
 from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
-from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, secret_in
+from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, mapping_path, secret_in
 from ops.status import say_event
 from shared.core.delivery import parse_json
 from shared.core.errors import BadDelivery
-from shared.core.mapping import DEFAULT_MAPPING_FILE, load_mapping
+from shared.core.mapping import load_mapping
 
 _UNDER_WAY = frozenset({"retrying"})
 _BAD = frozenset({"dead-lettered", "retrying"})
@@ -43,8 +43,8 @@ def send_test(
     """Send a signed delivery and follow it.
 
     The secret is OUTREACH_WEBHOOK_SECRET of the settings. Without FILE the delivery is a meeting without times and
-    people: it goes through signature, queue, sync and table, and is parked there. With FILE the app does with it
-    what it does with any delivery. Exit code 1: it was refused, or failed.
+    people: it goes through signature, queue, sync and table, and is parked there for good, as meeting:ops-test. With
+    FILE the app does with it what it does with any delivery. Exit code 1: it was refused, or failed.
     """
     with reporting(as_json=as_json) as report:
         base = app_url(url)
@@ -53,7 +53,7 @@ def send_test(
         secret = values.get("OUTREACH_WEBHOOK_SECRET", "").strip()
         if not secret:
             raise Refused("OUTREACH_WEBHOOK_SECRET is not set.", code="no_secret", exit_code=USAGE)
-        mapping = load_mapping(Path(values.get("MAPPING_FILE") or DEFAULT_MAPPING_FILE))
+        mapping = load_mapping(mapping_path(values))
         body = read_delivery(file) if file else trial_delivery(next(iter(mapping.resources)), now=datetime.now(UTC))
         answer = _send(base, body, secret=secret, key=key)
         entry: dict[str, Any] | None = None

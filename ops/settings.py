@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import typer
 
 from ops.report import USAGE, Refused
+from shared.core.mapping import DEFAULT_MAPPING_FILE
 from shared.runtime import Runtime
 from shared.settings import is_loopback
 
@@ -55,6 +56,11 @@ def environment(file: Path | None) -> dict[str, str]:
             exit_code=USAGE,
         ) from error
     return found | {name: value for name, value in os.environ.items() if value}
+
+
+def mapping_path(values: Mapping[str, str]) -> Path:
+    """The mapping file that the app with these settings reads."""
+    return Path(values.get("MAPPING_FILE", "").strip() or DEFAULT_MAPPING_FILE)
 
 
 @asynccontextmanager

@@ -40,7 +40,8 @@ def status(
         if found is None:
             sentence = {
                 "meetings": f"Nothing is known of meeting {what} (yet); an event just accepted may wait.",
-                "correlations": "No event with this correlation id was carried out (yet).",
+                "correlations": "No event with this correlation id was carried out (yet). One that the app ignored "
+                "stands in its log only.",
             }[kind]
             raise Refused(sentence, code="not_found")
         say = say_event if kind == "correlations" else _say_meeting

@@ -6,11 +6,14 @@ https://developers.outreach.io/api/reference/tag/Webhook
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ops.columns import AREA
+from ops.findings import Finding
 from ops.report import Refused, camel
 from shared.adapters.outreach import API, Outreach
 from shared.core.errors import Permanent
@@ -23,6 +26,25 @@ _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
 _MEETINGS = frozenset({"meeting", "calendarEvent"})
+# Outreach's public list for webhooks, after what its list does not name: meetings, and its events API.
+KNOWN_RESOURCES = (
+    "meeting",
+    "calendarEvent",
+    EVENTS_API,
+    "account",
+    "call",
+    "emailAddress",
+    "import",
+    "kaiaRecording",
+    "mailing",
+    "opportunity",
+    "opportunityProspectRole",
+    "prospect",
+    "sequence",
+    "sequenceState",
+    "task",
+    "user",
+)
 
 
 class ResourceRefused(Exception):
@@ -117,6 +139,16 @@ def instead_of(refused: Sequence[str], done: Sequence[str]) -> str:
 def webhook_resources(mapping: MappingFile) -> list[str]:
     """The resources of the mapping that Outreach may send; the sweep reads the other one."""
     return [name for name in mapping.resources if name != EVENTS_API]
+
+
+def unheard_of(mapping: MappingFile) -> Iterator[Finding]:
+    """A note for each resource that nobody has heard of: what Outreach sends would be ignored, without a word."""
+    known = {name.lower(): name for name in KNOWN_RESOURCES}
+    for name in sorted(set(mapping.resources) - set(KNOWN_RESOURCES)):
+        near = get_close_matches(name.lower(), known, n=1)
+        fix = f"Is {known[near[0]]} meant?" if near else "Look at a delivery: it must be written as in data.type."
+        what = f"Outreach is not known to have a resource {name}. Events count only if it is written just so."
+        yield Finding(AREA, "warning", what, fix)
 
 
 def _webhook(record: Mapping[str, Any], secrets: Sequence[str]) -> Webhook:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ops.probe import accepts
 from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting
-from ops.settings import AppUrl, SettingsFile, app_url, environment, running, secret_in
+from ops.settings import AppUrl, SettingsFile, app_url, environment, mapping_path, running, secret_in
 from ops.subscriptions import (
     ResourceRefused,
     Webhook,
@@ -26,7 +26,9 @@ from ops.subscriptions import (
     webhook_resources,
     without_query,
 )
-from shared.runtime import Runtime
+from shared.adapters.outreach import Outreach
+from shared.core.mapping import load_mapping
+from shared.settings import read_webhook_secrets
 from shared.subscription import EVENTS_PATH
 
 commands = typer.Typer(help="Outreach's subscriptions to this app. Secrets are never printed.", no_args_is_help=True)
@@ -45,8 +47,10 @@ def list_(*, settings: SettingsFile = None, as_json: AsJson = False) -> None:
     """Show every webhook of the organisation."""
 
     async def read() -> list[Webhook]:
-        async with running(environment(settings)) as runtime:
-            return await read_webhooks(runtime.outreach, secrets=runtime.settings.ingest.secrets)
+        values = environment(settings)
+        secrets = read_webhook_secrets(values)
+        async with running(values) as runtime:
+            return await read_webhooks(runtime.outreach, secrets=secrets)
 
     with reporting(as_json=as_json) as report:
         found = asyncio.run(read())
@@ -73,10 +77,13 @@ def register(
 
     async def do(address: str) -> list[dict[str, Any]]:
         done, refused = [], []
-        async with running(environment(settings)) as runtime:
-            for one in resource or webhook_resources(runtime.settings.mapping):
+        values = environment(settings)
+        secret, *_ = read_webhook_secrets(values)
+        resources = resource or webhook_resources(load_mapping(mapping_path(values)))
+        async with running(values) as runtime:
+            for one in resources:
                 try:
-                    done.append(await _register(runtime, one, action, address))
+                    done.append(await _register(runtime.outreach, one, action, address, secret))
                 except ResourceRefused:
                     refused.append(one)
         if refused:
@@ -174,18 +181,17 @@ def _tell_rotated(report: Report, changed: Sequence[Webhook]) -> None:
     report.show({"rotated": [one.id for one in changed]}, tell)
 
 
-async def _register(runtime: Runtime, resource: str, action: str, address: str) -> dict[str, Any]:
-    secret = runtime.settings.ingest.secrets[0]
+async def _register(outreach: Outreach, resource: str, action: str, address: str, secret: str) -> dict[str, Any]:
     base = without_query(address).removesuffix(EVENTS_PATH)
-    for one in await read_webhooks(runtime.outreach, secrets=[secret]):
+    for one in await read_webhooks(outreach, secrets=[secret]):
         if one.leads_to(base) and (one.resource, one.action) == (resource, action):
             on = one.active and not one.disabled_reason
             if on and one.address == address:
                 return {**one.to_json(), "done": "was there already"}
-            await change_webhook(runtime.outreach, one.id, {"active": True, "url": address})
+            await change_webhook(outreach, one.id, {"active": True, "url": address})
             done = "has the new function key" if on else "switched on again"
             return {**one.to_json(), "active": True, "disabledReason": "", "done": done}
-    made = await create_webhook(runtime.outreach, resource=resource, action=action, url=address, secret=secret)
+    made = await create_webhook(outreach, resource=resource, action=action, url=address, secret=secret)
     return {**made.to_json(), "done": "registered"}
 
 

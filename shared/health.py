@@ -14,7 +14,8 @@ FRESH_SECONDS = 5.0
 STANDS_IN_SECONDS = 30.0
 PATIENCE_SECONDS = 8.0
 
-Check = Callable[[], Awaitable[None]]
+# Raises where the part is not well; returns what is to be noted all the same, or nothing.
+Check = Callable[[], Awaitable[str | None]]
 
 
 class Health:
@@ -27,7 +28,10 @@ class Health:
         self._lock = asyncio.Lock()
 
     async def report(self) -> dict[str, Any]:
-        """`{"status": "ok" | "unhealthy", "parts": {name: {"status": …, "reason": …}}}`; reasons hold no secrets."""
+        """`{"status": "ok" | "unhealthy", "parts": {name: {"status": …, "reason": …}}}`; reasons hold no secrets.
+
+        A part that is `ok` has a `reason` only where there is something to note.
+        """
         last = self._not_older_than(STANDS_IN_SECONDS if self._lock.locked() else FRESH_SECONDS)
         if last is not None:
             return last
@@ -48,11 +52,11 @@ class Health:
     async def _one(self, check: Check) -> dict[str, str]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await check()
+                note = await check()
         except TimeoutError:
             return {"status": "unreachable", "reason": "No answer in time."}
         except SyncError as error:
             return {"status": "unreachable", "reason": str(error) or type(error).__name__}
         except (ValueError, KeyError, TypeError):
             return {"status": "unreachable", "reason": "Its answer makes no sense; is the address right?"}
-        return {"status": "ok"}
+        return {"status": "ok", "reason": note} if note else {"status": "ok"}

@@ -54,12 +54,15 @@ from shared.preview import Previewer
 from shared.retention import Kept, Retention
 from shared.settings import (
     IngestSettings,
+    OutreachSettings,
     Settings,
     StorageSettings,
     queue_name,
     read_ingest_settings,
+    read_outreach_settings,
     read_settings,
     read_storage_settings,
+    unknown_names,
 )
 from shared.standing import Standing
 from shared.subscription import Subscription
@@ -310,18 +313,18 @@ class Runtime:
     @cached_property
     def outreach(self) -> Outreach:
         """The Outreach organisation."""
-        shared, fixed = self.outreach_token, FixedToken(self.settings.outreach.token or None)
+        shared, fixed = self.outreach_token, FixedToken(self._outreach_settings.credentials.token or None)
         return Outreach(
             self._outreach_caller,
             token=fixed if shared is None else CachedToken(shared),
-            url=self.settings.outreach_url,
+            url=self._outreach_settings.url,
             budget=Budget(now=lambda: self._now().timestamp()),
         )
 
     @cached_property
     def outreach_token(self) -> tokens.SharedToken | None:
         """The access token that all instances share; None where the settings hold one, or none is needed."""
-        credentials = self.settings.outreach
+        credentials = self._outreach_settings.credentials
         caller = self._outreach_caller
         match credentials.kind:
             case "s2s":
@@ -353,7 +356,7 @@ class Runtime:
 
     @cached_property
     def _outreach_caller(self) -> Caller:
-        return self._caller("outreach", self.settings.outreach_url)
+        return self._caller("outreach", self._outreach_settings.url)
 
     def _caller(self, service: str, url: str) -> Caller:
         caller = Caller(service, http_client(url))
@@ -361,12 +364,21 @@ class Runtime:
         return caller
 
     @cached_property
+    def _outreach_settings(self) -> OutreachSettings:
+        return read_outreach_settings(self._environment)
+
+    @cached_property
     def _storage(self) -> StorageSettings:
         return read_storage_settings(self._environment)
 
     @cached_property
     def _credential(self) -> AsyncTokenCredential:
-        return azure_credential(self._storage.client_id, self._environment)
+        return self._identity(self._storage.client_id)
+
+    def _identity(self, client_id: str) -> AsyncTokenCredential:
+        credential = azure_credential(client_id, self._environment)
+        self._to_close.append(credential.close)
+        return credential
 
     @cached_property
     def _queue_service(self) -> QueueServiceClient:
@@ -388,7 +400,7 @@ class Runtime:
     def _dataverse_token(self) -> Token:
         if not self.settings.dataverse_needs_token:
             return FixedToken(None)
-        credential = azure_credential(self.settings.client_id, self._environment)
+        credential = self._identity(self.settings.client_id)
         return CachedToken(dataverse_token(credential, self.settings.dataverse_url))
 
     def _accepts(self, delivery: Delivery) -> bool:
@@ -398,11 +410,12 @@ class Runtime:
         except BadSettings:
             return True
 
-    async def _check_settings(self) -> None:
+    async def _check_settings(self) -> str:
         try:
             _ = self.settings
         except BadSettings as error:
             raise Transient(" ".join(error.problems), service="settings") from error
+        return " ".join(unknown_names(self._environment))
 
     async def _check_queue(self) -> None:
         await self.queue.depth()

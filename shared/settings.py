@@ -9,12 +9,14 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.core.appointment import Policy
+from shared.core.connections import guid
 from shared.core.errors import BadMapping, BadSettings
 from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
 
@@ -80,6 +82,8 @@ _QUEUE_NAME = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _DATAVERSE_HOST = re.compile(
     r"[a-z0-9-]+\.(api\.)?crm[0-9]*\.(dynamics\.com|microsoftdynamics\.us|appsplatform\.us|dynamics\.cn)"
 )
+# Names that begin like this are meant for this app: nothing else on its machine has any.
+_OURS = re.compile(r"(sync|outreach|dataverse)_", re.IGNORECASE)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _UNRESOLVED = "@Microsoft.KeyVault("
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
@@ -122,12 +126,19 @@ class OutreachCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class OutreachSettings:
+    """All that asking Outreach needs."""
+
+    url: str
+    credentials: OutreachCredentials
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, checked."""
 
     ingest: IngestSettings
-    outreach_url: str
-    outreach: OutreachCredentials
+    outreach: OutreachSettings
     org: str
     dataverse_url: str
     dataverse_needs_token: bool
@@ -199,6 +210,14 @@ class _Reader:
         elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             self.problems.append(f"{name} must begin with https:// (plain http only to a loopback address).")
         return value
+
+    def client_id(self) -> str:
+        """The id of an identity, or empty."""
+        value = self.text("AZURE_CLIENT_ID")
+        found = guid(value) or ""
+        if value and not found:
+            self.problems.append("AZURE_CLIENT_ID is not a GUID. Set the client id of the identity, not its name.")
+        return found
 
     def storage(self) -> StorageSettings:
         """AzureWebJobsStorage in either of its forms."""
@@ -291,11 +310,40 @@ def read_storage_settings(environment: Mapping[str, str]) -> StorageSettings:
     return storage
 
 
+def read_webhook_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The present secret, then the one before, if any. Raises `BadSettings`."""
+    reader = _Reader(environment)
+    secrets = _secrets(reader)
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return secrets
+
+
+def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
+    """The part that asking Outreach needs. Raises `BadSettings` with every problem.
+
+    That is storage too where tokens are bought: all who buy do it through one table (`shared/adapters/tokens.py`).
+    """
+    reader = _Reader(environment)
+    settings = _outreach(reader)
+    own = len(reader.problems)
+    if settings.credentials.kind in {"s2s", "oauth"}:
+        reader.storage()
+    if len(reader.problems) > own:
+        reader.problems.append(
+            "These Outreach credentials need the app's storage account: the token lies there for whoever uses them, "
+            "because one bought beside it may cost the app its own."
+        )
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return settings
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it."""
     reader = _Reader(environment)
     ingest = _ingest(reader)
-    outreach_url = reader.url("OUTREACH_API_URL")
+    outreach = _outreach(reader)
     dataverse_url = reader.url("DATAVERSE_URL")
     loopback = is_loopback(_host(dataverse_url))
     if dataverse_url and not loopback and not _DATAVERSE_HOST.fullmatch(_host(dataverse_url)):
@@ -314,7 +362,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     public_url = reader.url("PUBLIC_URL")
     if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
         public_url = f"https://{host}"
-    credentials = reader.credentials(needed=not is_loopback(_host(outreach_url)))
+    client_id = reader.client_id()
     mapping: MappingFile | None = None
     try:
         mapping = load_mapping(Path(reader.text("MAPPING_FILE") or DEFAULT_MAPPING_FILE))
@@ -324,18 +372,28 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise BadSettings(reader.problems)
     return Settings(
         ingest=ingest,
-        outreach_url=outreach_url,
-        outreach=credentials,
+        outreach=outreach,
         org=reader.text("OUTREACH_ORG_ID"),
         dataverse_url=dataverse_url,
         dataverse_needs_token=not loopback,
-        client_id=reader.text("AZURE_CLIENT_ID"),
+        client_id=client_id,
         policy=policy,
         mapping=mapping,
         retention_days=retention_days,
         subscription_guard=cast("Guard", guard),
         public_url=public_url,
     )
+
+
+def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence for each variable that looks like a setting of ours and is none, and so does nothing."""
+    unknown = sorted(name for name in environment if _OURS.match(name) and name not in _DEFAULTS)
+    return tuple(f"{name} is no setting, so it does nothing.{_perhaps(name)}" for name in unknown)
+
+
+def _perhaps(name: str) -> str:
+    near = get_close_matches(name.upper(), _DEFAULTS, n=1)
+    return f" Is {near[0]} meant?" if near else ""
 
 
 def queue_name(environment: Mapping[str, str]) -> str:
@@ -358,12 +416,17 @@ def _ingest(reader: _Reader) -> IngestSettings:
     queue = reader.text("SYNC_QUEUE_NAME")
     if not _QUEUE_NAME.fullmatch(queue):
         reader.problems.append("SYNC_QUEUE_NAME must be 3 to 56 lower-case letters, digits and single hyphens.")
-    secrets = []
-    for name in ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"):
-        secret = reader.text(name)
-        if secret:
-            secrets.append(secret)
-    return IngestSettings(storage, queue, tuple(secrets))
+    return IngestSettings(storage, queue, _secrets(reader))
+
+
+def _secrets(reader: _Reader) -> tuple[str, ...]:
+    read = map(reader.text, ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"))
+    return tuple(secret for secret in read if secret)
+
+
+def _outreach(reader: _Reader) -> OutreachSettings:
+    url = reader.url("OUTREACH_API_URL")
+    return OutreachSettings(url, reader.credentials(needed=not is_loopback(_host(url))))
 
 
 def _zone(reader: _Reader) -> ZoneInfo:

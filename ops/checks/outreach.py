@@ -44,7 +44,7 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
             found.append(Finding(AREA, "problem", f"The credentials lack the scope {scope}.", fix))
     if not found:
         found.append(
-            Finding(AREA, "ok", f"{settings.outreach_url} answers, with the scopes {', '.join(needed.values())}.")
+            Finding(AREA, "ok", f"{settings.outreach.url} answers, with the scopes {', '.join(needed.values())}.")
         )
     if settings.subscription_guard == "off":
         return [*found, _without_webhooks(settings)]

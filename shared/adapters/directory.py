@@ -40,6 +40,9 @@ FOUND_SECONDS = 24 * 3600.0
 LEAD_SECONDS = 900.0
 NOBODY_SECONDS = 60.0
 MAX_REMEMBERED = 20_000
+# So many people of one event are looked up at the same time: half of a service's connections (`http.py`), so that an
+# event with thousands of attendees neither keeps the other events waiting nor itself until that counts as an outage.
+AT_ONCE = 16
 # More addresses than this of one prospect are not asked for: the filter has a column of each table for every one.
 MAX_ADDRESSES = 5
 
@@ -116,8 +119,10 @@ class CrmDirectory:
         }
         current().cache_hits += len(people)
         missing = sorted(set(wanted) - people.keys())
-        found = await asyncio.gather(*(self._ask(reference, distrust=distrust) for reference in missing))
-        people |= dict(zip(missing, found, strict=True))
+        for start in range(0, len(missing), AT_ONCE):
+            some = missing[start : start + AT_ONCE]
+            found = await asyncio.gather(*(self._ask(reference, distrust=distrust) for reference in some))
+            people |= dict(zip(some, found, strict=True))
         nobody = {f"{reference.type}:{reference.id}" for reference, person in people.items() if not person.records}
         current().unresolved = nobody
         return people

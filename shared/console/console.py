@@ -223,8 +223,16 @@ class Console:
             wanted = sought(request.query.get("id", ""))
             return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
         journal = await asyncio.gather(*(admin.correlation(recent["correlationId"]) for recent in found["recent"]))
-        view = meeting_view(found, [entry for entry in journal if entry is not None], self._sources.mapping())
-        return page("meeting.html", session=session, meeting=found, view=view, kept=RECENT_EVENTS)
+        mapping = self._sources.mapping()
+        view = meeting_view(found, [entry for entry in journal if entry is not None], mapping)
+        return page(
+            "meeting.html",
+            session=session,
+            meeting=found,
+            view=view,
+            kept=RECENT_EVENTS,
+            made_again=mapping.deleted_in_dynamics == "recreate",
+        )
 
     async def _event(self, request: Request, session: Session) -> Answer:
         wanted = sought(request.query.get("id", ""))

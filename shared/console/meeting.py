@@ -11,6 +11,7 @@ from shared.core.appointment import PARTIES
 from shared.core.explain import ON_CREATE, source_text
 from shared.core.mapping import MappingFile, Row
 from shared.core.patch import FieldName
+from shared.eventline import APPLIED
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
 
@@ -51,10 +52,14 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class MeetingView:
-    """What the page shows beside what `Admin.meeting` says."""
+    """What the page shows beside what `Admin.meeting` says.
+
+    `written_at`: when Dynamics last took something of it, as far as that is among the last events.
+    """
 
     title: str
     starts_at: str
+    written_at: str
     fields: tuple[FieldView, ...]
     events: tuple[EventView, ...]
 
@@ -81,7 +86,15 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
         )
         for recent in found["recent"]
     )
-    return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), fields, events)
+    written_at = next((when for outcome, when in map(_ended, events) if outcome in APPLIED), "")
+    return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), written_at, fields, events)
+
+
+def _ended(event: EventView) -> tuple[str, str]:
+    """How an event ended and when; its receipt has to do where no journal tells more."""
+    return (
+        (event.journal["outcome"], event.journal["finishedAt"]) if event.journal else (event.outcome, event.received_at)
+    )
 
 
 def _rank(row: Row) -> int:

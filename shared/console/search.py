@@ -25,8 +25,8 @@ MAX_TEXT = 500
 _GUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _IN_ADDRESS = re.compile(rf"[?&]id=(?:%7[bB]|\{{)?({_GUID.pattern})")
 # `prospect 101`, or the address of a prospect's page in Outreach.
-_PROSPECT = re.compile(r"(?:.*/)?prospects?[ :/](\d{1,20})(?:[/?#].*)?", re.IGNORECASE)
-_KEY = re.compile(r"\d+|[A-Za-z]+:\S+")
+_PROSPECT = re.compile(r"(?:prospect[ :]|(?:.*/)?prospects?/)(\d{1,20})(?:[/?#].*)?", re.IGNORECASE)
+_KEY = re.compile(r"\d+|[A-Za-z]+:\d+")
 
 
 @dataclass(frozen=True, slots=True)

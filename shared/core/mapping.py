@@ -247,6 +247,12 @@ _COMPARING = frozenset({"equal", "not_equal"})
 _OF_FLAGS = frozenset({"true", "not_true", "false", "not_false"})
 
 
+def _text_or_flag(value: object) -> object:
+    if value is not None and not isinstance(value, str | bool):
+        raise ValueError("text in quotes, or true or false without, was expected")
+    return value
+
+
 class Condition(_Strict):
     """One condition under Outbound Create. `otherwise` is the sentence the admin reads when it is not met."""
 
@@ -255,7 +261,7 @@ class Condition(_Strict):
         Literal["set", "not_set", "true", "false", "not_true", "not_false", "equal", "not_equal"],
         Field(alias="is"),
     ]
-    value: str | bool | None = None
+    value: Annotated[str | bool | None, BeforeValidator(_text_or_flag)] = None
     otherwise: str
 
     @model_validator(mode="after")
@@ -365,12 +371,21 @@ def parse_mapping(content: Any, *, origin: str) -> MappingFile:
 
 def load_mapping(path: Path) -> MappingFile:
     """Read and check the file at `path`. Raises `BadMapping`."""
+    twice: dict[str, None] = {}
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.update(dict.fromkeys(name for name in names if names.count(name) > 1))
+        return dict(pairs)
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=members)
     except OSError as error:
         raise BadMapping(
             [f"{path}: cannot be read ({error.strerror}). Set MAPPING_FILE to an existing file."]
         ) from error
     except (ValueError, RecursionError) as error:
         raise BadMapping([f"{path}: is not JSON: {error}"]) from error
+    if twice:
+        raise BadMapping([f"{path}: {name} stands twice in one object, of which one would not count" for name in twice])
     return parse_mapping(content, origin=str(path))

@@ -6,6 +6,7 @@ reason: answering Outreach with an error would lose the event, because Outreach 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -201,6 +202,8 @@ def _references(item: Row | Signal, source: Source, value: Any, delivery: Delive
 def _text(value: object, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Unmappable("wrong_type", f"{name}: text was expected.")
+    if isinstance(value, float) and not math.isfinite(value):  # 1e999 is a number in JSON
+        raise Unmappable("wrong_type", f"{name}: text was expected, not a number that is too large to be read.")
     return str(value)
 
 

@@ -202,6 +202,25 @@ async def test_a_meetings_page_says_what_it_is_and_what_was_written(product: Ins
     assert f"main.aspx?pagetype=entityrecord&amp;etn=appointment&amp;id={product.appointment.id}" in html
 
 
+@pytest.mark.parametrize(("rule", "told"), [("recreate", "it is then made again"), ("leave", "it stays deleted")])
+async def test_a_meetings_page_says_what_a_deleted_appointment_takes(
+    product: Installation, tmp_path: Path, rule: str, told: str
+) -> None:
+    """The app cannot know of it before it writes again, so the page says when it last did and what makes it look."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8")) | {"deleted_in_dynamics": rule}
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(path))
+    await product.sync(MeetingScript(1).booked(prospects=()))
+    request = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    assert "Last written" not in (await product.runtime.console.show(request)).html
+    entry = await product.sync(MeetingScript(2).booked())
+    answer = await product.runtime.console.show(replace(request, query={"id": "2"}))
+    assert told in answer.html
+    last = answer.html.partition("<dt>Last written</dt><dd>")[2].partition("<span")[0]
+    assert entry["finishedAt"][:19] in last
+
+
 async def test_an_event_that_was_given_up_is_in_the_time_line(product: Installation) -> None:
     """Also one of which nothing could be remembered: the admin looks for it there."""
     entry = await product.sync(MeetingScript(5).booked(startTime="nonsense"))

@@ -95,6 +95,10 @@ def test_spans_of_time(seconds: float | None, shown: str) -> None:
         ),
         ("Demo", Sought("Demo", meeting="Demo", title="Demo")),
         ("Demo: Acme", Sought("Demo: Acme", title="Demo: Acme")),
+        ("Demo:Acme", Sought("Demo:Acme", meeting="Demo:Acme", title="Demo:Acme")),
+        ("meeting:ops-test", Sought("meeting:ops-test", meeting="meeting:ops-test", title="meeting:ops-test")),
+        ("Prospects 2026", Sought("Prospects 2026", title="Prospects 2026")),
+        ("Prospect:101", Sought("Prospect:101", prospect="101")),
     ],
 )
 def test_what_is_sought(text: str, expected: Sought) -> None:

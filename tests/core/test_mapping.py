@@ -191,6 +191,7 @@ def test_error_names_its_place(change: Change, place: str, told: str) -> None:
         lambda c: c.pop("version"),
         lambda c: c["rows"][2].update(sources=["attributes.a", "title"]),
         lambda c: c["rows"][2].update(sources=["title"]),
+        lambda c: c["create_conditions"][0].update({"is": "equal", "value": 5}),
     ],
 )
 def test_one_mistake_is_one_sentence(change: Change) -> None:
@@ -295,3 +296,15 @@ def test_copy_of_the_default(tmp_path: Path) -> None:
     path = tmp_path / "mapping.json"
     path.write_text(json.dumps(default_content()), encoding="utf-8")
     assert load_mapping(path) == DEFAULT
+
+
+def test_what_stands_twice(tmp_path: Path) -> None:
+    """Of two members of one name JSON keeps the last without a word; in another object a name may come again."""
+    text = json.dumps(default_content())
+    path = tmp_path / "mapping.json"
+    path.write_text(
+        text.replace('{"version"', '{"attendees": {}, "version"').replace('{"row"', '{"row": "x", "row"', 1)
+    )
+    with pytest.raises(BadMapping) as caught:
+        load_mapping(path)
+    assert [problem.split(": ", 1)[1].split()[0] for problem in caught.value.problems] == ["row", "attendees"]

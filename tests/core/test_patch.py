@@ -110,6 +110,8 @@ def test_alias_of_a_wrong_type_is_passed_over() -> None:
     [
         {"title": ["a"]},
         {"title": True},
+        {"title": float("inf")},
+        {"title": float("-inf")},
         {"startTime": 5},
         {"startTime": "soon"},
         {"allDay": "perhaps"},

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import BadSettings
-from shared.settings import SETTINGS, Settings, is_loopback, queue_name, read_ingest_settings, read_settings
+from shared.settings import (
+    SETTINGS,
+    Settings,
+    is_loopback,
+    queue_name,
+    read_ingest_settings,
+    read_settings,
+    unknown_names,
+)
 from tests.core.samples import DEFAULT, law
 
 KEY = "QUJDREVGR0g="
@@ -22,6 +30,7 @@ GOOD = {
     "OUTREACH_S2S_PRIVATE_KEY": "-----BEGIN\\nkey",
     "DATAVERSE_URL": "https://contoso.crm4.dynamics.com",
 }
+IDENTITY = "1b000000-0000-4000-8000-000000000000"
 S2S = ("OUTREACH_S2S_GUID", "OUTREACH_S2S_INSTALL_ID", "OUTREACH_S2S_PRIVATE_KEY")
 OAUTH = ("OUTREACH_CLIENT_ID", "OUTREACH_CLIENT_SECRET", "OUTREACH_REFRESH_TOKEN")
 VAULT = "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/one)"
@@ -50,10 +59,10 @@ def test_good() -> None:
     settings = read()
     assert settings.ingest.storage.connection_string == CONNECTION
     assert (settings.ingest.queue_name, settings.ingest.secrets) == ("outreach-events", ("webhook-secret",))
-    assert settings.outreach.kind == "s2s"
-    assert settings.outreach.private_key == "-----BEGIN\nkey"
+    assert settings.outreach.credentials.kind == "s2s"
+    assert settings.outreach.credentials.private_key == "-----BEGIN\nkey"
     assert (settings.dataverse_url, settings.dataverse_needs_token) == (GOOD["DATAVERSE_URL"], True)
-    assert settings.outreach_url == "https://api.outreach.io"
+    assert settings.outreach.url == "https://api.outreach.io"
     policy = settings.policy
     assert (policy.pushing, policy.create, policy.update) == (True, True, True)
     assert (policy.on_complete, policy.on_cancel, str(policy.zone)) == ("complete", "ignore", "UTC")
@@ -107,6 +116,7 @@ def test_empty_setting_is_its_default(name: str) -> None:
         ("SYNC_RETENTION_DAYS", "3651", "1 to 3650"),
         ("SYNC_SUBSCRIPTION_GUARD", "no", "repair, watch, off"),
         ("PUBLIC_URL", "http://app.example.com", "https://"),
+        ("AZURE_CLIENT_ID", "id-outreach-sync", "not a GUID"),
         ("MAPPING_FILE", "no-such-file.json", "Set MAPPING_FILE"),
     ],
 )
@@ -137,6 +147,29 @@ def test_all_at_once() -> None:
         assert sum(problem.startswith(name) for problem in found) == 1
     assert sum("no-such-file.json" in problem for problem in found) == 1
     assert sum(problem.startswith("DATAVERSE_URL") for problem in found) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SYNC_ONCANCEL", "SYNC_ON_CANCEL"),
+        ("SYNC_OUTBOUND_CREAT", "SYNC_OUTBOUND_CREATE"),
+        ("sync_pushing", "SYNC_PUSHING"),
+        ("OUTREACH_WEBHOOKSECRET", "OUTREACH_WEBHOOK_SECRET"),
+        ("DATAVERSE_URI", "DATAVERSE_URL"),
+    ],
+)
+def test_misspelt_name(name: str, meant: str) -> None:
+    """A name that no setting has is told with the one that is meant, for it would silently do nothing."""
+    assert unknown_names(environment(**{name: "false"})) == (
+        f"{name} is no setting, so it does nothing. Is {meant} meant?",
+    )
+
+
+def test_names_that_are_nobodys_mistake() -> None:
+    """Every setting is known, and what other software reads is none of ours."""
+    assert unknown_names({setting.name: "" for setting in SETTINGS} | {"SYNCTHING": "1", "PATH": "/bin"}) == ()
+    assert unknown_names({"SYNC_XYZZY": "1"}) == ("SYNC_XYZZY is no setting, so it does nothing.",)
 
 
 def test_mapping_problems_are_all_listed(tmp_path: Path) -> None:
@@ -219,12 +252,12 @@ class TestStorage:
     def test_account_name(self) -> None:
         """The identity form by account name gives both addresses."""
         storage = read(
-            AzureWebJobsStorage=None, AzureWebJobsStorage__accountName="contoso", AZURE_CLIENT_ID="id"
+            AzureWebJobsStorage=None, AzureWebJobsStorage__accountName="contoso", AZURE_CLIENT_ID=IDENTITY
         ).ingest.storage
         assert storage.connection_string == ""
         assert storage.queue_url == "https://contoso.queue.core.windows.net"
         assert storage.table_url == "https://contoso.table.core.windows.net"
-        assert storage.client_id == "id"
+        assert storage.client_id == IDENTITY
 
     def test_service_addresses(self) -> None:
         """The identity form by addresses needs both of them."""
@@ -277,13 +310,13 @@ class TestCredentials:
     def test_oauth(self) -> None:
         """Client id, secret and refresh token are the second form."""
         given = dict.fromkeys(S2S) | {name: name.lower() for name in OAUTH} | {"OUTREACH_REDIRECT_URI": "https://x"}
-        found = read(**given).outreach
+        found = read(**given).outreach.credentials
         assert (found.kind, found.client_id, found.client_secret) == ("oauth", OAUTH[0].lower(), OAUTH[1].lower())
         assert (found.refresh_token, found.redirect_uri) == (OAUTH[2].lower(), "https://x")
 
     def test_token(self) -> None:
         """A token alone is the third."""
-        found = read(**dict.fromkeys(S2S), OUTREACH_API_TOKEN="token").outreach
+        found = read(**dict.fromkeys(S2S), OUTREACH_API_TOKEN="token").outreach.credentials
         assert (found.kind, found.token) == ("token", "token")
 
     @pytest.mark.parametrize("names", [S2S, OAUTH])
@@ -298,7 +331,7 @@ class TestCredentials:
         """Without credentials the start stops, except where Outreach is a stand-in on this machine."""
         (problem,) = problems(**self.none)
         assert problem.startswith("No Outreach credentials")
-        assert read(**self.none, OUTREACH_API_URL="http://127.0.0.1:8080").outreach.kind == "none"
+        assert read(**self.none, OUTREACH_API_URL="http://127.0.0.1:8080").outreach.credentials.kind == "none"
 
 
 class TestHosts:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ops.settings import running
@@ -56,6 +57,16 @@ def test_an_unknown_meeting_and_event(ops: Commands) -> None:
     assert (meeting.code, event.code) == (1, 1)
     assert "Nothing is known of meeting 424242" in meeting.err
     assert event.document["error"]["code"] == "not_found"
+
+
+def test_an_ignored_event_is_not_said_to_wait(ops: Commands, tmp_path: Path) -> None:
+    """It has no journal, and never will: whoever looks it up is told where it stands."""
+    sent = ops.run("send-test", saved(tmp_path, {"data": {"type": "prospect", "id": 1}}), "--json")
+    correlation_id = sent.document["answer"]["correlationId"]
+    assert "stands in its log only" in " ".join(ops.run("status", correlation_id).err.split())
+    url, key = f"{ops.stack.host_url}/api/correlations/{correlation_id}", ops.stack.access.admin_key
+    answer = httpx.get(url, headers={"x-functions-key": key})
+    assert "`ignored`" in answer.json()["error"]["message"]
 
 
 def test_an_id_with_slashes_stays_an_id(ops: Commands) -> None:
@@ -215,6 +226,22 @@ def test_mapping_is_checked_against_the_live_columns(ops: Commands, tmp_path: Pa
     assert "no column new_place" in problems(ops.run("mapping", "check", path, "--live", "--json"))[0]
     ops.dataverse("columns", {"columns": [{"name": "new_place", "type": "String", "max_length": 200}]})
     assert ops.run("mapping", "check", path, "--live").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Meetings", "Is meeting meant?"), ("calenderEvent", "Is calendarEvent meant?"), ("xyzzy", "data.")],
+)
+def test_a_resource_that_outreach_does_not_have_is_noted(ops: Commands, tmp_path: Path, name: str, told: str) -> None:
+    """It may exist, so it is no mistake; but misspelt it would make the app ignore every event without a word."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    content["resources"] = {"meeting": {}, name: {}, "Kaia": {"enabled": False}}
+    path = saved(tmp_path, content, "mapping.json")
+    for command in (("mapping", "check", path), ("doctor",)):
+        result = ops.run(*command, "--json", MAPPING_FILE=path)
+        (note,) = [one for one in result.document["findings"] if "not known to have" in one["what"]]
+        assert (note["state"], name in note["what"], told in note["fix"]) == ("warning", True, True)
+    assert ops.run("mapping", "check", path).code == 0
 
 
 def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from tests.ops.commands import Commands, Result, problems, saved
 from tests.outreach.samples import mapping_file
 
 ROOT = Path(__file__).parents[2]
+
+
+def notes(result: Result) -> list[str]:
+    """What was found to note."""
+    return [one["what"] for one in result.document["findings"] if one["state"] == "warning"]
 
 
 def states(result: Result) -> dict[str, set[str]]:
@@ -53,6 +59,35 @@ def test_doctor_lists_every_bad_setting_and_looks_no_further(ops: Commands) -> N
     assert states(result)["Dynamics"] == {"skipped"}
 
 
+def test_doctor_tells_what_is_left_of_the_example(ops: Commands) -> None:
+    """Who copies the example and fills in half of it is told of the other half."""
+    example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
+    found = problems(ops.run("doctor", "--json", **{**example, "AzureWebJobsStorage": "x"}))
+    for name in ("OUTREACH_WEBHOOK_SECRET", "DATAVERSE_URL"):
+        assert any(problem.startswith(f"{name} still has the value of") for problem in found)
+
+
+def test_doctor_notes_a_misspelt_setting_here_and_in_the_app(ops: Commands) -> None:
+    """It stops nothing, here or there, but somebody believes that it does something."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"parts": {"settings": {"status": "ok", "reason": "SYNC_PUSHIN is no setting"}}}')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    ops.run("webhooks", "register", "--resource", "*")
+    here = ops.run("doctor", "--json", SYNC_ONCANCEL="cancel")
+    with answering(Answer) as url:
+        there = ops.run("doctor", "--json", "--url", url)
+    assert here.code == 0
+    assert "SYNC_ONCANCEL is no setting, so it does nothing. Is SYNC_ON_CANCEL meant?" in notes(here)
+    assert "settings: SYNC_PUSHIN is no setting" in notes(there)
+
+
 @pytest.mark.parametrize(
     ("switches", "told"),
     [
@@ -71,16 +106,16 @@ def test_doctor_finds_what_is_wrong_in_dynamics(ops: Commands, switches: dict[st
 def test_doctor_notes_the_two_privileges_that_can_be_missed(ops: Commands) -> None:
     """Without them the sync goes on, and the note says what is lost."""
     ops.dataverse("switches", {"override_created_on": "refuse", "act_on_behalf": "refuse"})
-    notes = [one["what"] for one in ops.run("doctor", "--json").document["findings"] if one["state"] == "warning"]
-    assert any("prvOverrideCreatedOnCreatedBy" in note for note in notes)
-    assert any("prvActOnBehalfOfAnotherUser" in note for note in notes)
+    found = notes(ops.run("doctor", "--json"))
+    assert any("prvOverrideCreatedOnCreatedBy" in note for note in found)
+    assert any("prvActOnBehalfOfAnotherUser" in note for note in found)
 
 
 def test_doctor_notes_privileges_that_do_not_reach_everywhere(ops: Commands) -> None:
     """With User level the contacts of others are nobody, and nothing else would say why."""
     ops.dataverse("switches", {"privilege_depth": "Basic"})
-    notes = [one["what"] for one in ops.run("doctor", "--json").document["findings"] if one["state"] == "warning"]
-    assert any("part of the organization" in note and "prvReadContact" in note for note in notes)
+    found = notes(ops.run("doctor", "--json"))
+    assert any("part of the organization" in note and "prvReadContact" in note for note in found)
 
 
 def test_doctor_looks_at_the_apps_own_user(ops: Commands) -> None:
@@ -202,7 +237,14 @@ def sign_in_page() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+    with answering(Page) as url:
+        yield url
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server that answers as `handler` does; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.ops.commands import Commands, booked, saved
 
 KEYS_AND_SECRETS = ("sandbox-admin-key", "sandbox-function-key", "sandbox-webhook-secret", "sandbox-outreach-api-token")
@@ -148,3 +150,36 @@ def test_no_command_prints_a_key_or_secret(ops: Commands, tmp_path: Path) -> Non
         for form in ((), ("--json",)):
             result = ops.run(*arguments, *form)
             assert [word for word in hidden if word in result.out + result.err] == [], arguments
+
+
+def test_webhooks_need_only_what_outreach_needs(ops: Commands) -> None:
+    """Whoever sets up Outreach has its credentials and the secret, and need not have Dynamics or storage yet."""
+    alone = {"AzureWebJobsStorage": None, "DATAVERSE_URL": None, "SYNC_PUSHING": "perhaps"}
+    assert ops.run("webhooks", "register", "--resource", "*", **alone).code == 0
+    listed = ops.run("webhooks", "list", "--json", **alone)
+    (one,) = listed.document["webhooks"]
+    assert one["hasOurSecret"]
+    both = {"OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret", "OUTREACH_WEBHOOK_SECRET": "the next one"}
+    assert "first_step_missing" in ops.run("webhooks", "rotate-secret", "--json", **alone).out
+    assert "does not accept the OUTREACH_WEBHOOK_SECRET" in ops.run("webhooks", "rotate-secret", **alone, **both).err
+    assert ops.run("webhooks", "remove", one["id"], **alone).code == 0
+    assert webhooks(ops) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("OUTREACH_CLIENT_ID", "OUTREACH_CLIENT_SECRET", "OUTREACH_REFRESH_TOKEN"),
+        ("OUTREACH_S2S_GUID", "OUTREACH_S2S_INSTALL_ID", "OUTREACH_S2S_PRIVATE_KEY"),
+    ],
+    ids=["OAuth", "S2S"],
+)
+def test_a_token_that_is_bought_is_never_bought_beside_the_app(ops: Commands, names: tuple[str, ...]) -> None:
+    """Without the table where the app's token lies no request leaves: a refresh token is good for one use."""
+    bought = {**dict.fromkeys(names, "x"), "OUTREACH_API_TOKEN": None, "AzureWebJobsStorage": None}
+    result = ops.run("webhooks", "list", **bought)
+    assert result.code == 1
+    assert "AzureWebJobsStorage is missing" in result.err
+    assert "the token lies there for whoever uses them" in " ".join(result.err.split())
+    asked = [one["path"] for one in ops.outreach("requests")["requests"]]
+    assert not any("token" in path.lower() for path in asked)

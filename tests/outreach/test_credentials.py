@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from azure.core.credentials import AccessToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -23,6 +24,7 @@ from sandbox.outreach.tokens import (
     REDIRECT_URI,
     Installation,
 )
+from shared import runtime
 from shared.adapters.authorization import FixedToken, send_authorized
 from shared.adapters.credentials import CachedToken, oauth_buyer, s2s_buyer
 from shared.adapters.dataverse import Dataverse
@@ -276,3 +278,34 @@ async def test_s2s_worker_recovers_from_a_401(
             await other.aclose()
         assert all(record is not None for record in found)
         assert product.outreach.tokens.issued == 2
+
+
+async def test_identities_are_closed_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An identity keeps connections of its own; left open, a command ends with complaints about them."""
+
+    class Identity:
+        async def get_token(self, *_: str) -> AccessToken:
+            return AccessToken("a-token", 2_000_000_000)
+
+        async def close(self) -> None:
+            closed.append(self)
+
+    made: list[Identity] = []
+    closed: list[Identity] = []
+
+    def make(*_: object) -> Identity:
+        made.append(Identity())
+        return made[-1]
+
+    monkeypatch.setattr(runtime, "azure_credential", make)
+    settings = {
+        "AzureWebJobsStorage__accountName": "contoso",
+        "OUTREACH_WEBHOOK_SECRET": "a-secret",
+        "OUTREACH_API_TOKEN": "a-token",
+        "DATAVERSE_URL": "https://contoso.crm.dynamics.com",
+    }
+    parts = runtime.Runtime(settings)
+    _ = parts.queue, parts.dataverse, parts.meetings
+    await parts.aclose()
+    assert len(made) == 2
+    assert closed == made

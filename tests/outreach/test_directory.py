@@ -23,7 +23,7 @@ from sandbox.dataverse.seed import (
 from sandbox.outreach.deliveries import MeetingScript, Target
 from sandbox.outreach.records import Record
 from sandbox.outreach.seed import FORMER_USER, NEWCOMER, UNKNOWN_OPPORTUNITY, UNKNOWN_USER, connection
-from shared.adapters.directory import CrmDirectory
+from shared.adapters.directory import AT_ONCE, CrmDirectory
 from shared.adapters.people_cache import PeopleCache
 from shared.adapters.storage import Table
 from shared.core.delivery import Reference
@@ -123,6 +123,28 @@ async def test_many_ask_once(processes: Processes) -> None:
     found = await asyncio.gather(*(directory.resolve(wanted) for _ in range(10)))
     assert all(people == found[0] for people in found)
     assert work.calls["outreach"] == 1
+
+
+async def test_an_event_with_very_many_people(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked up a few at a time, so that other events find a free connection; all are found."""
+    outreach, at_once, most = processes.product.runtime.outreach, 0, 0
+    get = outreach.get
+
+    async def counted(resource: str, record_id: str) -> dict[str, Any] | None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await get(resource, record_id)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(outreach, "get", counted)
+    wanted = [Reference("prospect", str(number)) for number in range(101, 201)]
+    found = await processes.start().resolve(wanted)
+    assert list(found) == wanted
+    assert found[wanted[0]].records == records(("contact", CONTACT_IDS[0]))
+    assert 1 < most <= AT_ONCE
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 
 import httpx
 import pytest
@@ -63,11 +65,28 @@ async def _without_end(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0 if size > 1 else 0.02)
 
 
+@cache
+def _spaces(size: int) -> bytes:
+    return gzip.compress(b" " * size)
+
+
+async def _packed(request: web.Request) -> web.Response:
+    """`size` bytes packed with gzip, under whatever `name`."""
+    body = _spaces(int(request.query["size"]))
+    return web.Response(body=body, headers={"Content-Encoding": request.query.get("name", "gzip")})
+
+
+async def _garbled(_: web.Request) -> web.Response:
+    return web.Response(body=b"no gzip", headers={"Content-Encoding": "gzip"})
+
+
 @pytest.fixture
 async def caller() -> AsyncIterator[Caller]:
-    """A caller of a service whose answers never end."""
+    """A caller of a service whose answers never end, or are packed."""
     app = web.Application()
     app.router.add_get("/", _without_end)
+    app.router.add_get("/packed", _packed)
+    app.router.add_get("/garbled", _garbled)
     async with served(app) as url:
         made = Caller("outreach", http_client(url))
         yield made
@@ -91,6 +110,40 @@ async def test_answer_without_end(caller: Caller, monkeypatch: pytest.MonkeyPatc
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+async def test_packed_answer(caller: Caller) -> None:
+    """What fits is unpacked, all of it."""
+    response = await caller.send("GET", "/packed?size=300000", headers={})
+    assert response.content == b" " * 300_000
+
+
+async def test_little_that_unpacks_to_very_much(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the size unpacked, and no more than that is ever unpacked: instances have 512 MB."""
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1_000_000)
+    _spaces(50_000_000)  # made before memory is measured
+    tracemalloc.start()
+    with pytest.raises(Transient) as stopped:
+        await caller.send("GET", "/packed?size=50000000", headers={})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert stopped.value.code == "RemoteProtocolError"
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("query", ["size=9&name=br", "size=9&name=gzip,%20gzip", "size=9&name=deflate"])
+async def test_packing_that_was_not_asked_for(caller: Caller, query: str) -> None:
+    """An encoding that we cannot count is not unpacked at all."""
+    with pytest.raises(Transient) as refused:
+        await caller.send("GET", f"/packed?{query}", headers={})
+    assert refused.value.code == "DecodingError"
+
+
+async def test_packed_answer_that_is_not(caller: Caller) -> None:
+    """Bytes that are no gzip are a failure that may pass, as any garbled answer is."""
+    with pytest.raises(Transient) as refused:
+        await caller.send("GET", "/garbled", headers={})
+    assert refused.value.code == "DecodingError"
 
 
 @pytest.mark.parametrize(("service", "name"), [("dataverse", "Dynamics"), ("outreach", "Outreach")])

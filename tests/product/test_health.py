@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
 from shared.health import FRESH_SECONDS, STANDS_IN_SECONDS, Health
-from tests.product.bench import Installation
+from tests.product.bench import Installation, installation
 
 
 class Service:
@@ -74,3 +75,12 @@ async def test_an_outreach_without_users_is_none(product: Installation) -> None:
     report = await product.runtime.health.report()
     assert report["parts"]["outreach"]["status"] == "unreachable"
     assert "OUTREACH_API_URL" in report["parts"]["outreach"]["reason"]
+
+
+async def test_a_misspelt_setting_is_noted(azurite: str, storage_names: StorageNames) -> None:
+    """The app is well all the same, and says what does nothing."""
+    async with installation(azurite, storage_names.queue("events"), SYNC_OUTBOUND_CREAT="false") as product:
+        report = await product.runtime.health.report()
+    assert report["status"] == "ok"
+    note = "SYNC_OUTBOUND_CREAT is no setting, so it does nothing. Is SYNC_OUTBOUND_CREATE meant?"
+    assert report["parts"]["settings"] == {"status": "ok", "reason": note}
