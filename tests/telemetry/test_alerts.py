@@ -115,12 +115,14 @@ async def azure(
         made = Azure(product, tmp_path, monkeypatch)
         monkeypatch.setattr("shared.runtime.runtime", lambda: product.runtime)
         log = logging.getLogger("outreach_dynamics")
-        monkeypatch.setattr(log, "level", logging.INFO)
+        level = log.level
+        log.setLevel(logging.INFO)
         log.addHandler(made)
         try:
             yield made
         finally:
             log.removeHandler(made)
+            log.setLevel(level)
 
 
 async def dead_letters(azure: Azure) -> None:
