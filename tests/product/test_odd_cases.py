@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -16,7 +17,10 @@ from sandbox.azurite import StorageNames
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
+from shared.adapters.dataverse import AppointmentApi
 from shared.core.envelope import Envelope, fits_queue
+from shared.core.errors import Permanent
+from shared.core.meeting import Actual
 from shared.core.signature import sign
 from shared.runtime import new_trace
 from tests.product.bench import SECRET, Installation, installation
@@ -176,6 +180,34 @@ async def test_a_meeting_and_its_calendar_event_booked_apart(product: Installati
     assert [one.values["subject"] for one in left] == ["Last"]
     withdrawn = len(product.crm.appointments) - len(left)
     assert sum("second appointment" in note for note in notes) == withdrawn
+
+
+async def test_a_second_appointment_that_cannot_be_canceled_keeps_no_news_out(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The news is in Dynamics and a person is told; when the app may cancel it, the next event does and all is well."""
+    meeting = MeetingScript(5)
+    await product.sync(meeting.booked())
+    calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+    await product.sync(calendar_event.booked())
+    own, spare = product.crm.appointments
+    read = AppointmentApi.read
+
+    async def refuse(api: AppointmentApi, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        if appointment_id == spare:
+            raise Permanent("Not for this app.", service="dataverse", status=403)
+        return await read(api, appointment_id, columns)
+
+    named = {"meeting": Target("meeting", 5)}
+    with monkeypatch.context() as refusing:
+        refusing.setattr(AppointmentApi, "read", refuse)
+        entry = await product.sync(calendar_event.changed(relationships=named, title="News"))
+    assert entry["outcome"] == "dead-lettered"
+    assert product.crm.appointments[own].values["subject"] == "News"
+    await product.sync(calendar_event.changed(title="More news"))
+    assert product.crm.appointments[own].values["subject"] == "More news"
+    assert product.crm.appointments[spare].values["statecode"] == 2
+    assert await product.runtime.admin.list_dead_letters() == []
 
 
 async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation) -> None:

@@ -205,6 +205,21 @@ _LINKING: tuple[Scenario, ...] = (
         apart=True,
     ),
     Scenario(
+        "a service does not answer while a second appointment is canceled",
+        (of_calendar_event(_SECOND, meeting=MEETING), _MOVED),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        workers=1,
+        dead_letters=True,
+        apart=True,
+    ),
+    Scenario(
+        "a second appointment waits while Outbound Update is off",
+        (of_calendar_event(event(0, title="Before"), meeting=MEETING),),
+        (booked(), of_calendar_event(booked(0), meeting=None)),
+        rules=_UPDATE_GOES_OFF_AND_ON,
+        apart=True,
+    ),
+    Scenario(
         "a calendar event with an appointment turns out to be of a meeting",
         (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_FIRST_AGAIN, meeting=MEETING)),
         (of_calendar_event(booked(), meeting=None),),
