@@ -183,9 +183,9 @@ class _Work:
         self._meetings = meetings
         self._appointments = appointments
         self._directory = directory
-        self._copy_of = copy_of
+        self._copies = () if copy_of is None else (copy_of,)
         self._event = event
-        self._linked = False
+        self._linked: frozenset[MeetingKey] = frozenset()
         self._seen: _Seen | None = None
         self._fenced_by: str | None = None
         self._distrust = False
@@ -257,14 +257,16 @@ class _Work:
 
     async def _linked_up(self, state: MeetingState) -> MeetingState | None:
         """`state` where it is the row of a meeting that stands for all its calendar events; None: it was made so."""
-        copy = self._copy_of
         if state.moved_to:
-            self._copy_of, self._key, self._linked = self._key, MeetingKey.parse(state.moved_to), False
-        elif copy is not None and str(copy) not in state.copies and not self._linked:
-            await self._link(copy)
-        else:
-            return state if copy is None else replace(state, copies=state.copies | {str(copy)})
-        return None
+            # A task may name a calendar event that belongs to a meeting: then both belong to it.
+            self._copies = (*self._copies, self._key)
+            self._key, self._linked = MeetingKey.parse(state.moved_to), frozenset()
+            return None
+        for copy in self._copies:
+            if str(copy) not in state.copies and copy not in self._linked:
+                await self._link(copy)
+                return None
+        return replace(state, copies=state.copies.union(map(str, self._copies)))
 
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
@@ -287,7 +289,7 @@ class _Work:
             new_appointment_id=self._rules.new_appointment_id,
             finish=self._make_appointment,
         )
-        self._linked = True
+        self._linked |= {copy}
 
     async def _make_appointment(self, copy: MeetingKey) -> None:
         # What keeps it from being made now keeps the others from making it too.
