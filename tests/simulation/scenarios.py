@@ -225,6 +225,23 @@ _LINKING: tuple[Scenario, ...] = (
         (of_calendar_event(booked(), meeting=None),),
     ),
     Scenario(
+        "a person deletes the one of a calendar event that turns out to be of a meeting, and it stays so",
+        (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_THIRD, meeting=MEETING)),
+        (of_calendar_event(booked(), meeting=None),),
+        (_DELETES,),
+        faults=0,
+        rules=_LEAVES_DELETED,
+    ),
+    Scenario(
+        "a person deletes the meeting's own, and that of its calendar event is kept up to date",
+        (_SECOND, of_calendar_event(_THIRD, meeting=MEETING)),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        (_DELETES,),
+        faults=0,
+        rules=_LEAVES_DELETED,
+        apart=True,
+    ),
+    Scenario(
         "a person edits while a calendar event turns out to be of a meeting",
         (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_THIRD, meeting=MEETING)),
         (of_calendar_event(booked(location="A"), meeting=None),),
