@@ -259,8 +259,9 @@ class _Work:
         """`state` where it is the row of a meeting that stands for all its calendar events; None: it was made so."""
         if state.moved_to:
             # A task may name a calendar event that belongs to a meeting: then both belong to it.
-            self._copies = (*self._copies, self._key)
-            self._key, self._linked = MeetingKey.parse(state.moved_to), frozenset()
+            meeting = MeetingKey.parse(state.moved_to)
+            self._copies = tuple(copy for copy in (*self._copies, self._key) if copy != meeting)
+            self._key, self._linked = meeting, frozenset()
             return None
         for copy in self._copies:
             if str(copy) not in state.copies and copy not in self._linked:
@@ -271,7 +272,7 @@ class _Work:
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
         kind: Kind = "updated" if self._claimed else self._news
-        if any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent):
+        if self._comes_again(state):
             # Others have written what it came for while it waited.
             kind = "updated" if kind == "duplicate" else kind
             state = self._noted(state, kind)
@@ -279,6 +280,10 @@ class _Work:
             if version is None:
                 return None
         return Outcome(kind, state.appointment_id, state=state, version=version)
+
+    def _comes_again(self, state: MeetingState) -> bool:
+        """Whether the time line says that this event is under way."""
+        return any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent)
 
     async def _link(self, copy: MeetingKey) -> None:
         """Fold what is known of the calendar event into the meeting."""
@@ -360,7 +365,9 @@ class _Work:
             kind = "parked"
         elif self._claimed:
             kind = "updated"
-        if state != before:
+        elif kind == "duplicate" and self._comes_again(state):
+            kind = "merged"
+        if state != before or self._comes_again(state):
             state = self._noted(state, kind)
             version = await self._save(state, version)
             if version is None:

@@ -18,9 +18,11 @@ from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from shared.adapters.dataverse import AppointmentApi
+from shared.adapters.directory import CrmDirectory
+from shared.core.delivery import Reference
 from shared.core.envelope import Envelope, fits_queue
-from shared.core.errors import Permanent
-from shared.core.meeting import Actual
+from shared.core.errors import Permanent, Transient
+from shared.core.meeting import Actual, Person
 from shared.core.signature import sign
 from shared.runtime import new_trace
 from tests.product.bench import SECRET, Installation, installation
@@ -263,6 +265,29 @@ async def test_an_event_that_others_overtook_while_it_waited_does_not_stand_as_b
     shown = await product.runtime.admin.meeting("1")
     assert shown is not None
     assert [event["outcome"] for event in shown["recent"]] == ["superseded", "updated", "created"]
+
+
+async def test_an_event_that_had_to_wait_and_changes_no_column_does_not_stand_as_waiting(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was remembered while nobody could say who the people are; when it comes again there is nothing to write."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    ask, answers = CrmDirectory.resolve, iter([False, True])
+
+    async def answer_later(
+        directory: CrmDirectory, wanted: Collection[Reference], *, distrust: bool = False
+    ) -> dict[Reference, Person]:
+        if next(answers):
+            return await ask(directory, wanted, distrust=distrust)
+        raise Transient("Not now.", service="outreach", status=503)
+
+    monkeypatch.setattr(CrmDirectory, "resolve", answer_later)
+    entry = await product.sync(script.changed(title="Intro call"))
+    assert (entry["outcome"], entry["attempts"]) == ("merged", 2)
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert [event["outcome"] for event in shown["recent"]] == ["merged", "created"]
 
 
 async def test_parked_under_an_older_instance(product: Installation) -> None:

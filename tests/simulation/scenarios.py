@@ -5,9 +5,11 @@ from __future__ import annotations
 from shared.core.apply import CANCELED, COMPLETED, OPEN
 from shared.core.appointment import Policy
 from tests.simulation.scenario import (
+    CALENDAR_EVENT,
     MEETING,
     OTHER_CALENDAR_EVENT,
     Edit,
+    Event,
     Scenario,
     booked,
     event,
@@ -247,6 +249,11 @@ _LINKING: tuple[Scenario, ...] = (
         (of_calendar_event(booked(location="A"), meeting=None),),
         (_THEIR_PLACE,),
         faults=0,
+    ),
+    Scenario(
+        "the meeting is said to be one of its own calendar event's",
+        (Event(5, _SECOND.values, key=CALENDAR_EVENT, copy_of=MEETING),),
+        (booked(), of_calendar_event(_PLACE, meeting=MEETING)),
     ),
     Scenario(
         "two calendar events of one meeting",
