@@ -158,6 +158,9 @@ class Admin:
         """Say so in the meeting's time line too, where the letter stood until now."""
         key = MeetingKey.parse(entry.meeting)
         state, version = await self.meetings.load(key)
+        while state is not None and state.moved_to:
+            key = MeetingKey.parse(state.moved_to)
+            state, version = await self.meetings.load(key)
         if state is not None:
             event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
             await self.meetings.save(key, state.noting(event), version=version)

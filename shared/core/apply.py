@@ -145,6 +145,8 @@ async def apply(
     for round_ in range(1, MAX_ROUNDS + 1):
         try:
             outcome = await work.round(patch)
+            if outcome is not None:
+                outcome = await work.withdraw(outcome)
         except SyncError as error:
             error.merged, error.meeting = work.merged, str(work.key)
             raise
@@ -181,9 +183,9 @@ class _Work:
         self._meetings = meetings
         self._appointments = appointments
         self._directory = directory
-        self._copy_of = copy_of
+        self._copies = () if copy_of is None else (copy_of,)
         self._event = event
-        self._linked = False
+        self._linked: frozenset[MeetingKey] = frozenset()
         self._seen: _Seen | None = None
         self._fenced_by: str | None = None
         self._distrust = False
@@ -197,7 +199,7 @@ class _Work:
         """One round; `None` means that something moved under us and the next round must look again."""
         self._fenced_by = None
         before, row_version = await self._meetings.load(self._key)
-        state = await self._linked_up(before or MeetingState({}, self._rules.new_appointment_id), row_version)
+        state = await self._linked_up(before or MeetingState({}, self._rules.new_appointment_id))
         if state is None:
             return None
         merged = merge(state.fields, patch)
@@ -228,23 +230,49 @@ class _Work:
             return None
         return await self._write(state, want, plan, row_version)
 
-    async def _linked_up(self, state: MeetingState, version: str | None) -> MeetingState | None:
+    async def withdraw(self, outcome: Outcome) -> Outcome | None:
+        """Cancel appointments that the meeting does not need: two in the calendar would be one too many.
+
+        That comes last. What the event said is remembered and written by then, whatever Dynamics says to this.
+
+        They are not deleted, because somebody may have written into them. Whoever still writes to one is refused.
+        `None` means the same as in `round`.
+        """
+        state, version = outcome.state, outcome.version
+        if state is None or not (self._rules.policy.pushing and self._rules.policy.update):
+            return outcome
+        for spare in sorted(state.spare):
+            actual = await self._appointments.read(spare, ())
+            if actual is not None and actual.state[0] not in STATE_NAMES:
+                try:
+                    await self._appointments.set_state(spare, CANCELED, version=actual.version)
+                except (FenceRefused, TargetMissing):
+                    return None
+            state = replace(state, spare=state.spare - {spare})
+            version = await self._save(state, version)
+            if version is None:
+                return None
+            self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
+        return replace(outcome, state=state, version=version)
+
+    async def _linked_up(self, state: MeetingState) -> MeetingState | None:
         """`state` where it is the row of a meeting that stands for all its calendar events; None: it was made so."""
-        copy = self._copy_of
         if state.moved_to:
-            self._copy_of, self._key, self._linked = self._key, MeetingKey.parse(state.moved_to), False
-        elif copy is not None and str(copy) not in state.copies and not self._linked:
-            await self._link(copy)
-        elif state.spare and self._rules.policy.pushing and self._rules.policy.update:
-            await self._withdraw(state, version)
-        else:
-            return state if copy is None else replace(state, copies=state.copies | {str(copy)})
-        return None
+            # A task may name a calendar event that belongs to a meeting: then both belong to it.
+            meeting = MeetingKey.parse(state.moved_to)
+            self._copies = tuple(copy for copy in (*self._copies, self._key) if copy != meeting)
+            self._key, self._linked = meeting, frozenset()
+            return None
+        for copy in self._copies:
+            if str(copy) not in state.copies and copy not in self._linked:
+                await self._link(copy)
+                return None
+        return replace(state, copies=state.copies.union(map(str, self._copies)))
 
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
         kind: Kind = "updated" if self._claimed else self._news
-        if any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent):
+        if self._comes_again(state):
             # Others have written what it came for while it waited.
             kind = "updated" if kind == "duplicate" else kind
             state = self._noted(state, kind)
@@ -252,6 +280,10 @@ class _Work:
             if version is None:
                 return None
         return Outcome(kind, state.appointment_id, state=state, version=version)
+
+    def _comes_again(self, state: MeetingState) -> bool:
+        """Whether the time line says that this event is under way."""
+        return any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent)
 
     async def _link(self, copy: MeetingKey) -> None:
         """Fold what is known of the calendar event into the meeting."""
@@ -262,7 +294,7 @@ class _Work:
             new_appointment_id=self._rules.new_appointment_id,
             finish=self._make_appointment,
         )
-        self._linked = True
+        self._linked |= {copy}
 
     async def _make_appointment(self, copy: MeetingKey) -> None:
         # What keeps it from being made now keeps the others from making it too.
@@ -275,24 +307,6 @@ class _Work:
                 appointments=self._appointments,
                 directory=self._directory,
             )
-
-    async def _withdraw(self, state: MeetingState, row_version: str | None) -> None:
-        """Cancel an appointment that the meeting does not need: two in the calendar would be one too many.
-
-        It is not deleted, because somebody may have written into it. Whoever still writes to it is refused.
-        """
-        spare = min(state.spare)
-        note = f"Canceled a second appointment of this meeting, {spare}: {_SPARE}."
-        try:
-            actual = await self._appointments.read(spare, ())
-            if actual is not None and actual.state[0] not in STATE_NAMES:
-                await self._appointments.set_state(spare, CANCELED, version=actual.version)
-        except (FenceRefused, TargetMissing):
-            return
-        except Permanent as error:  # it must not keep every event of the meeting out
-            note = f"A second appointment of this meeting, {spare}, is to be canceled by hand: {error.reason}"
-        if await self._save(replace(state, spare=state.spare - {spare}), row_version) is not None:
-            self.notes = (*self.notes, note)
 
     async def _wanted(self, state: MeetingState, values: Mapping[str, Any]) -> Desired:
         mapping = self._rules.mapping
@@ -351,7 +365,9 @@ class _Work:
             kind = "parked"
         elif self._claimed:
             kind = "updated"
-        if state != before:
+        elif kind == "duplicate" and self._comes_again(state):
+            kind = "merged"
+        if state != before or self._comes_again(state):
             state = self._noted(state, kind)
             version = await self._save(state, version)
             if version is None:
@@ -517,13 +533,16 @@ def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules:
     differing = {
         name for name, value in want.columns.items() if state.applied.get(name, _unset(name)) != fingerprint(value)
     }
-    if exists and not differing and not state.doubt:
+    nothing = exists and not differing and not state.doubt
+    if nothing and not state.spare:
         return Plan()
     if not rules.policy.pushing:
         return Plan(park="Pushing is off (SYNC_PUSHING).")
     if exists:
         if not rules.policy.update:
             return Plan(park="Outbound Update is off (SYNC_OUTBOUND_UPDATE).")
+        if nothing:
+            return Plan()
         doubt = differing | (state.doubt & want.columns.keys())
         return Plan(doubt) if doubt else Plan(_fence(want.columns), only_fence=True)
     if not rules.policy.create:

@@ -81,7 +81,8 @@ def _fold(target: MeetingState, copy: MeetingState) -> MeetingState:
     """
     folded = replace(target, fields=merge(target.fields, copy.fields).fields, unsettled=True)
     if not copy.attempted:
-        return folded
+        # Who deleted the only appointment there was meant the meeting.
+        return replace(folded, gone=target.gone or (copy.gone and not target.attempted))
     if target.attempted:
         return replace(folded, spare=target.spare | {copy.appointment_id})
     return replace(
@@ -92,5 +93,6 @@ def _fold(target: MeetingState, copy: MeetingState) -> MeetingState:
         crm_version=copy.crm_version,
         closed_as=copy.closed_as,
         parties=copy.parties,
+        gone=False,
         recent=(*copy.recent, *target.recent),
     )

@@ -105,6 +105,14 @@ async def test_task_about_a_meeting(product: Installation) -> None:
     assert product.appointment.values["statecode"] == 1
 
 
+async def test_task_about_a_calendar_event(product: Installation) -> None:
+    """The meeting is remembered too where the task names a calendar event that is known to be the meeting's."""
+    await product.sync(calendar_event().booked())
+    await product.sync(task(2, "created", subject={"data": {"type": "calendarEvent", "id": 17}}, state="incomplete"))
+    entry = await product.sync(task(2, "completed"))
+    assert (entry["outcome"], entry["columns"]) == ("updated", ["statecode"])
+
+
 async def test_task_about_somebody(product: Installation) -> None:
     """A completed task of which nothing is known is ignored with a reason, and leaves nothing behind."""
     receipts = await product.send(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.outreach.deliveries import MeetingScript
+from sandbox.outreach.deliveries import MeetingScript, Target
 from shared.adapters import deadletters, spill
 from shared.adapters.storage import Entity
 from shared.admin import MAX_REASON, read_dismissal
@@ -62,6 +62,15 @@ async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: d
     assert (shown["state"], shown["lastError"]) == ("remembered", None)
     (event,) = shown["recent"]
     assert (event["correlationId"], event["outcome"]) == (failed["correlationId"], "dismissed")
+
+
+async def test_it_stands_in_the_time_line_of_the_meeting_it_turned_out_to_be_of(product: Installation) -> None:
+    """A letter of a calendar event whose meeting was named later."""
+    script = MeetingScript(17, resource="calendarEvent")
+    failed = await product.sync(script.booked(startTime="nonsense"))
+    await product.sync(script.changed(relationships={"meeting": Target("meeting", 1)}))
+    await dismiss(product, failed["correlationId"])
+    assert "dismissed" in [event["outcome"] for event in (await meeting(product))["recent"]]
 
 
 async def test_only_what_was_named_goes(product: Installation) -> None:

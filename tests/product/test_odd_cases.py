@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -16,7 +17,12 @@ from sandbox.azurite import StorageNames
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
+from shared.adapters.dataverse import AppointmentApi
+from shared.adapters.directory import CrmDirectory
+from shared.core.delivery import Reference
 from shared.core.envelope import Envelope, fits_queue
+from shared.core.errors import Permanent, Transient
+from shared.core.meeting import Actual, Person
 from shared.core.signature import sign
 from shared.runtime import new_trace
 from tests.product.bench import SECRET, Installation, installation
@@ -178,20 +184,32 @@ async def test_a_meeting_and_its_calendar_event_booked_apart(product: Installati
     assert sum("second appointment" in note for note in notes) == withdrawn
 
 
-async def test_a_second_appointment_that_cannot_be_canceled_keeps_nothing_out(product: Installation) -> None:
-    """The event that meets the refusal goes on, and its journal says what is left to do by hand."""
+async def test_a_second_appointment_that_cannot_be_canceled_keeps_no_news_out(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The news is in Dynamics and a person is told; when the app may cancel it, the next event does and all is well."""
     meeting = MeetingScript(5)
-    calendar_event = MeetingScript(17, resource="calendarEvent")
-    await product.sync(meeting.booked(), calendar_event.booked())
-    link = calendar_event.changed(relationships={"meeting": Target("meeting", 5)}, title="Last")
-    plan = FaultPlan()
-    refusal = {"kind": "403", "method": "PATCH", "entity": "appointments"}
-    plan.queue.append(Fault.parse(refusal, retry_after=0, hold_seconds=0))
-    product.crm.faults = plan
-    entry = await product.sync(link)
-    assert entry["outcome"] == "updated"
-    assert any("by hand" in note for note in entry["notes"])
-    assert {one.values["subject"] for one in product.crm.appointments.values()} == {"Intro call", "Last"}
+    await product.sync(meeting.booked())
+    calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+    await product.sync(calendar_event.booked())
+    own, spare = product.crm.appointments
+    read = AppointmentApi.read
+
+    async def refuse(api: AppointmentApi, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        if appointment_id == spare:
+            raise Permanent("Not for this app.", service="dataverse", status=403)
+        return await read(api, appointment_id, columns)
+
+    named = {"meeting": Target("meeting", 5)}
+    with monkeypatch.context() as refusing:
+        refusing.setattr(AppointmentApi, "read", refuse)
+        entry = await product.sync(calendar_event.changed(relationships=named, title="News"))
+    assert entry["outcome"] == "dead-lettered"
+    assert product.crm.appointments[own].values["subject"] == "News"
+    await product.sync(calendar_event.changed(title="More news"))
+    assert product.crm.appointments[own].values["subject"] == "More news"
+    assert product.crm.appointments[spare].values["statecode"] == 2
+    assert await product.runtime.admin.list_dead_letters() == []
 
 
 async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation) -> None:
@@ -247,6 +265,29 @@ async def test_an_event_that_others_overtook_while_it_waited_does_not_stand_as_b
     shown = await product.runtime.admin.meeting("1")
     assert shown is not None
     assert [event["outcome"] for event in shown["recent"]] == ["superseded", "updated", "created"]
+
+
+async def test_an_event_that_had_to_wait_and_changes_no_column_does_not_stand_as_waiting(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was remembered while nobody could say who the people are; when it comes again there is nothing to write."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    ask, answers = CrmDirectory.resolve, iter([False, True])
+
+    async def answer_later(
+        directory: CrmDirectory, wanted: Collection[Reference], *, distrust: bool = False
+    ) -> dict[Reference, Person]:
+        if next(answers):
+            return await ask(directory, wanted, distrust=distrust)
+        raise Transient("Not now.", service="outreach", status=503)
+
+    monkeypatch.setattr(CrmDirectory, "resolve", answer_later)
+    entry = await product.sync(script.changed(title="Intro call"))
+    assert (entry["outcome"], entry["attempts"]) == ("merged", 2)
+    shown = await product.runtime.admin.meeting("1")
+    assert shown is not None
+    assert [event["outcome"] for event in shown["recent"]] == ["merged", "created"]
 
 
 async def test_parked_under_an_older_instance(product: Installation) -> None:

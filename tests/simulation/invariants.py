@@ -52,7 +52,7 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
         if not crm.deleted or (crm.deleted == "incomplete" and not leave):
             yield "there is no appointment"
         return
-    if crm.deleted and leave:
+    if crm.deleted and leave and not scenario.apart:
         yield "a deleted appointment is there again"
     yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
     yield from _applied(row.state, appointment)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from shared.core.apply import CANCELED, COMPLETED, OPEN
 from shared.core.appointment import Policy
 from tests.simulation.scenario import (
+    CALENDAR_EVENT,
     MEETING,
     OTHER_CALENDAR_EVENT,
     Edit,
+    Event,
     Scenario,
     booked,
     event,
@@ -205,9 +207,41 @@ _LINKING: tuple[Scenario, ...] = (
         apart=True,
     ),
     Scenario(
+        "a service does not answer while a second appointment is canceled",
+        (of_calendar_event(_SECOND, meeting=MEETING), _MOVED),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        workers=1,
+        dead_letters=True,
+        apart=True,
+    ),
+    Scenario(
+        "a second appointment waits while Outbound Update is off",
+        (of_calendar_event(event(0, title="Before"), meeting=MEETING),),
+        (booked(), of_calendar_event(booked(0), meeting=None)),
+        rules=_UPDATE_GOES_OFF_AND_ON,
+        apart=True,
+    ),
+    Scenario(
         "a calendar event with an appointment turns out to be of a meeting",
         (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_FIRST_AGAIN, meeting=MEETING)),
         (of_calendar_event(booked(), meeting=None),),
+    ),
+    Scenario(
+        "a person deletes the one of a calendar event that turns out to be of a meeting, and it stays so",
+        (of_calendar_event(_SECOND, meeting=None), of_calendar_event(_THIRD, meeting=MEETING)),
+        (of_calendar_event(booked(), meeting=None),),
+        (_DELETES,),
+        faults=0,
+        rules=_LEAVES_DELETED,
+    ),
+    Scenario(
+        "a person deletes the meeting's own, and that of its calendar event is kept up to date",
+        (_SECOND, of_calendar_event(_THIRD, meeting=MEETING)),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        (_DELETES,),
+        faults=0,
+        rules=_LEAVES_DELETED,
+        apart=True,
     ),
     Scenario(
         "a person edits while a calendar event turns out to be of a meeting",
@@ -215,6 +249,11 @@ _LINKING: tuple[Scenario, ...] = (
         (of_calendar_event(booked(location="A"), meeting=None),),
         (_THEIR_PLACE,),
         faults=0,
+    ),
+    Scenario(
+        "the meeting is said to be one of its own calendar event's",
+        (Event(5, _SECOND.values, key=CALENDAR_EVENT, copy_of=MEETING),),
+        (booked(), of_calendar_event(_PLACE, meeting=MEETING)),
     ),
     Scenario(
         "two calendar events of one meeting",
