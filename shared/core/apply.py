@@ -243,7 +243,13 @@ class _Work:
             return outcome
         for spare in sorted(state.spare):
             actual = await self._appointments.read(spare, ())
-            if actual is not None and actual.state[0] not in STATE_NAMES:
+            is_open = actual is not None and actual.state[0] not in STATE_NAMES
+            if actual is not None and is_open and state.gone:
+                # Whoever deleted one of two wanted one.
+                own = replace(state, appointment_id=spare, crm_version=actual.version, applied={}, gone=False)
+                await self._save(replace(own, spare=state.spare - {spare}, unsettled=True), version)
+                return None
+            if actual is not None and is_open:
                 try:
                     await self._appointments.set_state(spare, CANCELED, version=actual.version)
                 except (FenceRefused, TargetMissing):
@@ -252,7 +258,8 @@ class _Work:
             version = await self._save(state, version)
             if version is None:
                 return None
-            self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
+            if is_open:
+                self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
         return replace(outcome, state=state, version=version)
 
     async def _linked_up(self, state: MeetingState) -> MeetingState | None:
@@ -557,12 +564,17 @@ def decide(state: MeetingState, want: Desired, values: Mapping[str, Any], rules:
 
 
 def _without_unset(want: Desired) -> Desired:
-    """`want` for an appointment that is there: what Outreach has cleared and Dynamics cannot clear stays as it is."""
+    """`want` for an appointment that is there: where Outreach says when it begins or when it ends no more, both stay.
+
+    A start alone could come to lie behind the end that stays, and Dynamics would refuse the whole event.
+    """
     unset = [name for name in _REQUIRED if name in want.columns and want.columns[name] is None]
     if not unset:
         return want
-    note = f"Outreach says no {' and '.join(unset)} any more, and an appointment needs both: they stay as they are."
-    columns = {name: value for name, value in want.columns.items() if name not in unset}
+    note = (
+        f"Outreach says no {' and '.join(unset)} any more, and an appointment needs both: its times stay as they are."
+    )
+    columns = {name: value for name, value in want.columns.items() if name not in _REQUIRED}
     return replace(want, columns=columns, notes=(*want.notes, note))
 
 

@@ -70,7 +70,7 @@ async def _take_in(
     target, version = await meetings.load(to)
     target = target or MeetingState({}, new_appointment_id)
     if str(copy) not in target.copies:
-        folded = replace(_fold(target, moved), copies=target.copies | {str(copy)})
+        folded = replace(_fold(target, moved), copies=target.copies | moved.copies | {str(copy)})
         await meetings.save(to, folded, version=version)
 
 

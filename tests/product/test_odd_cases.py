@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from shared.core.errors import Permanent, Transient
 from shared.core.meeting import Actual, Person
 from shared.core.signature import sign
 from shared.runtime import new_trace
+from tests.outreach.samples import mapping_content
 from tests.product.bench import SECRET, Installation, installation
 
 
@@ -212,6 +214,25 @@ async def test_a_second_appointment_that_cannot_be_canceled_keeps_no_news_out(
     assert await product.runtime.admin.list_dead_letters() == []
 
 
+async def test_one_of_two_appointments_deleted_by_a_person_leaves_the_other(
+    azurite: str, storage_names: StorageNames, tmp_path: Path
+) -> None:
+    """Also where deleted appointments stay deleted: whoever saw two of one meeting and deleted one wanted one."""
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps(mapping_content() | {"deleted_in_dynamics": "leave"}))
+    async with installation(azurite, storage_names.queue("events"), MAPPING_FILE=str(path)) as product:
+        meeting = MeetingScript(5)
+        calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
+        await product.sync(meeting.booked(), calendar_event.booked())
+        own, other = product.crm.appointments
+        del product.crm.appointments[own]
+        named = {"meeting": Target("meeting", 5)}
+        await product.sync(calendar_event.changed(relationships=named, title="Last"))
+        assert list(product.crm.appointments) == [other]
+        assert product.appointment.values["statecode"] == 0
+        assert product.appointment.values["subject"] == "Last"
+
+
 async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation) -> None:
     """An appointment cannot be without a start: it stays, a note says so, and the rest goes on."""
     script = MeetingScript(1)
@@ -220,9 +241,11 @@ async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation)
     entry = await product.sync(script.changed(startTime=None, title="No time yet"))
     assert entry["outcome"] == "updated"
     assert any("scheduledstart" in note for note in entry["notes"])
+    await product.sync(script.changed(endTime="2020-01-01T00:00:00Z"))  # before the start that stays
+    assert await product.runtime.admin.list_dead_letters() == []
     assert product.appointment.values["scheduledstart"] == start
     assert product.appointment.values["subject"] == "No time yet"
-    await product.sync(script.changed(startTime="2026-03-02T15:15:00Z"))
+    await product.sync(script.changed(startTime="2026-03-02T15:15:00Z", endTime="2026-03-02T15:30:00Z"))
     assert product.appointment.values["scheduledstart"] == "2026-03-02T15:15:00Z"
 
 

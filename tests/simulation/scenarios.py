@@ -215,6 +215,14 @@ _LINKING: tuple[Scenario, ...] = (
         apart=True,
     ),
     Scenario(
+        "a person deletes one of two appointments, and it stays so",
+        (of_calendar_event(_SECOND, meeting=MEETING),),
+        (booked(), of_calendar_event(booked(2), meeting=None)),
+        (_DELETES,),
+        rules=_LEAVES_DELETED,
+        apart=True,
+    ),
+    Scenario(
         "a second appointment waits while Outbound Update is off",
         (of_calendar_event(event(0, title="Before"), meeting=MEETING),),
         (booked(), of_calendar_event(booked(0), meeting=None)),
