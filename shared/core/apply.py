@@ -243,22 +243,22 @@ class _Work:
             return outcome
         for spare in sorted(state.spare):
             actual = await self._appointments.read(spare, ())
-            is_open = actual is not None and actual.state[0] not in STATE_NAMES
-            if actual is not None and is_open and state.gone:
+            there = actual if actual is not None and actual.state[0] not in STATE_NAMES else None
+            left = replace(state, spare=state.spare - {spare})
+            if there is not None and state.gone:
                 # Whoever deleted one of two wanted one.
-                own = replace(state, appointment_id=spare, crm_version=actual.version, applied={}, gone=False)
-                await self._save(replace(own, spare=state.spare - {spare}, unsettled=True), version)
+                own = replace(left, appointment_id=spare, crm_version=there.version, applied={}, gone=False)
+                await self._save(replace(own, unsettled=True), version)
                 return None
-            if actual is not None and is_open:
+            if there is not None:
                 try:
-                    await self._appointments.set_state(spare, CANCELED, version=actual.version)
+                    await self._appointments.set_state(spare, CANCELED, version=there.version)
                 except (FenceRefused, TargetMissing):
                     return None
-            state = replace(state, spare=state.spare - {spare})
-            version = await self._save(state, version)
+            state, version = left, await self._save(left, version)
             if version is None:
                 return None
-            if is_open:
+            if there is not None:
                 self.notes = (*self.notes, f"Canceled a second appointment of this meeting, {spare}: {_SPARE}.")
         return replace(outcome, state=state, version=version)
 
