@@ -41,6 +41,8 @@ lint: $(PACKAGES) ## Check style, types and, where its checker is at hand, the B
 	@$(PY) -m ruff format --check .
 	@echo "==> mypy"
 	@$(PY) -m mypy
+	@echo "==> imports"
+	@$(VENV)/bin/lint-imports --verbose >$(VENV)/imports.log 2>&1 || { cat $(VENV)/imports.log >&2; exit 1; }
 	@if [ -f $(BICEP_CHECK) ] && ls infra/*.bicep >/dev/null 2>&1; then \
 		echo "==> bicep"; $(PY) $(BICEP_CHECK) infra; \
 	else echo "==> bicep: skipped, $(BICEP_CHECK) or infra/*.bicep is not here"; fi

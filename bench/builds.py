@@ -14,8 +14,8 @@ from azure.storage.queue.aio import QueueClient
 from bench.naive import MEETING_COLUMN, NaiveSync
 from sandbox.outreach.deliveries import Delivery
 from sandbox.outreach.sender import headers
-from shared.core.errors import BadDelivery, Transient
-from shared.core.identity import MeetingKey, appointment_id
+from shared.errors import BadDelivery, Transient
+from shared.meeting.identity import MeetingKey, appointment_id
 from shared.runtime import Runtime, new_trace
 
 # What one instance has in hand at once: batchSize + newBatchThreshold of host.json.

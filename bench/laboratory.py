@@ -21,11 +21,13 @@ from bench.wire import Wire
 from sandbox.azurite import Azurite, connection_string
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.stack import Service
-from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
+from shared.outreach import tokens
 from shared.settings import SETTINGS
+from shared.storage import checkpoints, dead_letters, journal, meetings, overflow, people_cache, sessions, statistics
 
 TABLES = tuple(
-    module.TABLE for module in (deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens)
+    module.TABLE
+    for module in (dead_letters, journal, checkpoints, meetings, people_cache, sessions, overflow, statistics, tokens)
 )
 SECRET = "a-secret-for-the-bench-only"  # noqa: S105 - it protects nothing
 
@@ -58,7 +60,7 @@ class Counts:
     @property
     def event_tables(self) -> int:
         """Table operations that events cause. The chart's sums are stored every ten seconds, whatever comes."""
-        return sum(many for what, many in self.tables.items() if what.rpartition(" ")[2] != tallies.TABLE)
+        return sum(many for what, many in self.tables.items() if what.rpartition(" ")[2] != statistics.TABLE)
 
     @property
     def queue_puts(self) -> int:

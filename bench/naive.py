@@ -20,11 +20,11 @@ from typing import Any, Final
 
 import httpx
 
-from shared.core.connections import addresses, custom_id, data_connections
-from shared.core.delivery import Delivery, Reference, parse_delivery, parse_json
-from shared.core.errors import BadDelivery
-from shared.core.odata import quoted
-from shared.core.signature import SIGNATURE_HEADER, verify
+from shared.dataverse.odata import quoted
+from shared.errors import BadDelivery
+from shared.meeting.delivery import Delivery, Reference, parse_delivery, parse_json
+from shared.outreach.connections import addresses, custom_id, data_connections
+from shared.pipeline.signature import SIGNATURE_HEADER, verify
 
 MEETING_COLUMN: Final = "new_outreachid"
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from bench.report import Measure
 from bench.workload import meetings
-from shared.core.appointment import Policy, collapse, desired, references
-from shared.core.delivery import Reference, parse_delivery, parse_json
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
-from shared.core.meeting import CrmRecord, Person
-from shared.core.merge import Fields, merge
-from shared.core.patch import read_patch
-from shared.core.signature import sign, verify
+from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
+from shared.meeting.appointment import Policy, collapse, desired, references
+from shared.meeting.delivery import Reference, parse_delivery, parse_json
+from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import CrmRecord, Person
+from shared.meeting.merge import Fields, merge
+from shared.meeting.patch import read_patch
+from shared.pipeline.signature import sign, verify
 
 _SECRET = "a-secret-for-the-bench-only"  # noqa: S105 - it protects nothing
 _RECEIVED = datetime(2026, 2, 2, tzinfo=UTC)

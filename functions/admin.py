@@ -60,7 +60,7 @@ async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def replay(req: func.HttpRequest) -> func.HttpResponse:
     """Send dead letters again: `{"all": true}` or `{"correlationIds": […]}`."""
-    from shared.admin import read_replay
+    from shared.admin.admin import read_replay
     from shared.runtime import runtime
 
     sent = await runtime().admin.replay(read_replay(req.get_body()))
@@ -72,7 +72,7 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
     """Let dead letters go for good: `{"correlationIds": […], "reason": "…"}`."""
-    from shared.admin import read_dismissal
+    from shared.admin.admin import read_dismissal
     from shared.runtime import runtime
 
     correlation_ids, reason = read_dismissal(req.get_body())

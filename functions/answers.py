@@ -35,7 +35,7 @@ def for_admins(handler: Handler) -> Handler:
     # The worker looks at the handler's own name and parameters, hence `wraps`.
     @functools.wraps(handler)
     async def guarded(req: func.HttpRequest) -> func.HttpResponse:
-        from shared.core.errors import BadDelivery, BadSettings, RemoteError
+        from shared.errors import BadDelivery, BadSettings, RemoteError
 
         try:
             return await handler(req)

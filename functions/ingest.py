@@ -17,9 +17,9 @@ log = logging.getLogger("outreach_dynamics.ingest")
 @blueprint.route("outreach/events", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: ignore[no-untyped-def]  # noqa: ANN001 - the worker refuses an annotated context
     """Store the delivery durably, then answer 202."""
-    from shared.core.envelope import Trace
-    from shared.core.errors import BadDelivery, BadSettings, Transient
+    from shared.errors import BadDelivery, BadSettings, Transient
     from shared.runtime import new_trace, runtime
+    from shared.storage.envelope import Trace
     from shared.telemetry import DELIVERIES, line
 
     started = time.monotonic()

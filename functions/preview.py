@@ -14,8 +14,8 @@ blueprint = func.Blueprint()
 @for_admins
 async def preview(req: func.HttpRequest) -> func.HttpResponse:
     """The body is a delivery as Outreach sends it; it needs no signature."""
-    from shared.core.delivery import parse_json
-    from shared.core.signature import MAX_BODY_BYTES
+    from shared.meeting.delivery import parse_json
+    from shared.pipeline.signature import MAX_BODY_BYTES
     from shared.runtime import runtime
 
     if len(req.get_body()) > MAX_BODY_BYTES:

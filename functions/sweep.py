@@ -14,7 +14,7 @@ log = logging.getLogger("outreach_dynamics.sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding needs it
     """One run of every part; whatever becomes of it, how things stand is told."""
-    from shared.core.errors import BadSettings
+    from shared.errors import BadSettings
     from shared.runtime import runtime
     from shared.telemetry import line
 

@@ -21,11 +21,11 @@ from rich.text import Text
 from ops.journey import Journey, alone
 from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, reporting
 from ops.settings import SettingsFile, environment, running
-from shared.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
-from shared.core.envelope import Envelope
-from shared.core.export import RESOURCE
+from shared.admin.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
+from shared.admin.export import RESOURCE
 from shared.runtime import Runtime
 from shared.settings import read_settings
+from shared.storage.envelope import Envelope
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _REASONS_SHOWN = 8

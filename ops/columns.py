@@ -15,8 +15,8 @@ from xml.etree import ElementTree as ET
 
 from ops.findings import Finding
 from ops.report import USAGE, Refused
-from shared.adapters.dataverse import Dataverse, rows
-from shared.core.mapping import MappingFile, Row
+from shared.dataverse.client import Dataverse, rows
+from shared.meeting.mapping import MappingFile, Row
 
 AREA = "Mapping"
 _DEFINITION = "/EntityDefinitions(LogicalName='appointment')"

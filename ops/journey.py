@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.report import USAGE, Refused
-from shared.backfill import Progress, Reject, run_of
-from shared.core.export import RESOURCE, BadRow, Numbered, read_rows
+from shared.admin.backfill import Progress, Reject, run_of
+from shared.admin.export import RESOURCE, BadRow, Numbered, read_rows
 
 _BLOCK = 1024 * 1024
 _REJECT_COLUMNS = ("row", "meeting", "reason")

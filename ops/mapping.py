@@ -18,9 +18,10 @@ from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
 from ops.settings import SettingsFile, environment, mapping_path, running
 from ops.subscriptions import unheard_of
-from shared.core.errors import BadMapping
-from shared.core.explain import condition_text, source_text
-from shared.core.mapping import MappingFile, load_mapping
+from shared.admin.explain import condition_text, source_text
+from shared.errors import BadMapping
+from shared.mapping_file import load_mapping
+from shared.meeting.mapping import MappingFile
 
 commands = typer.Typer(help="The mapping file, shown and checked.", no_args_is_help=True)
 

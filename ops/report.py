@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.core.errors import BadConfiguration, BadDelivery, RemoteError, SyncError
+from shared.errors import BadConfiguration, BadDelivery, RemoteError, SyncError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 

@@ -19,9 +19,9 @@ from ops.remote import RemoteApp
 from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, mapping_path, secret_in
 from ops.status import say_event
-from shared.core.delivery import parse_json
-from shared.core.errors import BadDelivery
-from shared.core.mapping import load_mapping
+from shared.errors import BadDelivery
+from shared.mapping_file import load_mapping
+from shared.meeting.delivery import parse_json
 
 _UNDER_WAY = frozenset({"retrying"})
 _BAD = frozenset({"dead-lettered", "retrying"})

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import typer
 
 from ops.report import USAGE, Refused
-from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.runtime import Runtime
 from shared.settings import is_loopback
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit, urlunsplit
 from ops.columns import AREA
 from ops.findings import Finding
 from ops.report import Refused, camel
-from shared.adapters.outreach import API, Outreach
-from shared.core.errors import Permanent
-from shared.core.events import RESOURCE as EVENTS_API
-from shared.core.mapping import MappingFile
-from shared.subscription import EVENTS_PATH, without_key
+from shared.errors import Permanent
+from shared.meeting.mapping import MappingFile
+from shared.outreach.client import API, Outreach
+from shared.outreach.events import RESOURCE as EVENTS_API
+from shared.pipeline.subscription import EVENTS_PATH, without_key
 
 PATH = f"{API}webhooks"
 _PAGE = "100"

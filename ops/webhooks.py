@@ -26,10 +26,10 @@ from ops.subscriptions import (
     webhook_resources,
     without_query,
 )
-from shared.adapters.outreach import Outreach
-from shared.core.mapping import load_mapping
+from shared.mapping_file import load_mapping
+from shared.outreach.client import Outreach
+from shared.pipeline.subscription import EVENTS_PATH
 from shared.settings import read_webhook_secrets
-from shared.subscription import EVENTS_PATH
 
 commands = typer.Typer(help="Outreach's subscriptions to this app. Secrets are never printed.", no_args_is_help=True)
 

@@ -27,7 +27,7 @@ from sandbox.soak import soak as run_soak
 from sandbox.story import demo as tell_demo
 from sandbox.up import read_addresses
 from sandbox.up import up as run_up
-from shared.core.errors import BadSettings
+from shared.errors import BadSettings
 from shared.settings import read_settings
 
 app = typer.Typer(

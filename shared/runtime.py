@@ -21,37 +21,30 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared.adapters import (
-    deadletters,
-    journal,
-    marks,
-    meetings,
-    parked,
-    people_cache,
-    sessions,
-    spill,
-    tallies,
-    tokens,
-)
-from shared.adapters.authorization import FixedToken, Token
-from shared.adapters.credentials import CachedToken, azure_credential, dataverse_token, oauth_buyer, s2s_buyer
-from shared.adapters.dataverse import AppointmentApi, Dataverse
-from shared.adapters.directory import CrmDirectory
-from shared.adapters.http import Caller, http_client
-from shared.adapters.outreach import Outreach
-from shared.adapters.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
-from shared.adapters.storage import Queue, Table, queue_service, table_service
-from shared.admin import Admin
-from shared.core.budget import Budget
-from shared.core.delivery import Delivery
-from shared.core.envelope import Trace
-from shared.core.errors import BadSettings, Transient
-from shared.core.patch import accepts
-from shared.health import Check, Health
-from shared.ingest import Ingest
-from shared.missed import Missed
-from shared.preview import Previewer
-from shared.retention import Kept, Retention
+from shared.admin.admin import Admin
+from shared.admin.backlog import Standing
+from shared.admin.health import Check, Health
+from shared.admin.preview import Previewer
+from shared.admin.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
+from shared.dataverse.appointments import AppointmentApi
+from shared.dataverse.client import Dataverse
+from shared.errors import BadSettings, Transient
+from shared.http.authorization import FixedToken, Token
+from shared.http.client import Caller, http_client
+from shared.http.credentials import CachedToken, azure_credential, dataverse_token
+from shared.meeting.delivery import Delivery
+from shared.meeting.patch import accepts
+from shared.outreach import tokens
+from shared.outreach.client import Outreach
+from shared.outreach.credentials import oauth_buyer, s2s_buyer
+from shared.outreach.quota import Budget
+from shared.pipeline.ingest import Ingest
+from shared.pipeline.missed import Missed
+from shared.pipeline.people import CrmDirectory
+from shared.pipeline.retention import Kept, Retention
+from shared.pipeline.subscription import Subscription
+from shared.pipeline.sweep import Feeding, Part, Sweep, failing_parts
+from shared.pipeline.worker import Stores, Sync
 from shared.settings import (
     IngestSettings,
     OutreachSettings,
@@ -64,10 +57,19 @@ from shared.settings import (
     read_storage_settings,
     unknown_names,
 )
-from shared.standing import Standing
-from shared.subscription import Subscription
-from shared.sweep import Feeding, Part, Sweep, failing_parts
-from shared.sync import Stores, Sync
+from shared.storage import (
+    checkpoints,
+    dead_letters,
+    journal,
+    meetings,
+    overflow,
+    parked,
+    people_cache,
+    sessions,
+    statistics,
+)
+from shared.storage.account import Queue, Table, queue_service, table_service
+from shared.storage.envelope import Trace
 from shared.telemetry import line
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ class Runtime:
             Part("token", self._keep_token, rest=timedelta(hours=1)),
             Part("retention", self._retention.run),
         )
-        lease = marks.Lease(self._table(marks.TABLE), name="sweep", now=self._now)
+        lease = checkpoints.Lease(self._table(checkpoints.TABLE), name="sweep", now=self._now)
         return Sweep(parts, lease=lease, marks=self._marks, now=self._now)
 
     @cached_property
@@ -199,7 +201,7 @@ class Runtime:
 
     @cached_property
     def _retention(self) -> Retention:
-        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", tallies.TABLE: "PartitionKey"}
+        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", statistics.TABLE: "PartitionKey"}
         keep = timedelta(days=self.settings.retention_days)
         kept = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
         return Retention(kept, marks=self._marks, now=self._now)
@@ -222,9 +224,9 @@ class Runtime:
         )
 
     @cached_property
-    def tallies(self) -> tallies.Tallies:
+    def tallies(self) -> statistics.Tallies:
         """How many events ended how, and how late."""
-        made = tallies.Tallies(self._table(tallies.TABLE), now=self._now)
+        made = statistics.Tallies(self._table(statistics.TABLE), now=self._now)
         self._to_close.insert(0, made.aclose)  # it stores what is left, so it goes before its table does
         return made
 
@@ -282,9 +284,9 @@ class Runtime:
         return Queue(self._queue_service, queue_name(self._environment))
 
     @cached_property
-    def spill(self) -> spill.Spill:
+    def spill(self) -> overflow.Spill:
         """The second place for an accepted event."""
-        return spill.Spill(self._table(spill.TABLE))
+        return overflow.Spill(self._table(overflow.TABLE))
 
     @cached_property
     def meetings(self) -> meetings.MeetingTable:
@@ -297,9 +299,9 @@ class Runtime:
         return journal.Journal(self._table(journal.TABLE))
 
     @cached_property
-    def dead_letters(self) -> deadletters.DeadLetters:
+    def dead_letters(self) -> dead_letters.DeadLetters:
         """Events that need a person."""
-        return deadletters.DeadLetters(self._table(deadletters.TABLE))
+        return dead_letters.DeadLetters(self._table(dead_letters.TABLE))
 
     @cached_property
     def dataverse(self) -> Dataverse:
@@ -343,12 +345,12 @@ class Runtime:
         )
 
     @cached_property
-    def _marks(self) -> marks.Marks:
-        return marks.Marks(self._table(marks.TABLE))
+    def _marks(self) -> checkpoints.Marks:
+        return checkpoints.Marks(self._table(checkpoints.TABLE))
 
     @cached_property
-    def _look_again(self) -> marks.LookAgain:
-        return marks.LookAgain(self._table(marks.TABLE), now=self._now)
+    def _look_again(self) -> checkpoints.LookAgain:
+        return checkpoints.LookAgain(self._table(checkpoints.TABLE), now=self._now)
 
     @cached_property
     def _people(self) -> people_cache.PeopleCache:

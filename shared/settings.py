@@ -15,10 +15,11 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.core.appointment import Policy
-from shared.core.connections import guid
-from shared.core.errors import BadMapping, BadSettings
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
+from shared.errors import BadMapping, BadSettings
+from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
+from shared.meeting.appointment import Policy
+from shared.meeting.identity import guid
+from shared.meeting.mapping import MappingFile
 
 DEFAULT_QUEUE = "outreach-events"
 
@@ -322,7 +323,7 @@ def read_webhook_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
 def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
     """The part that asking Outreach needs. Raises `BadSettings` with every problem.
 
-    That is storage too where tokens are bought: all who buy do it through one table (`shared/adapters/tokens.py`).
+    That is storage too where tokens are bought: all who buy do it through one table (`shared/outreach/tokens.py`).
     """
     reader = _Reader(environment)
     settings = _outreach(reader)

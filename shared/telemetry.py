@@ -23,7 +23,7 @@ from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shared.core.errors import RowConflict
+from shared.errors import RowConflict
 
 SCOPE = "outreach_dynamics"
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from azure.data.tables.aio import TableServiceClient
 
 from sandbox.azurite import Azurite, StorageNames
+from sandbox.outreach.store import Store
+from shared.storage.account import Table
+from tests.clock import Clock
+from tests.outreach.support import standing_in
+from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
 
 
@@ -40,3 +46,30 @@ def azurite() -> Iterator[str]:
 def storage_names() -> StorageNames:
     """Names for queues and tables that no other test uses."""
     return StorageNames(f"t{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands until it is moved."""
+    return Clock()
+
+
+@pytest.fixture
+async def tables(azurite: str, storage_names: StorageNames) -> AsyncIterator[Callable[[str], Table]]:
+    """Tables by name, which no other test sees."""
+    async with TableServiceClient.from_connection_string(azurite) as service:
+        yield lambda name: Table(service, storage_names.table(name))
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[tuple[Store, str]]:
+    """A fresh Outreach stand-in: its insides and its address."""
+    async with standing_in() as made:
+        yield made
+
+
+@pytest.fixture
+async def product(azurite: str, storage_names: StorageNames) -> AsyncIterator[Installation]:
+    """A fresh installation with default settings, in this process."""
+    async with installation(azurite, storage_names.queue("events")) as made:
+        yield made

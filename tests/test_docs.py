@@ -9,7 +9,8 @@ from typing import get_args
 
 import pytest
 
-from shared.core.mapping import DEFAULT_MAPPING_FILE, TRANSFORMS, Condition, load_mapping
+from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
+from shared.meeting.mapping import TRANSFORMS, Condition
 from shared.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent

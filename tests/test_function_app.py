@@ -14,7 +14,7 @@ from azure.functions.queue import QueueMessageInConverter
 
 import function_app
 from sandbox.host.check import check_app, check_module_names
-from shared.core.envelope import Envelope, Trace
+from shared.storage.envelope import Envelope, Trace
 
 ROOT = Path(__file__).resolve().parent.parent
 

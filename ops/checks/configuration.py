@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ops.findings import Finding
 from ops.subscriptions import unheard_of
-from shared.core.errors import BadSettings
+from shared.errors import BadSettings
 from shared.settings import Settings, read_settings, unknown_names
 
 AREA = "Settings"

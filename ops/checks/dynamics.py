@@ -8,11 +8,11 @@ from typing import Any
 from ops.columns import AREA as COLUMNS_AREA
 from ops.columns import Columns, compare, read_live
 from ops.findings import Finding
-from shared.adapters.dataverse import Dataverse, document
-from shared.core.errors import RemoteError, SyncError
-from shared.core.mapping import MappingFile
-from shared.core.odata import quoted
-from shared.core.ports import TargetMissing
+from shared.dataverse.client import Dataverse, document
+from shared.dataverse.odata import quoted
+from shared.errors import RemoteError, SyncError
+from shared.meeting.mapping import MappingFile
+from shared.meeting.ports import TargetMissing
 from shared.settings import Settings
 
 AREA = "Dynamics"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ops.findings import Finding
 from ops.subscriptions import Webhook, read_webhooks, webhook_resources
-from shared.adapters.outreach import Outreach
-from shared.core.errors import RemoteError, SyncError, Transient
-from shared.core.events import RESOURCE as EVENTS_API
+from shared.errors import RemoteError, SyncError, Transient
+from shared.outreach.client import Outreach
+from shared.outreach.events import RESOURCE as EVENTS_API
 from shared.settings import Settings
 
 AREA = "Outreach"

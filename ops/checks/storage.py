@@ -10,17 +10,19 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
 from ops.findings import Finding
-from shared.adapters import deadletters, journal, marks, meetings, people_cache, sessions, spill, tallies, tokens
-from shared.adapters.credentials import azure_credential
-from shared.adapters.deadletters import DeadLetters
-from shared.adapters.spill import Spill
-from shared.adapters.storage import Queue, Table, queue_service, table_service
-from shared.core.errors import RemoteError, SyncError
+from shared.errors import RemoteError, SyncError
+from shared.http.credentials import azure_credential
+from shared.outreach import tokens
 from shared.settings import IngestSettings
+from shared.storage import checkpoints, dead_letters, journal, meetings, overflow, people_cache, sessions, statistics
+from shared.storage.account import Queue, Table, queue_service, table_service
+from shared.storage.dead_letters import DeadLetters
+from shared.storage.overflow import Spill
 
 AREA = "Storage"
 TABLES = tuple(
-    module.TABLE for module in (meetings, journal, deadletters, spill, people_cache, tokens, marks, tallies, sessions)
+    module.TABLE
+    for module in (meetings, journal, dead_letters, overflow, people_cache, tokens, checkpoints, statistics, sessions)
 )
 _MANY = 1000
 _PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
@@ -46,7 +48,7 @@ async def check_storage(settings: IngestSettings, environment: Mapping[str, str]
             found.append(await _ask(f"Table {name} can be read and written", _probe_table(table)))
         if all(finding.state == "ok" for finding in found):
             found += await _piled_up(
-                queue, DeadLetters(Table(tables, deadletters.TABLE)), Spill(Table(tables, spill.TABLE))
+                queue, DeadLetters(Table(tables, dead_letters.TABLE)), Spill(Table(tables, overflow.TABLE))
             )
         return found
 

@@ -1,3 +1,3 @@
-"""The console: web pages for people over what `shared/admin.py` knows. Only the sign-in needs a script."""
+"""The console: web pages for people over what `shared/admin/admin.py` knows. Only the sign-in needs a script."""
 
 from __future__ import annotations

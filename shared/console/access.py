@@ -11,8 +11,8 @@ import binascii
 import json
 from collections.abc import Mapping
 
-from shared.adapters.sessions import LENGTH, Session, Sessions
 from shared.console.pages import Request
+from shared.storage.sessions import LENGTH, Session, Sessions
 
 # The app role that a person needs whom App Service Authentication has signed in.
 ROLE = "Console.Admin"

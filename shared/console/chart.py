@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.adapters.tallies import SLOT, Tally, slot_of
 from shared.console.words import lasting
+from shared.storage.statistics import SLOT, Tally, slot_of
 
 DAY = timedelta(days=1)
 WIDTH, HEIGHT = 720, 220

@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.adapters.sessions import Session
-from shared.adapters.tallies import Tallies, total
-from shared.admin import MAX_REASON, Admin, read_reason
+from shared.admin.admin import MAX_REASON, Admin, read_reason
+from shared.admin.backlog import COUNTED_UP_TO, Standing
+from shared.admin.health import Health
+from shared.admin.preview import Previewer
 from shared.console import chart
 from shared.console.access import Access
 from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
-from shared.core.delivery import parse_json
-from shared.core.errors import BadDelivery, BadSettings, RemoteError
-from shared.core.identity import MeetingKey
-from shared.core.mapping import MappingFile
-from shared.core.meeting import RECENT_EVENTS, MeetingState
-from shared.core.signature import MAX_BODY_BYTES
-from shared.eventline import APPLIED
-from shared.health import Health
-from shared.preview import Previewer
-from shared.standing import COUNTED_UP_TO, Standing
-from shared.sweep import Failing
+from shared.errors import BadDelivery, BadSettings, RemoteError
+from shared.meeting.delivery import parse_json
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import RECENT_EVENTS, MeetingState
+from shared.pipeline.event_line import APPLIED
+from shared.pipeline.signature import MAX_BODY_BYTES
+from shared.pipeline.sweep import Failing
+from shared.storage.sessions import Session
+from shared.storage.statistics import Tallies, total
 from shared.telemetry import line, where
 
 log = logging.getLogger("outreach_dynamics.console")

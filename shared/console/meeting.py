@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.admin.explain import ON_CREATE, source_text
 from shared.console.words import written
-from shared.core.appointment import PARTIES
-from shared.core.explain import ON_CREATE, source_text
-from shared.core.mapping import MappingFile, Row
-from shared.core.patch import FieldName
-from shared.eventline import APPLIED
+from shared.meeting.appointment import PARTIES
+from shared.meeting.mapping import MappingFile, Row
+from shared.meeting.patch import FieldName
+from shared.pipeline.event_line import APPLIED
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
 

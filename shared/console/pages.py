@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.adapters.sessions import Session
 from shared.console import words
-from shared.core.errors import BadDelivery
+from shared.errors import BadDelivery
+from shared.storage.sessions import Session
 
 ROOT = "/api/console"
 NOBODY = Session("", "")

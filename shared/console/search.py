@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.adapters.meetings import MeetingTable
-from shared.adapters.storage import Continuation
-from shared.admin import standing_of
-from shared.core.appointment import PARTIES, collapse, value_of
-from shared.core.errors import BadDelivery
-from shared.core.identity import MeetingKey
-from shared.core.mapping import MappingFile
-from shared.core.meeting import MeetingState
+from shared.admin.admin import standing_of
+from shared.errors import BadDelivery
+from shared.meeting.appointment import PARTIES, collapse, value_of
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import MeetingState
+from shared.storage.account import Continuation
+from shared.storage.meetings import MeetingTable
 
 MAX_FOUND = 50
 # Longer than any id and any address of a record; the words go on in an address, which may not be much longer.

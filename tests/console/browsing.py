@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from sandbox.outreach.deliveries import Delivery
 from sandbox.stack import EVENTS_ROUTE, Stack
-from shared.core.signature import sign
+from shared.pipeline.signature import sign
 
 # Without these it asks for networks that are not there, many times over.
 FLAGS: Final = (

@@ -12,9 +12,9 @@ from playwright.sync_api import Page
 
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.stack import Stack
-from shared.adapters.storage import Table, table_service
-from shared.adapters.tallies import SLOT, TABLE, Tallies, slot_of
 from shared.settings import StorageSettings
+from shared.storage.account import Table, table_service
+from shared.storage.statistics import SLOT, TABLE, Tallies, slot_of
 from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing
 

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
-from shared.adapters.sessions import LENGTH, TABLE
-from shared.admin import MAX_REASON
+from shared.admin.admin import MAX_REASON
 from shared.console.access import ROLE
 from shared.console.pages import MAX_FORM_BYTES, Answer, Request
+from shared.storage.sessions import LENGTH, TABLE
 from tests.product.bench import Installation
 
 PAGES = (

@@ -15,11 +15,11 @@ from sandbox.outreach.faults import FaultPlan
 from shared.console import console, words
 from shared.console.pages import Answer
 from shared.console.search import MAX_TEXT
-from shared.core.errors import Transient
-from shared.core.mapping import DEFAULT_MAPPING_FILE
-from shared.core.signature import sign
+from shared.errors import Transient
+from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.pipeline.signature import sign
+from shared.pipeline.sweep import RETRY
 from shared.runtime import new_trace
-from shared.sweep import RETRY
 from tests.console.test_access import form_token, signed_in
 from tests.product.bench import SECRET, Installation
 

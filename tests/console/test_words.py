@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import pytest
 
-from shared.adapters.tallies import SLOT, Tally
 from shared.console import chart, words
 from shared.console.search import Sought, sought
-from shared.core.apply import Kind
+from shared.meeting.apply import Kind
+from shared.storage.statistics import SLOT, Tally
 
 NOW = datetime(2026, 3, 2, 15, 7, tzinfo=UTC)
 HEX = "f6ac24355f0255beae3f642335c2e6d8"

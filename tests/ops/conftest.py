@@ -1,22 +1,13 @@
-"""Two ways to try the command line: parts of the app in this process, and the whole stack as separate processes."""
+"""The whole stack as separate processes, for the command line to talk to."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from sandbox.azurite import StorageNames
 from sandbox.stack import Stack
 from tests.ops.commands import Commands
-from tests.product.bench import Installation, installation
-
-
-@pytest.fixture
-async def product(azurite: str, storage_names: StorageNames) -> AsyncIterator[Installation]:
-    """A fresh installation with default settings, in this process."""
-    async with installation(azurite, storage_names.queue("events")) as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

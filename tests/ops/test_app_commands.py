@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from ops.settings import running
-from shared.adapters.deadletters import DeadLetter
-from shared.core.envelope import Envelope
-from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.storage.dead_letters import DeadLetter
+from shared.storage.envelope import Envelope
 from tests.ops.commands import Commands, booked, problems, saved
 
 

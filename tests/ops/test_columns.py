@@ -10,7 +10,8 @@ import pytest
 
 from ops.columns import Columns, compare, read_file, read_live
 from ops.report import Refused
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping, parse_mapping
+from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
+from shared.meeting.mapping import MappingFile, parse_mapping
 from tests.product.bench import Installation
 
 MAPPING = load_mapping(DEFAULT_MAPPING_FILE)

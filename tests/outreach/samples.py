@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, parse_mapping
+from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.meeting.mapping import MappingFile, parse_mapping
 
 DELIVERED = "2026-03-02T16:00:01.032-08:00"
 

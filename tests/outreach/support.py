@@ -1,11 +1,9 @@
-"""What these tests share: a clock to set, tables of their own, one Outreach stand-in on the wire."""
+"""One Outreach stand-in on the wire, our client of it, and what may stand in it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,44 +13,12 @@ from sandbox.outreach.records import Record
 from sandbox.outreach.seed import seed
 from sandbox.outreach.store import Store
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from shared.adapters.authorization import FixedToken, Token
-from shared.adapters.http import Caller
-from shared.adapters.outreach import Outreach
-from shared.core.budget import Budget
+from shared.http.authorization import FixedToken, Token
+from shared.http.client import Caller
+from shared.outreach.client import Outreach
+from shared.outreach.quota import Budget
+from tests.clock import START
 from tests.product.bench import served
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """The time of day, which only a test moves."""
-
-    moment: datetime = START
-
-    def now(self) -> datetime:
-        """The time, aware."""
-        return self.moment
-
-    def seconds(self) -> float:
-        """Seconds since 1970."""
-        return self.moment.timestamp()
-
-    def pass_by(self, **span: float) -> None:
-        """Let time pass, in the words of `timedelta`."""
-        self.moment += timedelta(**span)
-
-
-@dataclass
-class Naps:
-    """A sleep that takes no time; it keeps how long it should have been, and may do something meanwhile."""
-
-    meanwhile: Callable[[], None] = lambda: None
-    taken: list[float] = field(default_factory=list)
-
-    async def __call__(self, seconds: float) -> None:
-        self.taken.append(seconds)
-        self.meanwhile()
 
 
 @asynccontextmanager

@@ -10,10 +10,11 @@ import pytest
 
 from sandbox.outreach.faults import FaultPlan
 from sandbox.outreach.store import Store, Switches
-from shared.adapters.outreach import Outreach
-from shared.core.budget import HOURLY_LIMIT, RESERVE, Budget
-from shared.core.errors import Permanent, Transient
-from tests.outreach.support import Clock, add_event, client
+from shared.errors import Permanent, Transient
+from shared.outreach.client import Outreach
+from shared.outreach.quota import HOURLY_LIMIT, RESERVE, Budget
+from tests.clock import Clock
+from tests.outreach.support import add_event, client
 
 HOST = "https://api.example.com"
 

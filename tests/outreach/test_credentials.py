@@ -25,12 +25,13 @@ from sandbox.outreach.tokens import (
     Installation,
 )
 from shared import runtime
-from shared.adapters.authorization import FixedToken, send_authorized
-from shared.adapters.credentials import CachedToken, oauth_buyer, s2s_buyer
-from shared.adapters.dataverse import Dataverse
-from shared.adapters.http import Caller
-from shared.adapters.tokens import RefreshTokenRefused
-from shared.core.errors import Transient
+from shared.dataverse.client import Dataverse
+from shared.errors import Transient
+from shared.http.authorization import FixedToken, send_authorized
+from shared.http.client import Caller
+from shared.http.credentials import CachedToken
+from shared.outreach.credentials import oauth_buyer, s2s_buyer
+from shared.outreach.tokens import RefreshTokenRefused
 from shared.settings import OutreachCredentials
 from tests.outreach.support import client
 from tests.product.bench import OwnTables, installation

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from shared.core.delivery import Delivery, parse_delivery
-from shared.core.errors import BadMapping, Unmappable
-from shared.core.events import delivery_body
-from shared.core.identity import MeetingKey
-from shared.core.mapping import DEFAULT_MAPPING_FILE, MappingFile, load_mapping
-from shared.core.patch import Patch, accepts, read_patch
+from shared.errors import BadMapping, Unmappable
+from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
+from shared.meeting.delivery import Delivery, parse_delivery
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mapping import MappingFile
+from shared.meeting.patch import Patch, accepts, read_patch
+from shared.outreach.events import delivery_body
 from tests.outreach.samples import event, mapping_with, recording, task
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)

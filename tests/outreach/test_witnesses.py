@@ -10,8 +10,8 @@ import pytest
 
 from sandbox.azurite import StorageNames
 from sandbox.outreach.deliveries import MeetingScript
-from shared.core.events import delivery_body
-from shared.core.export import delivery_of
+from shared.admin.export import delivery_of
+from shared.outreach.events import delivery_body
 from tests.outreach.samples import event, mapping_file, recording, task
 from tests.product.bench import Installation, installation
 

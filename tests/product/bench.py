@@ -24,10 +24,10 @@ from sandbox.outreach.deliveries import Delivery
 from sandbox.outreach.seed import seed as seed_outreach
 from sandbox.outreach.store import Store as OutreachStore
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from shared.adapters.storage import Queue, Table
-from shared.core.signature import sign
-from shared.ingest import Receipt
+from shared.pipeline.ingest import Receipt
+from shared.pipeline.signature import sign
 from shared.runtime import Runtime, new_trace
+from shared.storage.account import Queue, Table
 
 SECRET = "a-secret-for-tests-only"
 

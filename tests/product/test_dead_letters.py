@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.adapters import deadletters
-from shared.adapters.deadletters import DeadLetter
-from shared.admin import read_replay
-from shared.core.envelope import Envelope
-from shared.core.errors import BadDelivery
+from shared.admin.admin import read_replay
+from shared.errors import BadDelivery
+from shared.storage import dead_letters
+from shared.storage.dead_letters import DeadLetter
+from shared.storage.envelope import Envelope
 from tests.product.bench import Installation
 
 MANY = 7
@@ -17,7 +17,7 @@ MANY = 7
 @pytest.fixture
 async def full(product: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """An installation with more dead letters than a page holds; the later ones do not lie where the table ends."""
-    monkeypatch.setattr(deadletters, "PAGE_SIZE", 3)
+    monkeypatch.setattr(dead_letters, "PAGE_SIZE", 3)
     for number in range(MANY):
         await add(product, number)
     return product

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sandbox.outreach.deliveries import MeetingScript, Target
-from shared.adapters import deadletters, spill
-from shared.adapters.storage import Entity
-from shared.admin import MAX_REASON, read_dismissal
-from shared.core.errors import BadDelivery, Transient
+from shared.admin.admin import MAX_REASON, read_dismissal
+from shared.errors import BadDelivery, Transient
+from shared.storage import dead_letters, overflow
+from shared.storage.account import Entity
 from tests.product.bench import Installation
 
 TOO_EARLY = "2020-01-01T00:00:00Z"
@@ -86,7 +86,7 @@ async def test_only_what_was_named_goes(product: Installation) -> None:
 
 async def test_one_behind_the_first_page_goes(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A letter is found wherever it lies."""
-    monkeypatch.setattr(deadletters, "PAGE_SIZE", 2)
+    monkeypatch.setattr(dead_letters, "PAGE_SIZE", 2)
     for number in range(1, 6):
         failed = await product.sync(MeetingScript(number).booked(startTime="nonsense"))
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
@@ -121,8 +121,8 @@ async def test_a_message_that_is_none_of_ours(product: Installation) -> None:
 async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
     """Its event's journal is found all the same, although what was kept of the event is damaged."""
     failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
-    (row,) = await rows_of(product, deadletters.TABLE)
-    await product.runtime._table(deadletters.TABLE).put({**row, "data00": b"written by a newer version"})
+    (row,) = await rows_of(product, dead_letters.TABLE)
+    await product.runtime._table(dead_letters.TABLE).put({**row, "data00": b"written by a newer version"})
     await dismiss(product, failed["correlationId"])
     entry = await product.runtime.admin.correlation(failed["correlationId"])
     assert entry == failed | {name: (entry or {})[name] for name in ("outcome", "dismissedBecause", "finishedAt")}
@@ -132,24 +132,24 @@ async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
 async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Installation) -> None:
     """It goes from there as well; else the sweep would make the letter anew every day."""
     await product.send(MeetingScript(1).booked(description="ab" * 60_000))
-    (row,) = await rows_of(product, spill.TABLE)
-    await product.runtime._table(spill.TABLE).put({**row, "data00": b"written by a newer version"})
+    (row,) = await rows_of(product, overflow.TABLE)
+    await product.runtime._table(overflow.TABLE).put({**row, "data00": b"written by a newer version"})
     await product.work()
     (letter,) = await product.runtime.admin.list_dead_letters()
     assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
     product.runtime.later = timedelta(days=3)
     await product.runtime.sweep.run()
     assert await product.work() == 0
-    assert await rows_of(product, spill.TABLE) == []
+    assert await rows_of(product, overflow.TABLE) == []
     assert await product.runtime.admin.list_dead_letters() == []
 
 
 async def test_a_letter_of_an_older_version(product: Installation) -> None:
     """One that was written before letters had the event's id beside it can be dismissed too."""
     failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
-    (row,) = await rows_of(product, deadletters.TABLE)
+    (row,) = await rows_of(product, dead_letters.TABLE)
     older = {name: value for name, value in row.items() if name not in {"event_id", "received_at", "spill_key"}}
-    await product.runtime._table(deadletters.TABLE).put(older)
+    await product.runtime._table(dead_letters.TABLE).put(older)
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     assert await outcome(product, failed["correlationId"]) == "dismissed"
     assert await product.runtime.admin.list_dead_letters() == []
@@ -193,11 +193,11 @@ async def test_what_was_carried_out_after_all_is_not_said_to_be_dismissed(produc
     script = MeetingScript(1)
     product.crm.switches.missing_privileges = frozenset({"prvCreateActivity"})
     failed = await product.sync(script.booked())
-    (row,) = await rows_of(product, deadletters.TABLE)
+    (row,) = await rows_of(product, dead_letters.TABLE)
     product.crm.switches.missing_privileges = frozenset()
     await product.runtime.admin.replay(None)
     await product.work()
-    await product.runtime._table(deadletters.TABLE).put(row)
+    await product.runtime._table(dead_letters.TABLE).put(row)
     assert await outcome(product, failed["correlationId"]) == "created"
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     assert await outcome(product, failed["correlationId"]) == "created"

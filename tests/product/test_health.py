@@ -6,7 +6,7 @@ import asyncio
 
 from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
-from shared.health import FRESH_SECONDS, STANDS_IN_SECONDS, Health
+from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Health
 from tests.product.bench import Installation, installation
 
 

@@ -18,14 +18,14 @@ from sandbox.azurite import StorageNames
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
-from shared.adapters.dataverse import AppointmentApi
-from shared.adapters.directory import CrmDirectory
-from shared.core.delivery import Reference
-from shared.core.envelope import Envelope, fits_queue
-from shared.core.errors import Permanent, Transient
-from shared.core.meeting import Actual, Person
-from shared.core.signature import sign
+from shared.dataverse.appointments import AppointmentApi
+from shared.errors import Permanent, Transient
+from shared.meeting.delivery import Reference
+from shared.meeting.meeting import Actual, Person
+from shared.pipeline.people import CrmDirectory
+from shared.pipeline.signature import sign
 from shared.runtime import new_trace
+from shared.storage.envelope import Envelope, fits_queue
 from tests.outreach.samples import mapping_content
 from tests.product.bench import SECRET, Installation, installation
 

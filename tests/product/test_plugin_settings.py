@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.dataverse import people
 from sandbox.dataverse.seed import LEAD_IDS
 from sandbox.outreach.deliveries import MeetingScript, Target
-from shared.core.mapping import DEFAULT_MAPPING_FILE
+from shared.mapping_file import DEFAULT_MAPPING_FILE
 from tests.product.bench import Installation
 
 

@@ -16,10 +16,10 @@ from aiohttp import web
 from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
-from shared.core.errors import BadDelivery, Transient
-from shared.core.mapping import DEFAULT_MAPPING_FILE
-from shared.core.signature import sign
-from shared.ingest import ALL_SECONDS
+from shared.errors import BadDelivery, Transient
+from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.pipeline.ingest import ALL_SECONDS
+from shared.pipeline.signature import sign
 from shared.runtime import new_trace
 from tests.product.bench import SECRET, Installation, OwnTables, installation, served
 

@@ -1,11 +1,11 @@
-"""What a worker does with one event: as `shared.sync.Sync`, but what fails is not tried again a second time."""
+"""What a worker does with one event: as `shared.pipeline.worker.Sync`, but what fails is not tried again a second time."""
 
 from __future__ import annotations
 
-from shared.core.apply import Outcome, Rules, apply
-from shared.core.errors import Permanent, SyncError, Transient, Unmappable
-from shared.core.identity import MeetingKey
-from shared.core.letters import clear_letters, note_letter
+from shared.errors import Permanent, SyncError, Transient, Unmappable
+from shared.meeting.apply import Outcome, Rules, apply
+from shared.meeting.dead_letters import clear_letters, note_letter
+from shared.meeting.identity import MeetingKey
 from tests.simulation.scenario import Event, Ports
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from shared.core.apply import Rules
+from shared.meeting.apply import Rules
 
 T = TypeVar("T")
 Names = tuple[int, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.core.apply import CANCELED, STATES, Rules
-from shared.core.appointment import PARTIES, STATE, fingerprint
-from shared.core.meeting import MeetingState
+from shared.meeting.apply import CANCELED, STATES, Rules
+from shared.meeting.appointment import PARTIES, STATE, fingerprint
+from shared.meeting.meeting import MeetingState
 from tests.simulation.people import merged, wanted
 from tests.simulation.scenario import MEETING, Scenario
 from tests.simulation.stores import Appointment, Crm, Table

@@ -6,9 +6,9 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import SyncError, Transient
-from shared.core.identity import MeetingKey
-from shared.core.meeting import Actual, MeetingState, Written
+from shared.errors import SyncError, Transient
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Actual, MeetingState, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class GivenUp(Transient):
 
 
 class SimulatedLetters:
-    """`shared.core.ports.Letters`, one operation per call."""
+    """`shared.meeting.ports.Letters`, one operation per call."""
 
     async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await Letters(tuple(meetings))
@@ -214,7 +214,7 @@ class SimulatedLetters:
 
 
 class SimulatedMeetings:
-    """`shared.core.ports.Meetings`, one operation per call."""
+    """`shared.meeting.ports.Meetings`, one operation per call."""
 
     def __init__(self, *, rules: int) -> None:
         self._rules = rules
@@ -229,7 +229,7 @@ class SimulatedMeetings:
 
 
 class SimulatedAppointments:
-    """`shared.core.ports.Appointments`, one operation per call."""
+    """`shared.meeting.ports.Appointments`, one operation per call."""
 
     async def create(
         self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None

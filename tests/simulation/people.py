@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from shared.core.apply import OPEN, Rules
-from shared.core.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
-from shared.core.meeting import MeetingState
-from shared.core.merge import Fields, Stamped, merge
+from shared.meeting.apply import OPEN, Rules
+from shared.meeting.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
+from shared.meeting.meeting import MeetingState
+from shared.meeting.merge import Fields, Stamped, merge
 from tests.simulation.interned import Version
 from tests.simulation.scenario import MEETING, Connections, Edit, Event
 from tests.simulation.stores import Crm, Table, Theirs, with_appointment, without

@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shared.core.apply import Rules
-from shared.core.appointment import People, Policy
-from shared.core.delivery import Reference
-from shared.core.errors import Permanent
-from shared.core.identity import MeetingKey
-from shared.core.mapping import MappingFile, parse_mapping
-from shared.core.meeting import CrmRecord, Person
-from shared.core.merge import Fields, Stamp, Stamped
-from shared.core.ports import Appointments, Directory, Meetings
+from shared.errors import Permanent
+from shared.meeting.apply import Rules
+from shared.meeting.appointment import People, Policy
+from shared.meeting.delivery import Reference
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mapping import MappingFile, parse_mapping
+from shared.meeting.meeting import CrmRecord, Person
+from shared.meeting.merge import Fields, Stamp, Stamped
+from shared.meeting.ports import Appointments, Directory, Meetings
 from tests.simulation.operations import SimulatedAppointments, SimulatedLetters, SimulatedMeetings
 from tests.simulation.stores import Organisation
 
@@ -149,7 +149,7 @@ def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = No
 
 
 class Connections:
-    """`shared.core.ports.Directory`: everybody has a record; whoever was merged in Dynamics has another one on asking again.
+    """`shared.meeting.ports.Directory`: everybody has a record; whoever was merged in Dynamics has another one on asking again.
 
     It keeps nothing and changes nothing, so its answers need no place in the schedule. With `refuses` it answers nothing.
     """

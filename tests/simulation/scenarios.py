@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.core.apply import CANCELED, COMPLETED, OPEN
-from shared.core.appointment import Policy
+from shared.meeting.apply import CANCELED, COMPLETED, OPEN
+from shared.meeting.appointment import Policy
 from tests.simulation.scenario import (
     CALENDAR_EVENT,
     MEETING,

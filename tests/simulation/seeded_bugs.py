@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.core.errors import RowConflict
-from shared.core.identity import MeetingKey
-from shared.core.meeting import Actual, MeetingState, Written
-from shared.core.merge import Stamp, Stamped
-from shared.core.ports import Appointments, FenceRefused, Meetings
+from shared.errors import RowConflict
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.ports import Appointments, FenceRefused, Meetings
 from tests.simulation.operations import Acknowledge, Create, Save, SetState, SimulatedLetters, Update
 from tests.simulation.scenario import Ports, Variant
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shared.core.apply import OPEN
-from shared.core.appointment import PARTIES, STATE
-from shared.core.errors import RowConflict
-from shared.core.meeting import Actual, MeetingState, Written
-from shared.core.ports import AppointmentClosed, FenceRefused, TargetMissing
+from shared.errors import RowConflict
+from shared.meeting.apply import OPEN
+from shared.meeting.appointment import PARTIES, STATE
+from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
 from tests.simulation.interned import Version
 from tests.simulation.operations import (
     Acknowledge,

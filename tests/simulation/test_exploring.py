@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.apply import MAX_ROUNDS
+from shared.meeting.apply import MAX_ROUNDS
 from tests.simulation.explore import Explored, explore, most_loads_alone
 from tests.simulation.interned import hashable, split
 from tests.simulation.other_ways import asks_for_the_version

@@ -17,8 +17,8 @@ from types import CoroutineType, FrameType, GeneratorType
 from typing import Any
 from unittest.mock import patch
 
-from shared.core.apply import Outcome
-from shared.core.errors import SyncError
+from shared.errors import SyncError
+from shared.meeting.apply import Outcome
 from tests.simulation.interned import Names, Shaped, Shapes, Version, hashable, pattern, split, version_names
 from tests.simulation.live_variables import live_at
 from tests.simulation.operations import Acknowledge, Answer, Operation
@@ -32,8 +32,8 @@ _ROUND_COUNTERS = frozenset({"round_", "_"})
 def endless_patience() -> Iterator[None]:
     """No worker gives up after so many rounds."""
     with ExitStack() as stack:
-        for module in ("apply", "linking", "letters"):
-            stack.enter_context(patch(f"shared.core.{module}.MAX_ROUNDS", _FOR_EVER))
+        for module in ("apply", "aliases", "dead_letters"):
+            stack.enter_context(patch(f"shared.meeting.{module}.MAX_ROUNDS", _FOR_EVER))
         yield
 
 

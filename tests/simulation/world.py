@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from shared.core.apply import Outcome, Rules
-from shared.core.identity import MeetingKey
+from shared.meeting.apply import Outcome, Rules
+from shared.meeting.identity import MeetingKey
 from tests.simulation.carrying import carry_out
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
 from tests.simulation.operations import Answer, Create, File, GivenUp, Letters, Load, Operation, Remove

@@ -26,7 +26,7 @@ from sandbox.outreach.app import create_app as outreach_app
 from sandbox.outreach.seed import seed as seed_outreach
 from sandbox.outreach.store import Store as OutreachStore
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from shared.core.signature import sign
+from shared.pipeline.signature import sign
 from shared.runtime import runtime
 from tests.product.bench import served
 

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.stack import Stack
-from shared.core.signature import sign
+from shared.pipeline.signature import sign
 
 # One word per place of a delivery, a record or a form where something personal may stand.
 TITLE: Final = "SecretTitleOfAMeeting"

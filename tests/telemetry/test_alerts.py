@@ -24,13 +24,13 @@ from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan as OutreachFaults
-from shared.core.envelope import Envelope
-from shared.core.merge import sortable
-from shared.core.signature import SIGNATURE_HEADER, sign
-from shared.retention import Retention
+from shared.meeting.merge import sortable
+from shared.pipeline.retention import Retention
+from shared.pipeline.signature import SIGNATURE_HEADER, sign
+from shared.storage.envelope import Envelope
 from tests.outreach.samples import mapping_file
 from tests.outreach.support import add_event, add_webhook
-from tests.outreach.test_shared_token import OAUTH
+from tests.outreach.test_tokens import OAUTH
 from tests.product.bench import SECRET, Installation, installation
 from tests.telemetry.kql import Rows, carry_out
 

@@ -12,8 +12,8 @@ from azure import identity
 from azure.core import exceptions as azure_errors
 
 from shared.console.words import OUTCOMES
+from shared.pipeline.sweep import RETRY
 from shared.settings import Guard
-from shared.sweep import RETRY
 from shared.telemetry import LINES, METRICS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from shared import telemetry
-from shared.adapters.http import Caller
-from shared.core.errors import RowConflict, Transient
+from shared.errors import RowConflict, Transient
+from shared.http.client import Caller
 from tests.telemetry.observed import Observed, span_id, trace_id
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,327 @@
+"""What an admin asks: what became of this event, how does this meeting stand, what needs a person."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.errors import BadDelivery, RowConflict
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import MeetingState, Recent
+from shared.meeting.merge import sortable
+from shared.storage.account import Continuation, Entity, Queue
+from shared.storage.dead_letters import DeadLetters
+from shared.storage.envelope import Envelope, fits_queue
+from shared.storage.journal import Entry, Journal
+from shared.storage.meetings import MeetingTable
+from shared.storage.overflow import Spill
+from shared.telemetry import line
+
+log = logging.getLogger("outreach_dynamics.admin")
+
+CORRELATION_ID = re.compile(r"[0-9a-f]{32}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+MAX_LISTED = 10_000
+MAX_NAMED = 1000
+MAX_REASON = 500
+# How many dead letters are sent again at the same time.
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Reads the journal, the meetings and the dead letters.
+
+    `dataverse_url` makes links for people; `now` is the time of day, aware.
+    """
+
+    journal: Journal
+    meetings: MeetingTable
+    dead_letters: DeadLetters
+    queue: Queue
+    spill: Spill
+    dataverse_url: str
+    now: Callable[[], datetime]
+
+    async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
+        """The journal of one event; others of the same trace under `others`."""
+        wanted = _plain_id(correlation_id)
+        if not CORRELATION_ID.fullmatch(wanted):
+            return None
+        entries = await self.journal.read(wanted)
+        if not entries:
+            return None
+        first, *others = entries
+        return first | ({"others": others} if others else {})
+
+    async def meeting(self, meeting_id: str) -> dict[str, Any] | None:
+        """How one meeting stands. A bare id is a meeting, or else a calendar event."""
+        keys = [MeetingKey.parse(meeting_id)]
+        if ":" not in meeting_id:
+            keys.append(MeetingKey("calendarEvent", meeting_id))
+        for key in keys:
+            state, _ = await self.meetings.load(key)
+            if state is not None and state.moved_to:
+                key = MeetingKey.parse(state.moved_to)  # noqa: PLW2901 - the row says where it went
+                state, _ = await self.meetings.load(key)
+            if state is not None:
+                return await self._shown(key, state)
+        return None
+
+    async def list_dead_letters(self) -> list[dict[str, Any]]:
+        """All dead letters, the latest first; where there are more than about `MAX_LISTED`, that many."""
+        return await self.dead_letters.newest(limit=MAX_LISTED)
+
+    async def dead_letters_from(self, continuation: str) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of dead letters, and what to ask for to get the next one. Raises `BadDelivery`.
+
+        `continuation`: what the call before returned as that; empty for the first page.
+        """
+        letters, after = await self.dead_letters.page(after=_read_continuation(continuation))
+        return letters, None if after is None else _continuation(after)
+
+    async def replay(self, correlation_ids: frozenset[str] | None) -> list[str]:
+        """Put dead letters back into the queue: those named, or all (None). Returns the correlation ids sent.
+
+        Sent first and forgotten after: a crash in between sends one twice, which changes nothing.
+        """
+        sent = []
+        async for page in self.dead_letters.take(correlation_ids=correlation_ids):
+            for start in range(0, len(page), _AT_ONCE):
+                some = page[start : start + _AT_ONCE]
+                await asyncio.gather(*(self._send_again(row, envelope) for row, envelope in some))
+                sent += [envelope.correlation_id for _, envelope in some]
+        return sent
+
+    async def _send_again(self, row: Entity, envelope: Envelope) -> None:
+        message = envelope.to_message()
+        if not fits_queue(message):
+            message = (await self.spill.keep(envelope)).to_message()
+        await self.queue.send(message)
+        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=envelope.event_name or envelope.kind))
+        await self.dead_letters.remove(row)
+
+    async def dismiss(self, correlation_ids: frozenset[str], *, reason: str) -> list[str]:
+        """Let the dead letters with these ids go for good, because `reason`. Returns the correlation ids of those gone.
+
+        Told in the journal first and forgotten after: a crash in between leaves the letter, to be dismissed again.
+        """
+        gone = []
+        async for page in self.dead_letters.find(correlation_ids=correlation_ids):
+            gone += [letter["correlation_id"] for letter in page if await self._let_go(letter, reason)]
+        return gone
+
+    async def _let_go(self, letter: Entity, reason: str) -> bool:
+        entry = Entry(
+            correlation_id=letter["correlation_id"],
+            event_id=letter.get("event_id", ""),  # an older version of the app noted neither this nor the two below
+            event=letter["event"],
+            received_at=letter.get("received_at") or letter["first_failed_at"],
+            outcome="dismissed",
+            finished_at=sortable(self.now()),
+            meeting="" if letter["meeting"] == "unknown" else letter["meeting"],
+            attempts=letter["attempts"],
+            reason=letter["reason"],
+            error_code=letter["error_code"],
+            request_id=letter["request_id"],
+            dismissed_because=reason,
+        )
+        try:
+            if await self.journal.dismiss(entry) and entry.meeting:
+                await self._note(entry)
+        except RowConflict:
+            return False  # an event of the meeting is being carried out this moment
+        if letter.get("spill_key"):
+            await self.spill.forget(letter["spill_key"])  # else the sweep would send it on, to one more dead letter
+        if not await self.dead_letters.remove(letter):
+            return False
+        log.info(
+            line(
+                "dismissed",
+                correlation_id=entry.correlation_id,
+                event=entry.event,
+                meeting=entry.meeting,
+                code=entry.error_code,
+            )
+        )
+        return True
+
+    async def _note(self, entry: Entry) -> None:
+        """Say so in the meeting's time line too, where the letter stood until now."""
+        key = MeetingKey.parse(entry.meeting)
+        state, version = await self.meetings.load(key)
+        while state is not None and state.moved_to:
+            key = MeetingKey.parse(state.moved_to)
+            state, version = await self.meetings.load(key)
+        if state is not None:
+            event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
+            await self.meetings.save(key, state.noting(event), version=version)
+
+    async def checked(self, key: MeetingKey, state: MeetingState) -> MeetingState:
+        """`state` with `unsettled` where there are dead letters: in the row it only says that there may be."""
+        if not state.unsettled:
+            return state
+        return replace(state, unsettled=await self.dead_letters.has_any_of(_records(key, state)))
+
+    async def _shown(self, key: MeetingKey, state: MeetingState) -> dict[str, Any]:
+        letters = await self.dead_letters.of_meetings(_records(key, state)) if state.unsettled else []
+        state = replace(state, unsettled=bool(letters))
+        last = max(letters, key=lambda row: str(row["last_failed_at"]), default=None)
+        return {
+            "meetingId": str(key),
+            "appointmentId": state.appointment_id,
+            "appointmentUrl": self._link(state) if state.crm_version else None,
+            "state": standing_of(state),
+            "parked": state.parked or None,
+            "fields": {
+                name: {"value": value, "changedAt": stamp.changed, "deliveredAt": stamp.delivered}
+                for name, (value, stamp) in sorted(state.fields.items())
+            },
+            "written": dict(state.applied),
+            "columnsInDoubt": sorted(state.doubt),
+            "appointmentVersion": state.crm_version,
+            "recent": _recent(state, letters),
+            "lastError": await self._last_error(state, last),
+        }
+
+    async def _last_error(self, state: MeetingState, letter: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if letter is not None:
+            return {
+                "code": letter["error_code"],
+                "reason": letter["reason"],
+                "correlationId": letter["correlation_id"],
+                "at": letter["last_failed_at"],
+            }
+        for recent in reversed(state.recent):
+            if recent.outcome not in {"writing", "retrying", "failed"}:
+                continue
+            for entry in await self.journal.read(recent.correlation_id):
+                if entry["lastError"] and entry["outcome"] == "retrying":
+                    return {
+                        **entry["lastError"],
+                        "correlationId": recent.correlation_id,
+                        "at": entry["finishedAt"],
+                    }
+        return None
+
+    def _link(self, state: MeetingState) -> str:
+        return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={state.appointment_id}"
+
+
+def _records(key: MeetingKey, state: MeetingState) -> list[str]:
+    """What dead letters of a meeting may be filed under."""
+    return [str(key), *sorted(state.copies)]
+
+
+def standing_of(state: MeetingState) -> str:
+    """How a meeting stands, in one of the words that the API uses."""
+    if state.gone:
+        return "deleted in Dynamics"
+    if state.unsettled:
+        return "needs attention"
+    if state.parked:
+        return "parked"
+    if state.doubt:
+        return "being written"
+    return "in Dynamics" if state.crm_version else "remembered"
+
+
+def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last events, newest first, those among them that could not even be merged."""
+    told = [
+        {
+            "correlationId": recent.correlation_id,
+            "event": recent.event,
+            "receivedAt": recent.received_at,
+            "outcome": recent.outcome,
+        }
+        for recent in reversed(state.recent)
+    ]
+    known = {recent.correlation_id for recent in state.recent}
+    lost = [
+        {
+            "correlationId": letter["correlation_id"],
+            "event": letter["event"],
+            "receivedAt": letter["first_failed_at"],
+            "outcome": "dead-lettered",
+        }
+        for letter in letters
+        if letter["correlation_id"] not in known
+    ]
+    return sorted([*told, *lost], key=lambda event: str(event["receivedAt"]), reverse=True) if lost else told
+
+
+class _Replay(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    all: bool = False
+    correlation_ids: list[str] | None = Field(default=None, alias="correlationIds", max_length=MAX_NAMED)
+
+
+def read_replay(body: bytes) -> frozenset[str] | None:
+    """What to replay: correlation ids, or None for all. Raises `BadDelivery` for anything else."""
+    problem = BadDelivery("bad_request", 'Send {"all": true} or {"correlationIds": ["…"]}.')
+    try:
+        wanted = _Replay.model_validate_json(body)
+    except ValidationError as error:
+        raise problem from error
+    if wanted.all == bool(wanted.correlation_ids):
+        raise problem
+    return None if wanted.all else frozenset(_plain_id(one) for one in wanted.correlation_ids or ())
+
+
+class _Dismissal(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    correlation_ids: list[str] = Field(alias="correlationIds", min_length=1, max_length=MAX_NAMED)
+    reason: str
+
+
+def read_dismissal(body: bytes) -> tuple[frozenset[str], str]:
+    """Which correlation ids to dismiss, and why. Raises `BadDelivery` for anything else.
+
+    There is no `all`: who lets an event go for good should have looked at it.
+    """
+    try:
+        wanted = _Dismissal.model_validate_json(body)
+    except ValidationError as error:
+        raise BadDelivery("bad_request", 'Send {"correlationIds": ["…"], "reason": "…"}.') from error
+    return frozenset(map(_plain_id, wanted.correlation_ids)), read_reason(wanted.reason)
+
+
+def read_reason(text: str) -> str:
+    """Why, on one line. Raises `BadDelivery` where nothing is said, or too much."""
+    reason = " ".join(text.split())
+    if not 1 <= len(reason) <= MAX_REASON or _CONTROL.search(reason):
+        raise BadDelivery("bad_reason", f"Say why in a few words, {MAX_REASON} characters at most.")
+    return reason
+
+
+def _plain_id(correlation_id: str) -> str:
+    """As it stands in the tables, however it was copied: upper case, or with the dashes of a GUID."""
+    return correlation_id.strip().lower().replace("-", "")
+
+
+# Partition and row key; the service may leave the latter out.
+_NEXT = TypeAdapter(tuple[Annotated[str, Field(min_length=1)], str | None])
+
+
+def _continuation(after: Continuation) -> str:
+    """`after` as one word that can stand in an address."""
+    return urlsafe_b64encode(_NEXT.dump_json((after["PartitionKey"] or "", after["RowKey"]))).decode()
+
+
+def _read_continuation(text: str) -> Continuation | None:
+    if not text:
+        return None
+    try:
+        partition, row = _NEXT.validate_json(urlsafe_b64decode(text.encode()))
+    except ValueError as error:
+        raise BadDelivery("bad_continuation", "Give `continuation` as the page before had it, or none.") from error
+    return {"PartitionKey": partition, "RowKey": row}

@@ -1,0 +1,288 @@
+"""Why an appointment looks as it does: each column's way from a source in a delivery, each condition, each person.
+
+Pure: given the mapping, the merged fields and who was found, it puts into words what `apply` works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+from shared.errors import Unmappable
+from shared.meeting.apply import holds
+from shared.meeting.appointment import STATE, Desired, People, Policy, collapse, fingerprint
+from shared.meeting.delivery import Delivery, Reference
+from shared.meeting.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Row, Signal, Source
+from shared.meeting.meeting import MeetingState, Person
+from shared.meeting.merge import Fields, Stamped
+from shared.meeting.patch import FieldName, read_patch
+from shared.outreach.connections import custom_id, data_connections
+
+Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
+
+# Columns that Dynamics takes with the create only.
+ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One column. `source`: where this delivery names it; `origin`: whose value stands after the merge."""
+
+    column: str
+    row: str
+    field: str
+    transform: str
+    source: str
+    origin: Origin
+    value: Any
+    changed_at: str
+    delivered_at: str
+    result: Any
+    action: Literal["write", "keep", "wait", "none"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition. `counts`: whether it decides anything for this meeting now."""
+
+    name: str
+    met: bool
+    counts: bool
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who an Outreach record is in Dynamics. `how` is a sentence."""
+
+    reference: Reference
+    records: tuple[str, ...]
+    email: str | None
+    how: str
+
+
+def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetime) -> dict[str, str]:
+    """By merged field, the sources of the mapping that `delivery` names it by.
+
+    Found by reading the delivery with one source at a time, so that it cannot differ from what reading does.
+    """
+    by_action = _named_by(None, None, delivery, mapping, received_at)
+    found = {name: [f"resources.{delivery.resource}.actions.{delivery.action}"] for name in by_action}
+    for item in mapping.inputs:
+        for source in item.sources:
+            for name in _named_by(source, item, delivery, mapping, received_at):
+                if name not in by_action:
+                    found.setdefault(name, []).append(source_text(source))
+    return {name: texts[0] for name, texts in found.items()}
+
+
+def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
+    """Members of `delivery` that no source of the mapping names: perhaps an alias is missing."""
+    sources = {(source.place, source.name) for item in mapping.inputs for source in item.sources}
+    for resource in mapping.resources.values():
+        sources |= {(source.place, source.name) for source in resource.key}
+        sources |= {(source.place, source.name) for source in resource.when}
+    sources.add(("attributes", "updatedAt"))
+    members = [("attributes", name) for name in delivery.attributes]
+    members += [("relationships", name) for name in delivery.relationships]
+    return tuple(sorted(f"{place}.{name}" for place, name in members if (place, name) not in sources))
+
+
+def source_text(source: Source) -> str:
+    """A source as it stands in the mapping file."""
+    if source.place == "action":
+        return f"action={source.name}"
+    suffix = "?" if source.presence else ("=" + "|".join(source.equals) if source.equals else "")
+    return f"{source.place}.{source.name}{suffix}"
+
+
+def checks(
+    before: MeetingState, fields: Fields, want: Desired | None, mapping: MappingFile, policy: Policy
+) -> tuple[Check, ...]:
+    """Every condition between the merge and Dynamics, in the order in which they are asked."""
+    exists = before.crm_version is not None
+    switches = (
+        ("Pushing is on", policy.pushing, True, "Pushing is off (SYNC_PUSHING)."),
+        ("Outbound Create is on", policy.create, not exists, "Outbound Create is off (SYNC_OUTBOUND_CREATE)."),
+        ("Outbound Update is on", policy.update, exists, "Outbound Update is off (SYNC_OUTBOUND_UPDATE)."),
+    )
+    values = collapse(fields, mapping)
+    conditions = (
+        (condition_text(condition), holds(condition, values), not before.attempted, condition.otherwise)
+        for condition in mapping.create_conditions
+    )
+    # Without columns, because something in them cannot be, the fields still tell what was named.
+    known = want.columns if want is not None else {row.column: values.get(row.field) for row in mapping.rows}
+    times = (
+        (f"{column} is known", known.get(column) is not None, not exists, f"No event has told {column} yet.")
+        for column in ("scheduledstart", "scheduledend")
+    )
+    return tuple(
+        Check(name, met, counts, otherwise) for name, met, counts, otherwise in (*switches, *conditions, *times)
+    )
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition in words: `prospects is set`."""
+    words = condition.is_.replace("_", " ")
+    return f"{condition.field} is {words}" + (f" to {condition.value!r}" if "equal" in words else "")
+
+
+def found_people(people: People, records: Mapping[Reference, Mapping[str, Any] | None]) -> tuple[Found, ...]:
+    """Everybody who was looked up, and how they were found; `records` is what Outreach said of them."""
+    return tuple(
+        Found(
+            reference,
+            tuple(f"{record.table}:{record.id}" for record in person.records),
+            person.email,
+            _how(reference, person, records.get(reference)),
+        )
+        for reference, person in sorted(people.items())
+    )
+
+
+def columns(
+    before: MeetingState,
+    after: MeetingState,
+    patch: Fields,
+    want: Desired | None,
+    mapping: MappingFile,
+    *,
+    sources: Mapping[str, str],
+    written: Collection[str],
+    waits: str,
+) -> tuple[Explained, ...]:
+    """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
+    results: dict[str, Any] = dict(want.columns) if want is not None else {}
+    if want is not None:
+        results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
+    values = collapse(after.fields, mapping)
+    rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
+    shown = []
+    for row in rows:
+        standing = _standing(row, after.fields, values)
+        name = max(standing, key=lambda name: standing[name].stamp, default=row.field)
+        stamped = standing.get(name)
+        action, why = _action(row.column, stamped, results, before, written, waits)
+        shown.append(
+            Explained(
+                column=row.column,
+                row=row.row,
+                field=name,
+                transform=row.transform,
+                source=", ".join(sources[name] for name in standing or (name,) if name in sources),
+                origin=_origin(name, stamped, patch, results.get(row.column)),
+                value=stamped.value if stamped else None,
+                changed_at=stamped.stamp.changed if stamped else "",
+                delivered_at=stamped.stamp.delivered if stamped else "",
+                result=results.get(row.column),
+                action=action,
+                why=why,
+            )
+        )
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifecycle:
+    """The state as if it were a row: it is fed by the first life-cycle field that is true."""
+
+    field: str
+    column: str = STATE
+    row: str = "Life cycle"
+    transform: str = "state"
+
+
+def _lifecycle(values: Mapping[str, Any]) -> _Lifecycle:
+    spoken = [name for name in LIFECYCLE_FIELDS if name in values]
+    true = [name for name in spoken if values[name]]
+    return _Lifecycle((true or spoken or [LIFECYCLE_FIELDS[0]])[0])
+
+
+def _named_by(
+    source: Source | None, item: Row | Signal | None, delivery: Delivery, mapping: MappingFile, received_at: datetime
+) -> list[str]:
+    """The fields that `delivery` names by this source alone; without one, what its action says by itself."""
+    rows = tuple(_only(row, source if row is item else None) for row in mapping.rows)
+    signals = tuple(_only(signal, source if signal is item else None) for signal in mapping.signals)
+    alone = mapping.model_copy(update={"rows": rows, "signals": signals})
+    try:
+        fields = read_patch(delivery, mapping=alone, received_at=received_at).fields
+    except Unmappable:
+        return [item.field] if item else []  # it is named, with a value of the wrong type
+    return list(fields)
+
+
+def _only(item: Any, source: Source | None) -> Any:
+    return item.model_copy(update={"sources": (source,) if source else ()})
+
+
+def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> dict[str, Stamped]:
+    """The merged fields behind `row`.
+
+    Of those that are told apart, by calendar or by the attribute a word stands in, it is one that says what stands;
+    attendees are read from all their relationships.
+    """
+    own = {name: stamped for name, stamped in sorted(fields.items()) if FieldName.parse(name).field == row.field}
+    joined = own if row.transform == "attendees" else {}
+    speaking = (name for name, stamped in own.items() if row.field in values and stamped.value == values[row.field])
+    return joined or {name: own[name] for name in islice(speaking, 1)}
+
+
+def _origin(name: str, stamped: Stamped | None, patch: Fields, result: Any) -> Origin:
+    if stamped is None:
+        # Without an opportunity the attendee is what the appointment is about.
+        return "nowhere" if result is None else "other fields"
+    if name not in patch:
+        return "an earlier event"
+    return "this delivery" if patch[name] == stamped else "a later event"
+
+
+def _action(
+    column: str,
+    stamped: Stamped | None,
+    results: Mapping[str, Any],
+    before: MeetingState,
+    written: Collection[str],
+    waits: str,
+) -> tuple[Literal["write", "keep", "wait", "none"], str]:
+    exists = before.crm_version is not None
+    result = results.get(column)
+    if column in written:
+        return "write", "It changed in Outreach." if exists else "Part of the new appointment."
+    if column in ON_CREATE and exists:
+        return "keep", "Dynamics takes it with the create only."
+    if not results:
+        return "none", "Not worked out."
+    if column not in results or (column in ON_CREATE and result is None):
+        known = stamped is not None and stamped.value not in (None, [])
+        return "none", "It gives no value for this column." if known else "No event has named it."
+    if column == STATE and result == "open" and stamped is not None and stamped.value:
+        return "keep", "Closed in Outreach; that stays there (SYNC_ON_CANCEL, SYNC_ON_COMPLETE)."
+    if before.applied.get(column) == fingerprint(result):
+        return "keep", "Dynamics has this value from us."
+    if waits:
+        return "wait", waits
+    return "keep", "Nothing to write: it is empty, or as a new appointment is."
+
+
+def _how(reference: Reference, person: Person, record: Mapping[str, Any] | None) -> str:
+    if record is None:
+        return person.note or "Outreach does not know this record (any more)."
+    said = f" {person.note}" if person.note else ""
+    if not person.records and person.email:
+        return "Nobody in Dynamics has the address." + said
+    if not person.records:
+        return "Outreach has no connection, no custom id and no e-mail address to look for." + said
+    connected = data_connections(record.get("meta"))
+    if set(person.records) <= set(connected):
+        return "Outreach is connected to it (dataConnections)." + said
+    if any(one.table in {found.table, "lead", "contact"} for one in connected for found in person.records):
+        return "Outreach's connection leads to a record that was merged, qualified or deleted since." + said
+    if person.records[0].id == custom_id(reference.type, record.get("attributes") or {}):
+        return "The record's custom id in Outreach is its id in Dynamics." + said
+    return "Found in Dynamics by its e-mail address." + said

@@ -1,0 +1,120 @@
+"""Stores that read what is there and only note what would be written, for a rehearsal of `apply`.
+
+They are given functions that read and none that writes, so a rehearsal cannot change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.dataverse.odata import to_body
+from shared.errors import RowConflict
+from shared.meeting.apply import STATE_NAMES
+from shared.meeting.delivery import Reference
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Actual, MeetingState, Person, Written
+from shared.meeting.ports import Directory, FenceRefused, TargetMissing
+
+ReadMeeting = Callable[[MeetingKey], Awaitable[tuple[MeetingState | None, str | None]]]
+ReadAppointment = Callable[[str, Collection[str]], Awaitable[Actual | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that Dataverse would get; `headers` are those that decide what it does."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+class RehearsedMeetings:
+    """Implements `shared.meeting.ports.Meetings`: rows are read where they are and saved in memory."""
+
+    def __init__(self, read: ReadMeeting) -> None:
+        self._read = read
+        self._saved: dict[MeetingKey, tuple[MeetingState, str]] = {}
+        self._saves = 0
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        """What the rehearsal saved, else the row as it is."""
+        return self._saved[key] if key in self._saved else await self._read(key)
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        """Remember `state`."""
+        _, standing = await self.load(key)
+        if standing != version:
+            raise RowConflict
+        self._saves += 1
+        self._saved[key] = (state, f"rehearsal-{self._saves}")
+        return self._saved[key][1]
+
+
+@dataclass(slots=True)
+class RehearsedAppointments:
+    """Implements `shared.meeting.ports.Appointments`: `requests` holds what would be sent, in order.
+
+    `met_closed`: a completed or canceled appointment would be changed. Some organisations refuse that; a rehearsal goes
+    on as if this one did not.
+    """
+
+    look: ReadAppointment
+    requests: list[Request] = field(default_factory=list)
+    met_closed: bool = False
+    _version: str = ""
+
+    async def create(
+        self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
+    ) -> Written:
+        """Note the create; refused as in Dynamics where the appointment is there already."""
+        if await self.look(appointment_id, ()) is not None:
+            raise FenceRefused
+        headers = {"If-None-Match": "*"} | ({"MSCRMCallerID": created_by} if created_by else {})
+        body = to_body(columns) | ({"overriddencreatedon": created_on} if created_on else {})
+        return self._noted(appointment_id, headers, body)
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        """Note the update; refused as in Dynamics where the version is another by now."""
+        await self._fence(appointment_id, version)
+        return self._noted(appointment_id, {"If-Match": version}, to_body(columns))
+
+    async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
+        """Note the change of state."""
+        await self._fence(appointment_id, version)
+        return self._noted(appointment_id, {"If-Match": version}, {"statecode": state[0], "statuscode": state[1]})
+
+    async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        """The appointment as it is."""
+        return await self.look(appointment_id, columns)
+
+    async def _fence(self, appointment_id: str, version: str) -> None:
+        if version == self._version:
+            return
+        actual = await self.look(appointment_id, ())
+        if actual is None:
+            raise TargetMissing
+        if actual.version != version:
+            raise FenceRefused
+        self.met_closed = actual.state[0] in STATE_NAMES
+
+    def _noted(self, appointment_id: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Written:
+        self.requests.append(Request("PATCH", f"/appointments({appointment_id})", headers, body))
+        self._version = f"the version after request {len(self.requests)}"
+        return Written(self._version)
+
+
+class NotedDirectory:
+    """Implements `shared.meeting.ports.Directory`: `people` holds everybody who was looked up."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.people: dict[Reference, Person] = {}
+
+    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> Mapping[Reference, Person]:
+        """As the directory itself."""
+        found = await self._directory.resolve(wanted, distrust=distrust)
+        self.people |= found
+        return found

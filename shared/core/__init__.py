@@ -1,3 +1,0 @@
-"""The pure core: verify, parse, merge, map, decide. No I/O, no clock, no environment."""
-
-from __future__ import annotations

@@ -1,0 +1,117 @@
+"""The appointment as the Dataverse Web API writes and reads it.
+
+Binds are case sensitive and named as in Microsoft's appointment reference
+(https://learn.microsoft.com/power-apps/developer/data-platform/webapi/reference/appointment); `requiredattendees` and
+`organizer` do not exist over the Web API, only the activity parties do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.meeting.appointment import ORGANIZER, OWNER, PARTIES, REGARDING, REQUIRED_ATTENDEE
+
+ENTITY_SETS: Mapping[str, str] = {
+    "account": "accounts",
+    "contact": "contacts",
+    "entitlement": "entitlements",
+    "equipment": "equipments",
+    "knowledgearticle": "knowledgearticles",
+    "lead": "leads",
+    "opportunity": "opportunities",
+    "queue": "queues",
+    "systemuser": "systemusers",
+}
+LOOKUP_TABLE = "Microsoft.Dynamics.CRM.lookuplogicalname"
+_OPTIONAL_ATTENDEE = 6
+_OUR_MASKS = frozenset({REQUIRED_ATTENDEE, _OPTIONAL_ATTENDEE, ORGANIZER})
+_INSTANTS = frozenset({"scheduledstart", "scheduledend", "overriddencreatedon"})
+
+
+def to_body(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON body that writes `columns` (values as in `appointment.py`)."""
+    body: dict[str, Any] = {}
+    for name, value in columns.items():
+        if name == PARTIES:
+            body[name] = [_party(text) for text in value or ()]
+        elif name == REGARDING:
+            # A lookup is cleared by a null bind, under whichever of its targets' names.
+            table, _, record = (value or "opportunity:").partition(":")
+            body[f"regardingobjectid_{table}_appointment@odata.bind"] = _path(table, record) if value else None
+        elif name == OWNER:
+            table, _, record = value.partition(":")
+            body["ownerid@odata.bind"] = _path(table, record)
+        else:
+            body[name] = value
+    return body
+
+
+def selection(columns: Collection[str]) -> dict[str, str]:
+    """The query that reads `columns` and the state."""
+    select = {"activityid", "statecode", "statuscode"}
+    for name in columns:
+        if name in {REGARDING, OWNER}:
+            select.add(f"_{name}_value")
+        elif name != PARTIES:
+            select.add(name)
+    query = {"$select": ",".join(sorted(select))}
+    if PARTIES in columns:
+        query["$expand"] = f"{PARTIES}($select=participationtypemask,_partyid_value,addressused,ispartydeleted)"
+    return query
+
+
+def from_row(row: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """The values of `columns` in a row that Dataverse sent, in our own form."""
+    values: dict[str, Any] = {}
+    for name in columns:
+        if name == PARTIES:
+            values[name] = sorted(text for party in row.get(PARTIES, ()) if (text := _party_text(party)))
+        elif name in {REGARDING, OWNER}:
+            values[name] = _lookup(row, name)
+        elif name in _INSTANTS and row.get(name):
+            values[name] = _utc(row[name])
+        else:
+            values[name] = row.get(name)
+    return values
+
+
+def _path(table: str, record: str) -> str:
+    return f"/{ENTITY_SETS[table]}({record})"
+
+
+def _party(text: str) -> dict[str, Any]:
+    mask, table, record = text.split(":", 2)
+    if table == "address":
+        return {"participationtypemask": int(mask), "addressused": record}
+    return {"participationtypemask": int(mask), f"partyid_{table}@odata.bind": _path(table, record)}
+
+
+def _party_text(party: Mapping[str, Any]) -> str | None:
+    """One party in our form. Owner and regarding parties, which Dataverse adds by itself, are none of ours."""
+    mask = party.get("participationtypemask")
+    # The party of a deleted person keeps its address; sent back as one it would be a new attendee.
+    if mask not in _OUR_MASKS or party.get("ispartydeleted"):
+        return None
+    record, table = party.get("_partyid_value"), party.get(f"_partyid_value@{LOOKUP_TABLE}")
+    if record and table in ENTITY_SETS:
+        return f"{mask}:{table}:{record.lower()}"
+    address = party.get("addressused")
+    return f"{mask}:address:{address.lower()}" if address and not record else None
+
+
+def _lookup(row: Mapping[str, Any], name: str) -> str | None:
+    record = row.get(f"_{name}_value")
+    return f"{row.get(f'_{name}_value@{LOOKUP_TABLE}', '')}:{record.lower()}" if record else None
+
+
+def _utc(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def quoted(text: str) -> str:
+    """`text` as an OData string: a quote inside is doubled, so no value can end the literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,73 @@
+"""The merge: one meeting is a map from field to (value, stamp), and the later stamp wins, field by field.
+
+Merging is commutative, associative and idempotent, so neither the order in which events arrive nor how often they
+come can matter. `tests/meeting/test_merge.py` states that as laws. A field that a patch does not name is unchanged; a
+field that it names with `None` is cleared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+
+class Stamp(NamedTuple):
+    """When a value was set, as two texts that sort by time.
+
+    `changed`: when the record changed in Outreach (`updatedAt`, whole seconds in what was recorded), else when the
+    delivery was made. `delivered`: when Outreach sent the delivery; it tells changes within one second apart.
+    """
+
+    changed: str
+    delivered: str
+
+
+class Stamped(NamedTuple):
+    """A value as plain JSON, and the stamp of the event that set it."""
+
+    value: Any
+    stamp: Stamp
+
+
+Fields = Mapping[str, Stamped]
+
+
+def sortable(moment: datetime) -> str:
+    """`moment` (aware) as UTC text of fixed width, so that text order is time order."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def canonical(value: object) -> str:
+    """One text per JSON value: keys sorted, no white space."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _rank(stamped: Stamped) -> tuple[Stamp, str]:
+    # Two events with the very same stamp need some order that does not depend on arrival: that of their values.
+    return stamped.stamp, canonical(stamped.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did. `taken`: fields that the patch set; `older`: fields where what was there is later."""
+
+    fields: Fields
+    taken: frozenset[str] = field(default=frozenset())
+    older: frozenset[str] = field(default=frozenset())
+
+
+def merge(current: Fields, patch: Fields) -> Merged:
+    """`current` with every field of `patch` that is later than what stands there."""
+    fields = dict(current)
+    taken, older = set(), set()
+    for name, offered in patch.items():
+        standing = fields.get(name)
+        if standing is None or _rank(standing) < _rank(offered):
+            fields[name] = offered
+            taken.add(name)
+        elif _rank(offered) < _rank(standing):
+            older.add(name)
+    return Merged(fields, frozenset(taken), frozenset(older))

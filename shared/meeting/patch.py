@@ -1,0 +1,244 @@
+"""From a delivery to a patch: does it count, which meeting is it about, and what does it say of it, typed.
+
+Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the
+reason: answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple, Self
+
+from shared.errors import Unmappable
+from shared.meeting.delivery import Delivery, Reference
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mapping import REFERENCE_KINDS, KeySource, Kind, MappingFile, Resource, Row, Signal, Source
+from shared.meeting.merge import Stamp, Stamped, sortable
+
+# A stamp from the far future would win for ever, so none is believed beyond this.
+MAX_CLOCK_AHEAD = timedelta(days=1)
+
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What one event says of one meeting.
+
+    `copy_of` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has
+    one calendar event per synced calendar. It may also be a witness that is to be remembered.
+    `unnamed`: a witness that names no meeting here; it counts only if it named one before.
+    """
+
+    key: MeetingKey
+    copy_of: MeetingKey | None
+    fields: Mapping[str, Stamped]
+    unnamed: bool = False
+
+
+class FieldName(NamedTuple):
+    """The name a value is merged under, as text `title`, `owner@17`, `prospects/prospect` or `completed/state@17`.
+
+    `calendar`: the calendar event that says it for itself. `source`: what is merged for itself. That is the
+    relationship, where attendees are read from several, because a delivery names only those that changed; and the
+    attribute whose words a flag is read from, because another word takes back only what this attribute said.
+    """
+
+    field: str
+    source: str = ""
+    calendar: str = ""
+
+    def __str__(self) -> str:
+        return self.field + (f"/{self.source}" if self.source else "") + (f"@{self.calendar}" if self.calendar else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The name in `text`."""
+        rest, _, calendar = text.partition("@")
+        field, _, source = rest.partition("/")
+        return cls(field, source, calendar)
+
+
+def accepts(delivery: Delivery, mapping: MappingFile) -> bool:
+    """Whether the event counts: its resource is enabled, its action listed, its conditions met, a meeting named."""
+    rule = mapping.resources.get(delivery.resource)
+    if rule is None or (rule.actions is not None and delivery.action not in rule.actions):
+        return False
+    if not all(_read(source, delivery) is True for source in rule.when):
+        return False
+    if not rule.witness or _named(delivery, rule):
+        return True
+    return rule.remembers and bool(_constants(delivery, rule))
+
+
+def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetime) -> Patch:
+    """The patch in `delivery`, whose resource must be one of `mapping.resources`. Raises `Unmappable`."""
+    rule = mapping.resources[delivery.resource]
+    own = MeetingKey(delivery.resource, delivery.record_id)
+    named = _named(delivery, rule)
+    key = next((found for found in named if found.resource == "meeting"), named[0] if named else own)
+    calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
+    copy = own if not rule.witness or (rule.remembers and named) else calendar
+    stamp = _stamp(delivery, received_at)
+    constants = _constants(delivery, rule)
+    fields: dict[str, Stamped] = {}
+    for item in mapping.inputs:
+        by_name = item.field in constants  # the name of the event alone says it
+        said = {FieldName(item.field): constants[item.field]} if by_name else _said_by(rule, item, delivery)
+        of = calendar.record_id if rule.key and calendar is not None else ""
+        for name, value in said.items():
+            for_itself = item.per_calendar or (item.kind == "flag" and name.source)
+            fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
+    return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
+
+
+def _constants(delivery: Delivery, rule: Resource) -> Mapping[str, bool]:
+    return (rule.actions or {}).get(delivery.action, {})
+
+
+def _named(delivery: Delivery, rule: Resource) -> tuple[MeetingKey, ...]:
+    """The meeting, the calendar event, or both, as the delivery names them."""
+    found = (_key_in(delivery, source) for source in rule.key)
+    return tuple(dict.fromkeys(key for key in found if key is not None))
+
+
+def _key_in(delivery: Delivery, source: KeySource) -> MeetingKey | None:
+    if source.place == "relationships":
+        for reference in delivery.relationships.get(source.name, ()):
+            if not source.types or reference.type in source.types:
+                return MeetingKey(source.names or reference.type, reference.id)
+        return None
+    found = delivery.attributes.get(source.name)
+    if isinstance(found, str | int) and not isinstance(found, bool) and str(found).strip():
+        return MeetingKey(source.names, str(found).strip())
+    return None
+
+
+def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
+    """When the event happened: `updatedAt` of the record, else when it was delivered, else when it was received."""
+    latest = received_at + MAX_CLOCK_AHEAD
+    delivered = min(delivery.delivered_at or received_at, latest)
+    updated_at = delivery.attributes.get("updatedAt")
+    changed = _datetime(updated_at, "updatedAt") if updated_at else delivered
+    return Stamp(sortable(min(changed, latest)), sortable(delivered))
+
+
+def _said_by(rule: Resource, item: Row | Signal, delivery: Delivery) -> Mapping[FieldName, Any]:
+    """What `delivery` says of this field, as far as events of its resource may."""
+    if rule.fields is not None and item.field not in rule.fields:
+        return {}
+    try:
+        return _said(item, delivery)
+    except Unmappable:
+        if not rule.lenient:
+            raise
+        return {}
+
+
+def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
+    """What `delivery` says of this field, by the name that it is merged under; nothing where it is silent."""
+    name = FieldName(item.field)
+    found = [(source, value) for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
+    if not found:
+        return {}
+    if item.kind == "prospect":
+        # A meeting may name one prospect and the list of all of them; every other relationship has one target.
+        return {name._replace(source=one.name): _references(item, one, value, delivery) for one, value in found}
+    if item.kind in REFERENCE_KINDS:
+        return {name: _references(item, *found[0], delivery)}
+    words: dict[FieldName, bool] = {}
+    for source, is_one_of_them in found:
+        if source.equals:
+            word = name._replace(source=source.name)
+            words[word] = words.get(word, False) or is_one_of_them
+    wrong: Unmappable | None = None
+    for value in (value for source, value in found if not source.equals):
+        try:
+            return {**words, name: None if value is None else _CHECKS[item.kind](value, item.field)}
+        except Unmappable as error:
+            wrong = wrong or error  # the sources are guesses at a name: the next one may be meant
+    if words or isinstance(item, Signal) or wrong is None:
+        return words
+    raise wrong
+
+
+def _read(source: Source, delivery: Delivery) -> Any:
+    if source.place == "action":
+        return True if delivery.action == source.name else _ABSENT
+    if source.place == "relationships":
+        if source.name in delivery.unreadable:
+            raise Unmappable("wrong_type", f"{source.name}: this relationship has a form that nobody knows.")
+        return delivery.relationships.get(source.name, _ABSENT)
+    value = delivery.attributes.get(source.name, _ABSENT)
+    if value is _ABSENT:
+        return _ABSENT
+    if source.presence:
+        return value is not None and value != ""
+    if source.equals:
+        return isinstance(value, str) and value.lower() in source.equals
+    return value
+
+
+def _references(item: Row | Signal, source: Source, value: Any, delivery: Delivery) -> list[dict[str, str]]:
+    """Plain JSON for the records found, each once, the lowest id first: a relationship is a set, its order no news.
+
+    A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
+    attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
+    """
+    if not isinstance(value, tuple):
+        raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
+    told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
+    seen: dict[tuple[str, str], None] = {}
+    reference: Reference
+    for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
+        kinds = (reference.type, told, item.kind)
+        seen[next(kind for kind in kinds if kind in REFERENCE_KINDS), reference.id] = None
+    return [{"type": kind, "id": record_id} for kind, record_id in seen]
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unmappable("wrong_type", f"{name}: text was expected.")
+    if isinstance(value, float) and not math.isfinite(value):  # 1e999 is a number in JSON
+        raise Unmappable("wrong_type", f"{name}: text was expected, not a number that is too large to be read.")
+    return str(value)
+
+
+def _flag(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if value in (0, 1):
+        return bool(value)
+    raise Unmappable("wrong_type", f"{name}: true or false was expected.")
+
+
+def _instant(value: object, name: str) -> str | None:
+    """A day as `2026-01-05`, or an instant in ISO form with the offset it came with."""
+    if value == "":
+        return None
+    if isinstance(value, str) and len(value) == len("2026-01-05"):
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            pass
+    return _datetime(value, name).isoformat()
+
+
+def _datetime(value: object, name: str) -> datetime:
+    try:
+        if not isinstance(value, str):
+            raise TypeError  # noqa: TRY301 - one message for both
+        moment = datetime.fromisoformat(value.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)  # the first and last day of the calendar overflow in some zones
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
+    return moment
+
+
+_CHECKS: Mapping[Kind, Callable[[object, str], Any]] = {"text": _text, "flag": _flag, "instant": _instant}

@@ -1,0 +1,86 @@
+"""What the core needs from outside, and the errors that steer it. `adapters/` implements it; so do test doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+from shared.errors import SyncError
+from shared.meeting.appointment import People
+from shared.meeting.delivery import Reference
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Actual, MeetingState, Written
+
+
+class FenceRefused(SyncError):
+    """HTTP 412: the appointment is there already (create) or has another version (update)."""
+
+
+class TargetMissing(SyncError):
+    """HTTP 404: the appointment itself, or a record that it points at, does not exist."""
+
+
+class AppointmentClosed(SyncError):
+    """The appointment is completed or canceled, and this organisation lets nobody change such rows."""
+
+
+class Meetings(Protocol):
+    """The table of meetings, with optimistic concurrency."""
+
+    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+        """The state and its row version; (None, None) where there is no row."""
+        ...
+
+    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+        """Store `state` if the row still has `version` (None: if there is no row). Returns the new version.
+
+        Raises `RowConflict`.
+        """
+        ...
+
+
+class Letters(Protocol):
+    """The dead letters. Each is a row with `merged`: whether its meeting's row remembers what the event said."""
+
+    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+        """Those of these meetings and calendar events."""
+        ...
+
+    async def remove(self, row: dict[str, Any]) -> bool:
+        """Forget this one; not if the same event has failed again since it was read. Returns whether it is gone."""
+        ...
+
+
+class Appointments(Protocol):
+    """The appointments of one Dataverse organisation. Every call is one that may be sent twice without harm."""
+
+    async def create(
+        self,
+        appointment_id: str,
+        columns: Mapping[str, Any],
+        *,
+        created_on: str | None,
+        created_by: str | None,
+    ) -> Written:
+        """Create under our id, never update. Raises `FenceRefused` where it exists, `TargetMissing`."""
+        ...
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        """Write `columns` if the version still fits. Raises `FenceRefused`, `TargetMissing`, `AppointmentClosed`."""
+        ...
+
+    async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
+        """Write (statecode, statuscode) if the version still fits. Raises `FenceRefused`, `TargetMissing`."""
+        ...
+
+    async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
+        """The version, state and these columns as they are now; None where there is no such appointment."""
+        ...
+
+
+class Directory(Protocol):
+    """Who Outreach's people and opportunities are in Dynamics."""
+
+    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
+        """A `Person` for every reference in `wanted`. `distrust`: a record that was given before is gone; ask again."""
+        ...

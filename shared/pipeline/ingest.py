@@ -1,0 +1,118 @@
+"""Taking in one delivery: verify, parse, filter, store durably, and only then say yes.
+
+Outreach counts every HTTP answer as delivered and waits 5 seconds, so whatever is refused here is lost until the sweep
+finds it. Hence the second way: when the queue is down or the message too large, the event goes to a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.errors import RemoteError, RowConflict, Transient
+from shared.meeting.delivery import Delivery, parse_delivery, parse_json
+from shared.meeting.merge import sortable
+from shared.pipeline.signature import SIGNATURE_HEADER, verify
+from shared.storage.account import Queue
+from shared.storage.envelope import Envelope, Trace, fits_queue
+from shared.storage.overflow import Spill
+from shared.telemetry import joined
+
+# The answer comes within 4 seconds, before Outreach gives up at 5: so long for the queue, and for all together.
+QUEUE_SECONDS = 1.8
+ALL_SECONDS = 3.6
+EVENT_ID_HEADER = "outreach-webhook-event-id"
+_EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What to answer. `way` says where the event lies: `queue`, `spill`, or nowhere when it was ignored."""
+
+    status: Literal["accepted", "ignored"]
+    correlation_id: str
+    event: str
+    record: str
+    way: Literal["queue", "spill", "none"]
+
+
+class Ingest:
+    """`accepts` tells whether a resource is one of ours; `now` is the time of day, aware."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        spill: Spill,
+        secrets: tuple[str, ...],
+        accepts: Callable[[Delivery], bool],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._spill = spill
+        self._secrets = secrets
+        self._accepts = accepts
+        self._now = now
+
+    async def receive(self, body: bytes, *, headers: Mapping[str, str], trace: Trace) -> Receipt:
+        """Take in one request. `headers` with lower-case names.
+
+        Raises `BadDelivery` for what is no verified delivery, and `Transient` where neither way of storing worked.
+        """
+        verified = verify(body, headers.get(SIGNATURE_HEADER), secrets=self._secrets)
+        content = parse_json(verified.raw)
+        delivery = parse_delivery(content)
+        event = f"{delivery.resource}.{delivery.action}"
+        if not self._accepts(delivery):
+            return Receipt("ignored", trace.correlation_id, event, delivery.record_id, "none")
+        envelope = Envelope(
+            correlation_id=trace.correlation_id,
+            traceparent=trace.traceparent,
+            event_id=_event_id(headers.get(EVENT_ID_HEADER), verified.raw),
+            event_name=event,
+            received_at=sortable(self._now()),
+            body=content,
+        )
+        with joined(trace.traceparent):
+            way = await self._store(envelope)
+        return Receipt("accepted", trace.correlation_id, event, delivery.record_id, way)
+
+    async def _store(self, envelope: Envelope) -> Literal["queue", "spill"]:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ALL_SECONDS
+        message = envelope.to_message()
+        fits = fits_queue(message)
+        if fits and await _done_by(loop.time() + QUEUE_SECONDS, self._queue.send(message)):
+            return "queue"
+        pointer = envelope.spilled()
+        if not await _done_by(end, self._spill.keep(envelope)):
+            raise Transient("Neither the queue nor the table took the event.", service="storage", status=503)
+        # The pointer only saves the wait for the sweep, which sends one for every row that has none. Where the queue
+        # has just failed it is not tried again.
+        if not fits and await _done_by(end, self._queue.send(pointer.to_message())):
+            await _done_by(end, self._spill.mark_pointed(pointer.spill_key, at=envelope.received_at))
+        return "spill"
+
+
+async def _done_by(end: float, call: Awaitable[object]) -> bool:
+    """Whether `call` succeeded before `end`, a time of the running loop."""
+    try:
+        async with asyncio.timeout_at(end):
+            await call
+    except (TimeoutError, RemoteError, RowConflict):
+        return False
+    return True
+
+
+def _event_id(header: str | None, body: bytes) -> str:
+    """Outreach's id of the delivery, if it has one, and a digest of the body.
+
+    The id is not signed, so it is only a label: two bodies that come under one id are two events.
+    """
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    return f"{header}.{digest}" if header and _EVENT_ID.fullmatch(header) else digest

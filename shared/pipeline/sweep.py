@@ -1,0 +1,231 @@
+"""What the timer does, every minute: what no event will do by itself, in parts that know nothing of each other.
+
+    spilled       events that lie in the spill table without a pointer in the queue
+    parked        meetings parked under settings or a mapping that have changed since
+    unresolved    meetings written while somebody in them was nobody in Dynamics: 15 minutes, an hour, a day later
+    missed        what webhooks missed, from Outreach's events API (`missed.py`)
+    subscription  are our webhooks alive (`subscription.py`)
+    token         an OAuth refresh token must not grow old in an idle app (`adapters/tokens.py`)
+    retention     rows that have been kept long enough (`retention.py`)
+
+There is no part for meetings that got stuck between the claim and the confirmed write. The event whose worker died
+there comes back from the queue and goes on where it stopped; if it never can, it is a dead letter. Either way somebody
+has it.
+
+The host runs a timer on one instance only (a blob lease of its own), but an instance that it takes for dead may still
+be at work. So a run holds a lease in the table too; and if even that is lost, every part may run twice without harm,
+because what it sends is merged and what it deletes or repairs stays so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from shared.errors import RemoteError, SyncError
+from shared.meeting.identity import MeetingKey
+from shared.meeting.merge import sortable
+from shared.storage.account import Queue
+from shared.storage.checkpoints import Lease, LookAgain, Marks
+from shared.storage.envelope import Envelope, Trace
+from shared.storage.overflow import Spill
+from shared.storage.parked import Parked, meeting_of
+from shared.telemetry import line, where
+from shared.work import Work, begin
+
+log = logging.getLogger("outreach_dynamics.sweep")
+
+# Per run and part; the rest waits for the next minute.
+BATCH = 200
+# Ingest sends the pointer of a row that it spilled for its size; only then is the sweep needed.
+SPILL_AGE = timedelta(seconds=10)
+# A parked meeting that was sent on is looked at within this time, unless the sending failed.
+ANSWER_AGE = timedelta(hours=1)
+# A pointer that was sent but never came back is sent again after the time in which every retry ends.
+POINTER_AGE = timedelta(hours=26)
+# No part may take the time of the others, and all of them end before the function is stopped (5 minutes).
+PART_SECONDS = 30.0
+RUN_SECONDS = 240.0
+LEASE_SECONDS = 300.0
+MARK = "schedule"
+FAILING = "failing"
+# A part that failed rests no longer than this, so that whoever is alerted by its log lines finds one of late.
+RETRY = timedelta(minutes=10)
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: its name, what it does, and how long it rests after a run. No rest: every minute."""
+
+    name: str
+    run: Callable[[], Awaitable[Counts]]
+    rest: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A part that has not succeeded since it failed for the first time, and why it failed the last time."""
+
+    since: str
+    reason: str
+
+
+async def failing_parts(marks: Marks) -> dict[str, Failing]:
+    """The parts that failed when they last ran, by name."""
+    return {name: Failing(**found) for name, found in (await marks.get(FAILING)).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a run did: counts by part, and a sentence for each part that failed. `busy`: another instance is at it."""
+
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    busy: bool = False
+
+    def sent(self, part: str) -> int:
+        """How many events or meetings `part` sent on."""
+        return self.counts.get(part, {}).get("sent", 0)
+
+
+class Sweep:
+    """`now` is the time of day, aware."""
+
+    def __init__(self, parts: Collection[Part], *, lease: Lease, marks: Marks, now: Callable[[], datetime]) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._marks = marks
+        self._now = now
+
+    async def run(self) -> Swept:
+        """Run every part that is due. A part that fails is told and does not stop the others.
+
+        Raises `Transient` where storage is down; the next run goes on.
+        """
+        if not await self._lease.take(seconds=LEASE_SECONDS):
+            return Swept(busy=True)
+        try:
+            swept = await self._run_due()
+        finally:
+            with suppress(RemoteError):  # it ends by itself
+                await self._lease.release()
+        told = {name: counts for name, counts in swept.counts.items() if any(counts.values())}
+        if told or swept.failed:
+            log.info(line("sweep", parts=told, failed=sorted(swept.failed)))
+        return swept
+
+    async def _run_due(self) -> Swept:
+        schedule = await self._marks.get(MARK)
+        before = await failing_parts(self._marks)
+        failing = {part.name: before[part.name] for part in self._parts if part.name in before}
+        counts: dict[str, Counts] = {}
+        failed: dict[str, str] = {}
+        rests: dict[str, str] = {}
+        end = asyncio.get_running_loop().time() + RUN_SECONDS
+        for part in self._parts:
+            left = min(PART_SECONDS, end - asyncio.get_running_loop().time())
+            if schedule.get(part.name, "") > sortable(self._now()) or left <= 0:
+                continue
+            begin(Work())  # what a part costs is not the cost of an event
+            try:
+                async with asyncio.timeout(left):
+                    counts[part.name] = await part.run()
+                failing.pop(part.name, None)
+            except Exception as error:  # noqa: BLE001 - told, whatever it is; the other parts go on
+                since = failing[part.name].since if part.name in failing else sortable(self._now())
+                failed[part.name] = _tell(part, error, since=since)
+                failing[part.name] = Failing(since, failed[part.name])
+            rest = min(part.rest, RETRY) if part.name in failed else part.rest
+            if rest:
+                rests[part.name] = sortable(self._now() + rest)
+        if rests:
+            await self._marks.put(MARK, schedule | rests)
+        if failing != before:
+            await self._marks.put(FAILING, {name: asdict(one) for name, one in failing.items()})
+        return Swept(counts, failed)
+
+
+def _tell(part: Part, error: Exception, *, since: str) -> str:
+    """Log a part's failure, and return it as a sentence. `since`: when the failures began that this one is among."""
+    place: list[str] = []
+    match error:
+        case RemoteError():
+            code, reason = error.code or str(error.status or ""), error.reason
+        case TimeoutError():
+            code, reason = "timeout", "It took too long; the next run goes on."
+        case SyncError():
+            code, reason = type(error).__name__, str(error) or type(error).__name__
+        case _:
+            code, place = "unforeseen", where(error)
+            reason = f"An error in the app itself ({type(error).__name__})."
+    log.error(line("sweep_failed", part=part.name, code=code, reason=reason, where=place, since=since))
+    return reason
+
+
+class Feeding:
+    """The parts that put into the queue what lies elsewhere. Sent first and noted after: a crash sends it twice."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        spill: Spill,
+        parked: Parked,
+        look_again: LookAgain,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._spill = spill
+        self._parked = parked
+        self._look_again = look_again
+        self._now = now
+
+    async def send_spilled(self) -> Counts:
+        """Pointers to spilled events."""
+        now = self._now()
+        pointers = await self._spill.without_pointer(
+            fresh_before=sortable(now - SPILL_AGE), pointed_before=sortable(now - POINTER_AGE), limit=BATCH
+        )
+        for pointer in pointers:
+            await self._queue.send(pointer.to_message())
+            await self._spill.mark_pointed(pointer.spill_key, at=sortable(now))
+        return {"sent": len(pointers)}
+
+    async def send_parked(self) -> Counts:
+        """Parked meetings, when what they were parked for may have changed."""
+        now = self._now()
+        rows = await self._parked.to_send(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
+        for row in rows:
+            # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
+            await self._parked.note_sent_on(row, at=sortable(now))
+            await self._queue.send(reconcile(meeting_of(row), now=now).to_message())
+        return {"sent": len(rows)}
+
+    async def send_unresolved(self) -> Counts:
+        """Meetings whose people are to be looked up again."""
+        rows = await self._look_again.due(limit=BATCH)
+        for row in rows:
+            await self._queue.send(reconcile(MeetingKey.parse(row["meeting"]), now=self._now()).to_message())
+            await self._look_again.done(row)
+        return {"sent": len(rows)}
+
+
+def reconcile(key: MeetingKey, *, now: datetime) -> Envelope:
+    """An envelope that brings one meeting up to date without a new event."""
+    correlation_id = uuid4().hex
+    return Envelope(
+        kind="reconcile",
+        correlation_id=correlation_id,
+        traceparent=Trace.of(trace_id=correlation_id, span_id=uuid4().hex[:16]).traceparent,
+        event_id=correlation_id,
+        event_name="reconcile",
+        received_at=sortable(now),
+        meeting=str(key),
+    )

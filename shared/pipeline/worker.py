@@ -1,0 +1,410 @@
+"""Carrying out one queued event: merge, write, journal; put back what may pass, dead-letter what will not.
+
+Whatever happens, the event ends in exactly one of four places before its message is deleted: done in Dynamics, parked
+in its meeting's row, in the queue again, or among the dead letters. Where even that fails an error escapes, and the
+queue itself brings the message back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from weakref import WeakValueDictionary
+
+from shared.errors import BadDelivery, RemoteError, RowConflict, SyncError, Transient, Unmappable
+from shared.meeting.apply import Kind, Outcome, Rules, apply
+from shared.meeting.appointment import Policy
+from shared.meeting.dead_letters import clear_letters, note_letter
+from shared.meeting.delivery import parse_delivery
+from shared.meeting.identity import MeetingKey, appointment_id
+from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import Recent
+from shared.meeting.merge import sortable
+from shared.meeting.patch import Patch, read_patch
+from shared.meeting.ports import Appointments, Directory
+from shared.pipeline.event_line import tell
+from shared.pipeline.failure import Failure, failure_of
+from shared.pipeline.retry import delay_seconds, is_exhausted
+from shared.storage.account import Entity, Queue
+from shared.storage.checkpoints import LookAgain
+from shared.storage.dead_letters import DeadLetter, DeadLetters
+from shared.storage.envelope import Envelope
+from shared.storage.journal import Entry, Journal
+from shared.storage.meetings import MeetingTable
+from shared.storage.overflow import Spill
+from shared.storage.statistics import Tallies
+from shared.telemetry import carrying_out, line, where
+from shared.work import Work, begin, current
+
+log = logging.getLogger("outreach_dynamics.sync")
+
+# A pause of Dynamics up to this long is waited out with the event in hand: cheaper than a way through the queue.
+LONGEST_WAIT = 5.0
+
+# A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
+MAX_UNFORESEEN = 8
+
+# What a meeting's time line may say of an event that comes again, because its first run was not journaled.
+_FIRST_TOLD: Mapping[str, Kind] = {"created": "created", "updated": "updated", "merged": "merged"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the sync keeps things."""
+
+    queue: Queue
+    meetings: MeetingTable
+    journal: Journal
+    dead_letters: DeadLetters
+    spill: Spill
+    look_again: LookAgain
+
+
+class Sync:
+    """`now`: the time of day, aware; `pause`: how long Dynamics wants to be left alone; `jitter`: numbers 0 to 1."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        appointments: Appointments,
+        directory: Directory,
+        mapping: MappingFile,
+        policy: Policy,
+        org: str,
+        now: Callable[[], datetime],
+        pause: Callable[[], float],
+        tallies: Tallies,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._stores = stores
+        self._appointments = appointments
+        self._directory = directory
+        self._mapping = mapping
+        self._policy = policy
+        self._org = org
+        self._now = now
+        self._pause = pause
+        self._tallies = tallies
+        self._jitter = jitter
+        self._turns: WeakValueDictionary[MeetingKey, asyncio.Lock] = WeakValueDictionary()
+
+    async def handle(self, message: bytes) -> None:
+        """Carry out the event in `message` (as the trigger decoded it)."""
+        try:
+            envelope = Envelope.from_message(message)
+        except Unmappable as error:
+            await self._unreadable(message, error)
+            return
+        begin(Work(envelope.correlation_id, envelope.traceparent))
+        started = time.monotonic()
+        name, attempt = envelope.event_name or envelope.kind, envelope.attempt + 1
+        with carrying_out(envelope.traceparent, name=name, attempt=attempt) as span:
+            entry = await self._unspilled(envelope)
+            if entry is None:
+                return
+            span.set_attribute("sync.outcome", entry.outcome)
+            self._tell(entry, envelope, seconds=time.monotonic() - started)
+
+    async def _unspilled(self, envelope: Envelope) -> Entry | None:
+        """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
+        if envelope.kind != "spilled":
+            return await self._carry_out(envelope)
+        try:
+            spilled = await self._loaded(envelope)
+        except Unmappable as error:
+            return await self._give_up(envelope, "", failure_of(error))  # the row stays: another version may read it
+        if spilled is None:
+            return None  # this was a second pointer
+        entry = await self._carry_out(spilled)
+        if entry.outcome != "retrying":
+            await self._stores.spill.forget(envelope.spill_key)
+        return entry
+
+    async def _loaded(self, pointer: Envelope) -> Envelope | None:
+        """The event that lies in the spill table; None: it is done. Raises `Unmappable` for one that cannot be read."""
+        loaded = await self._stores.spill.load(pointer.spill_key)
+        kept = {name: getattr(pointer, name) for name in ("attempt", "first_failed_at", "spill_key")}
+        return None if loaded is None else loaded.model_copy(update=kept)
+
+    async def poisoned(self, message: bytes) -> None:
+        """Record a message that the trigger gave up on."""
+        try:
+            envelope = Envelope.from_message(message)
+        except Unmappable as error:
+            await self._unreadable(message, error)
+            return
+        begin(Work(envelope.correlation_id, envelope.traceparent))
+        failure = Failure("The worker failed again and again while it had this event.", "poison")
+        pointer = envelope
+        if pointer.kind == "spilled":
+            try:
+                envelope = await self._loaded(pointer) or pointer
+            except Unmappable as error:
+                failure = failure_of(error)
+        entry = await self._give_up(envelope, self._meeting_of(envelope), failure)
+        if envelope is not pointer:
+            await self._stores.spill.forget(pointer.spill_key)
+        self._tell(entry, envelope, seconds=0.0)
+
+    def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
+        tell(entry, envelope, work=current(), now=self._now(), seconds=seconds, tallies=self._tallies)
+
+    async def _carry_out(self, envelope: Envelope) -> Entry:
+        meeting = envelope.meeting
+        try:
+            patch = self._read(envelope)
+            meeting = str(patch.key)
+            _note_stamp(patch)
+            if patch.unnamed and not await self._is_known(patch.key):
+                return await self._ignore(envelope, meeting)
+            sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
+            outcome = await self._apply(patch, envelope)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
+            failure = failure_of(error)
+            if failure.unforeseen:
+                told = line(
+                    "unforeseen", correlation_id=envelope.correlation_id, error=type(error).__name__, at=where(error)
+                )
+                log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
+            return await self._failed(envelope, failure.meeting or meeting or self._about(envelope), failure)
+        # A calendar event may have turned out to belong to another row.
+        meeting, key = outcome.meeting, MeetingKey.parse(outcome.meeting)
+        entry = self._done(envelope, meeting, outcome)
+        try:
+            await self._clear_letters(key, outcome)
+            if envelope.kind == "reconcile":
+                await self._answer(key, sent, outcome)
+            await self._look_again(key, envelope, outcome)
+            await self._stores.journal.write(entry)
+        except (RemoteError, RowConflict) as error:
+            return await self._failed(envelope, meeting, failure_of(error))
+        return entry
+
+    async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
+        """Tell the index of parked meetings what came of looking at one again.
+
+        The rules of this instance may be older than those of the one that sent it on.
+        """
+        if outcome.kind == "parked":
+            await self._stores.meetings.parked.add(key)
+        await self._stores.meetings.parked.remove(sent)
+
+    async def _wait_for_dynamics(self, envelope: Envelope) -> None:
+        """Sit out a short pause; a long one sends the event back before it costs anything.
+
+        But not the first time: then it is merged first, so that its meeting can be found. The call that follows is not
+        made.
+        """
+        seconds = self._pause()
+        if 0 < seconds <= LONGEST_WAIT:
+            await asyncio.sleep(seconds + self._jitter() / 2)
+            seconds = self._pause()
+        if seconds > 0 and envelope.first_failed_at:
+            reason = "Dynamics asked for a pause or is not answering; waiting before the next call."
+            raise Transient(reason, service="dataverse", code="paused", retry_after=seconds)
+
+    def _read(self, envelope: Envelope) -> Patch:
+        if envelope.kind == "reconcile":
+            return Patch(MeetingKey.parse(envelope.meeting), None, {})
+        delivery = parse_delivery(envelope.body)
+        if delivery.resource not in self._mapping.resources:
+            raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
+        return read_patch(delivery, mapping=self._mapping, received_at=datetime.fromisoformat(envelope.received_at))
+
+    def _meeting_of(self, envelope: Envelope) -> str:
+        """The meeting that an event names, or else the record that it is about."""
+        if envelope.meeting:
+            return envelope.meeting
+        try:
+            return str(self._read(envelope).key)
+        except SyncError:
+            return self._about(envelope)
+
+    def _about(self, envelope: Envelope) -> str:
+        """The record that an event names, where nothing else in it can be read: somebody will look for it by that."""
+        try:
+            delivery = parse_delivery(envelope.body)
+        except BadDelivery:
+            return ""
+        known = delivery.resource in self._mapping.resources
+        return str(MeetingKey(delivery.resource, delivery.record_id)) if known else ""
+
+    async def _is_known(self, key: MeetingKey) -> bool:
+        """Whether this record named its meeting before: then its row points there."""
+        state, _ = await self._stores.meetings.load(key)
+        return state is not None and bool(state.moved_to)
+
+    async def _ignore(self, envelope: Envelope, meeting: str) -> Entry:
+        reason = "The event names no meeting, and no earlier one of the same record did."
+        entry = self._not_done(envelope, meeting, Failure(reason, "unnamed"), "ignored")
+        await self._journal_if_possible(entry)
+        return entry
+
+    async def _look_again(self, key: MeetingKey, envelope: Envelope, outcome: Outcome) -> None:
+        """Who was nobody in Dynamics when the meeting was written may be somebody soon; no event will say so."""
+        if envelope.kind == "reconcile":
+            if not current().unresolved:
+                await self._stores.look_again.forget(key)
+        elif current().unresolved and outcome.kind in {"created", "updated"}:
+            await self._stores.look_again.note(key)
+
+    async def _apply(self, patch: Patch, envelope: Envelope) -> Outcome:
+        # Events of one meeting take turns in this process. They may meet all the same, from other processes; but each
+        # one that loses a race has asked Dynamics and the table in vain.
+        event = Recent(envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, "")
+        async with self._turns.setdefault(patch.key, asyncio.Lock()):
+            await self._wait_for_dynamics(envelope)
+            outcome = await apply(
+                patch.key,
+                patch.fields,
+                rules=Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org)),
+                meetings=self._stores.meetings,
+                appointments=self._appointments,
+                directory=self._directory,
+                copy_of=patch.copy_of,
+                event=event,
+            )
+        current().rounds = outcome.rounds
+        return _as_first_told(outcome, envelope)
+
+    async def _failed(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
+        now = self._now()
+        told = failure.paused and bool(envelope.first_failed_at)
+        first = envelope.first_failed_at or sortable(now)
+        envelope = envelope.model_copy(update={"first_failed_at": first})
+        exhausted = is_exhausted(datetime.fromisoformat(first), now)
+        if failure.unforeseen and envelope.attempt + 1 >= MAX_UNFORESEEN:
+            exhausted = True
+        if not failure.may_pass or exhausted:
+            return await self._give_up(envelope, meeting, failure)
+        entry = await self._put_back(envelope, meeting, failure)
+        if not told:  # that it still waits is no news
+            await self._journal_if_possible(entry)
+        return entry
+
+    async def _put_back(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
+        # Waiting for a paused service is not an attempt: nothing was sent.
+        attempt = envelope.attempt if failure.paused else envelope.attempt + 1
+        waited = (self._now() - datetime.fromisoformat(envelope.first_failed_at)).total_seconds()
+        delay = delay_seconds(envelope.attempt, retry_after=failure.retry_after, jitter=self._jitter(), waited=waited)
+        again = envelope.model_copy(update={"attempt": attempt})
+        if again.spill_key:
+            again = again.model_copy(update={"kind": "spilled", "body": None})
+        await self._stores.queue.send(again.to_message(), delay=delay)
+        entry = self._not_done(envelope, meeting, failure, "retrying")
+        return replace(entry, next_attempt_at=sortable(self._now() + timedelta(seconds=delay)))
+
+    async def _give_up(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
+        now = sortable(self._now())
+        letter = DeadLetter(
+            correlation_id=envelope.correlation_id,
+            meeting=meeting or "unknown",
+            event=envelope.event_name or envelope.kind,
+            reason=failure.reason,
+            error_code=failure.code,
+            request_id=failure.request_id,
+            attempts=envelope.attempt + 1,
+            first_failed_at=envelope.first_failed_at or now,
+            last_failed_at=now,
+            merged=failure.merged,
+        )
+        # An event from the spill table is in the dead letter itself: its row there is about to go.
+        key = envelope.spill_key if envelope.kind == "spilled" else ""
+        again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": key})
+        await self._stores.dead_letters.add(letter, again)
+        if envelope.kind == "reconcile":
+            # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
+            parked = self._stores.meetings.parked
+            await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
+        if meeting:
+            about = MeetingKey.parse(meeting)
+            new_id = appointment_id(about, org=self._org)
+            await note_letter(about, meetings=self._stores.meetings, new_appointment_id=new_id)
+        entry = self._not_done(envelope, meeting, failure, "dead-lettered")
+        await self._journal_if_possible(entry)
+        return entry
+
+    async def _clear_letters(self, key: MeetingKey, outcome: Outcome) -> None:
+        """A good event has carried out what earlier ones of the meeting said, as far as that was merged."""
+        if outcome.state is not None and outcome.state.unsettled:
+            stores = self._stores
+            await clear_letters(
+                key, outcome.state, outcome.version, meetings=stores.meetings, letters=stores.dead_letters
+            )
+
+    async def _journal_if_possible(self, entry: Entry) -> None:
+        """The event is safe by now; a journal that cannot be written must not bring it back."""
+        try:
+            await self._stores.journal.write(entry)
+        except RemoteError as error:
+            log.warning(line("journal_not_written", correlation_id=entry.correlation_id, code=error.code))
+
+    async def _unreadable(self, message: bytes, error: Unmappable) -> None:
+        """A message that is none of ours is kept as it is: somebody may want to know what it was."""
+        now = sortable(self._now())
+        correlation_id = sha256(message).hexdigest()[:32]
+        envelope = Envelope(correlation_id=correlation_id, received_at=now, body=message.decode("utf-8", "replace"))
+        letter = DeadLetter(
+            correlation_id, "unknown", "unknown", error.reason, error.code, "", 1, now, now, merged=False
+        )
+        await self._stores.dead_letters.add(letter, envelope)
+        log.error(line("unreadable", correlation_id=correlation_id, code=error.code))
+
+    def _done(self, envelope: Envelope, meeting: str, outcome: Outcome) -> Entry:
+        return replace(
+            self._entry(envelope, meeting, outcome.kind),
+            appointment_id=outcome.appointment_id,
+            columns=outcome.columns,
+            notes=outcome.notes,
+            reason=outcome.reason,
+            request_id=outcome.request_id,
+        )
+
+    def _not_done(self, envelope: Envelope, meeting: str, failure: Failure, outcome: str) -> Entry:
+        return replace(
+            self._entry(envelope, meeting, outcome),
+            reason=failure.reason,
+            error_code=failure.code,
+            request_id=failure.request_id,
+        )
+
+    def _entry(self, envelope: Envelope, meeting: str, outcome: str) -> Entry:
+        return Entry(
+            correlation_id=envelope.correlation_id,
+            event_id=envelope.event_id,
+            event=envelope.event_name or envelope.kind,
+            received_at=envelope.received_at,
+            outcome=outcome,
+            finished_at=sortable(self._now()),
+            meeting=meeting,
+            attempts=envelope.attempt + 1,
+            dataverse_calls=current().calls.get("dataverse", 0),
+            changed_at=current().changed_at,
+            delivered_at=current().delivered_at,
+        )
+
+
+def _note_stamp(patch: Patch) -> None:
+    """All that one delivery says has one stamp."""
+    for stamped in patch.fields.values():
+        current().changed_at, current().delivered_at = stamped.stamp
+        return
+
+
+def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
+    """A redelivered message whose first run was settled but not journaled keeps the outcome it had then."""
+    if outcome.kind != "duplicate" or outcome.state is None:
+        return outcome
+    for recent in outcome.state.recent:
+        first_told = _FIRST_TOLD.get(recent.outcome)
+        same = (recent.correlation_id, recent.received_at) == (envelope.correlation_id, envelope.received_at)
+        if same and first_told is not None:
+            return replace(outcome, kind=first_told, notes=(*outcome.notes, "Confirmed on redelivery."))
+    return outcome

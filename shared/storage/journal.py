@@ -1,0 +1,127 @@
+"""The journal: what became of every accepted event, by correlation id (table `correlations`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shared.meeting.identity import table_key
+from shared.storage.account import Entity, Table
+
+TABLE = "correlations"
+_NOT_DONE = frozenset({"retrying", "dead-lettered", "dismissed"})
+_OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
+# A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
+MAX_NOTES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
+
+    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `dismissed`, `ignored`. `changed_at`
+    and `delivered_at` are the stamp of what the event said: by it one can tell which event set a field. `reason` is why
+    it failed, and `dismissed_because` why an admin dismissed it.
+    """
+
+    correlation_id: str
+    event_id: str
+    event: str
+    received_at: str
+    outcome: str
+    finished_at: str
+    meeting: str = ""
+    appointment_id: str = ""
+    attempts: int = 1
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    error_code: str = ""
+    request_id: str = ""
+    dataverse_calls: int = 0
+    changed_at: str = ""
+    delivered_at: str = ""
+    next_attempt_at: str = ""
+    dismissed_because: str = ""
+
+
+class Journal:
+    """Writes and reads the rows. Several events may share a trace, so the row key is the event's id."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def write(self, entry: Entry) -> None:
+        """Store `entry`, over an earlier one of the same event."""
+        await self._table.put(_row(entry))
+
+    async def dismiss(self, entry: Entry) -> bool:
+        """Store `entry`, which says that an event was dismissed, and keep what only its last attempt knew.
+
+        Returns False for an event that was carried out after all: its row stays. Raises `RowConflict` where it is
+        written meanwhile.
+        """
+        row, etag = _row(entry), None
+        if found := await self._table.get(row["PartitionKey"], row["RowKey"]):
+            known, etag = found
+            if known["outcome"] not in _NOT_DONE:
+                return False
+            row |= {name: known[name] for name in _OF_AN_ATTEMPT if name in known}
+        await self._table.save(row, etag=etag)
+        return True
+
+    async def read(self, correlation_id: str) -> list[dict[str, Any]]:
+        """The rows of one correlation id, newest first, with the names that the API shows."""
+        rows = await self._table.query("PartitionKey eq @id", {"id": correlation_id}, limit=50)
+        rows.sort(key=lambda row: str(row.get("finished_at", "")), reverse=True)
+        return [_shown(row) for row in rows]
+
+    async def between(self, first: str, last: str) -> list[dict[str, Any]]:
+        """The rows from correlation id `first` to `last`, at most 1,000, with the names that the API shows."""
+        rows = await self._table.query(
+            "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=1000
+        )
+        return [_shown(row) for row in rows]
+
+
+def _row(entry: Entry) -> Entity:
+    return {
+        "PartitionKey": entry.correlation_id,
+        "RowKey": table_key(entry.event_id),
+        **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
+        "columns": json.dumps(entry.columns),
+        "notes": json.dumps(_some(entry.notes)),
+    }
+
+
+def _some(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """As many notes as a row holds, and how many more there are."""
+    more = len(notes) - MAX_NOTES
+    return (*notes[:MAX_NOTES], f"and {more} more.") if more > 0 else notes
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "correlationId": row["correlation_id"],
+        "eventId": row["event_id"],
+        "event": row["event"],
+        "meetingId": row["meeting"],
+        "outcome": row["outcome"],
+        "receivedAt": row["received_at"],
+        "finishedAt": row["finished_at"],
+        "attempts": row["attempts"],
+        "appointmentId": row["appointment_id"] or None,
+        "columns": json.loads(row["columns"]),
+        "notes": json.loads(row["notes"]),
+        "dataverseRequestId": row["request_id"] or None,
+        "dataverseCalls": row["dataverse_calls"],
+        "nextAttemptAt": row["next_attempt_at"] or None,
+        "changedAt": row.get("changed_at") or None,
+        "deliveredAt": row.get("delivered_at") or None,
+        "dismissedBecause": row.get("dismissed_because") or None,
+        "lastError": None,
+    }
+    if row["reason"]:
+        shown["lastError"] = {"code": row["error_code"], "reason": row["reason"]}
+    return shown

@@ -1,0 +1,137 @@
+"""How many events ended how, and how late: added up per quarter of an hour for the console's chart (table `tallies`).
+
+A write per event would cost more than the chart is worth. So each process adds up in memory and stores its sums a few
+seconds after an event, at most once in that time. A process that is killed loses those seconds; the journal and
+the log have every event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from shared.errors import RemoteError, RowConflict
+from shared.storage.account import Table
+from shared.telemetry import line
+
+log = logging.getLogger("outreach_dynamics.tallies")
+
+TABLE = "tallies"
+SLOT = timedelta(minutes=15)
+STORE_AFTER_SECONDS = 10.0
+_MOST_ROWS = 20_000
+
+
+@dataclass(slots=True)
+class Tally:
+    """The events that ended in one slot. `lags`: how many of them made a lag; `lag_sum`, `lag_max` in seconds."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lags: int = 0
+    lag_sum: float = 0.0
+    lag_max: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Add what another process counted."""
+        self.outcomes += other.outcomes
+        self.lags += other.lags
+        self.lag_sum += other.lag_sum
+        self.lag_max = max(self.lag_max, other.lag_max)
+
+
+class Tallies:
+    """`now` is the time of day, aware; `store_after` in seconds."""
+
+    def __init__(self, table: Table, *, now: Callable[[], datetime], store_after: float = STORE_AFTER_SECONDS) -> None:
+        self._table = table
+        self._now = now
+        self._store_after = store_after
+        self._process = uuid4().hex[:12]
+        self._slots: dict[datetime, Tally] = {}
+        self._storing: asyncio.Task[None] | None = None
+        self._unstored = False
+
+    def note(self, outcome: str, *, lag: float | None) -> None:
+        """One event ended now."""
+        tally = self._slots.setdefault(slot_of(self._now()), Tally())
+        tally.outcomes[outcome] += 1
+        if lag is not None:
+            tally.lags += 1
+            tally.lag_sum += lag
+            tally.lag_max = max(tally.lag_max, lag)
+        self._unstored = True
+        if self._storing is None or self._storing.done():
+            # In a context of its own: this is no part of the event that happens to be under way.
+            self._storing = asyncio.get_running_loop().create_task(self._store_later(), context=contextvars.Context())
+
+    async def since(self, moment: datetime) -> dict[datetime, Tally]:
+        """The slots from the one of `moment` on, all processes together. Costs a request per 1,000 rows."""
+        first = slot_of(moment)
+        rows = await self._table.query("PartitionKey ge @day", {"day": f"{first:%Y-%m-%d}"}, limit=_MOST_ROWS)
+        found: dict[datetime, Tally] = {}
+        for slot, tally in map(_read, rows):
+            if slot >= first:
+                found.setdefault(slot, Tally()).add(tally)
+        return found
+
+    async def aclose(self) -> None:
+        """Store what is left."""
+        if self._storing is not None:
+            self._storing.cancel()
+            self._storing = None
+        await self._store()
+
+    async def _store_later(self) -> None:
+        while self._unstored:
+            await asyncio.sleep(self._store_after)
+            await self._store()
+
+    async def _store(self) -> None:
+        """Store every slot; forget those that are over."""
+        current, self._unstored = slot_of(self._now()), False
+        try:
+            for slot, tally in list(self._slots.items()):
+                await self._table.put(_row(slot, tally, self._process))
+                if slot < current:
+                    del self._slots[slot]
+        except (RemoteError, RowConflict) as error:
+            log.warning(line("tallies_not_stored", error=type(error).__name__))
+
+
+def slot_of(moment: datetime) -> datetime:
+    """The start of the slot that `moment` lies in."""
+    moment = moment.astimezone(UTC)
+    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % SLOT
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """All of them in one."""
+    sum_ = Tally()
+    for tally in tallies:
+        sum_.add(tally)
+    return sum_
+
+
+def _row(slot: datetime, tally: Tally, process: str) -> dict[str, Any]:
+    return {
+        "PartitionKey": f"{slot:%Y-%m-%d}",
+        "RowKey": f"{slot:%H%M}-{process}",
+        "outcomes": json.dumps(tally.outcomes),
+        "lags": tally.lags,
+        "lag_sum": tally.lag_sum,
+        "lag_max": tally.lag_max,
+    }
+
+
+def _read(row: Mapping[str, Any]) -> tuple[datetime, Tally]:
+    slot = datetime.strptime(f"{row['PartitionKey']} {row['RowKey'][:4]} +0000", "%Y-%m-%d %H%M %z")
+    counted = Counter(json.loads(row["outcomes"]))
+    return slot, Tally(counted, int(row["lags"]), float(row["lag_sum"]), float(row["lag_max"]))

@@ -1,0 +1,161 @@
+"""All-day meetings: from midnight to midnight in the configured zone, whatever form Outreach gives the days in."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Unmappable
+from shared.meeting.appointment import Policy, desired
+from tests.samples import DEFAULT, law
+
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
+
+# The midnights (UTC) between which the fifth to the sixth of January lies.
+MIDNIGHTS = {
+    "UTC": ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z", "2026-01-07T00:00:00Z"),
+    "Europe/Berlin": ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z", "2026-01-06T23:00:00Z"),
+    "America/New_York": ("2026-01-05T05:00:00Z", "2026-01-06T05:00:00Z", "2026-01-07T05:00:00Z"),
+    "Asia/Kolkata": ("2026-01-04T18:30:00Z", "2026-01-05T18:30:00Z", "2026-01-06T18:30:00Z"),
+}
+
+
+def bounds(start: str, end: str | None, zone: str, *, all_day: bool | None = True) -> tuple[str, str | None]:
+    """The appointment's start and end."""
+    values = {"is_all_day": all_day, "starts_at": start, "ends_at": end}
+    found = desired(values, mapping=DEFAULT, people={}, policy=Policy(zone=ZoneInfo(zone))).columns
+    return found["scheduledstart"], found["scheduledend"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-01-05", "2026-01-06", 1),
+        ("2026-01-05", "2026-01-07", 2),
+        ("2026-01-05", "2026-01-05", 1),
+        ("2026-01-05T00:00:00+00:00", "2026-01-06T00:00:00+00:00", 1),
+        ("2026-01-05T00:00:00+00:00", "2026-01-07T00:00:00+00:00", 2),
+        ("2026-01-05T00:00:00+00:00", "2026-01-05T00:00:00+00:00", 1),
+        ("2026-01-05T00:00:00+05:30", "2026-01-06T00:00:00+05:30", 1),
+        ("2026-01-05T00:00:00-08:00", "2026-01-07T00:00:00-08:00", 2),
+        ("2026-01-05", "2026-01-07T00:00:00+00:00", 2),
+    ],
+)
+def test_days_and_midnights(start: str, end: str, days: int, zone: str) -> None:
+    """A day, or a midnight of any offset, names its day; an end on the first day itself means one day."""
+    midnights = MIDNIGHTS[zone]
+    assert bounds(start, end, zone) == (midnights[0], midnights[days])
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("days", [1, 2])
+def test_midnights_of_the_zone_in_utc(zone: str, days: int) -> None:
+    """The zone's own midnights, written in UTC as a server does, are the days that they are there."""
+    midnights = MIDNIGHTS[zone]
+    assert bounds(midnights[0], midnights[days], zone) == (midnights[0], midnights[days])
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"),
+    [("UTC", "+00:00"), ("Europe/Berlin", "+01:00"), ("America/New_York", "-05:00"), ("Asia/Kolkata", "+05:30")],
+)
+@pytest.mark.parametrize(("last", "days"), [("2026-01-05", 1), ("2026-01-06", 2)])
+@pytest.mark.parametrize("end", ["23:59:59", "23:59:59.999000", "23:59:00"])
+def test_end_just_before_midnight(zone: str, offset: str, last: str, days: int, end: str) -> None:
+    """An end at 23:59:59 of the zone's last day means that whole day."""
+    midnights = MIDNIGHTS[zone]
+    assert bounds(f"2026-01-05T00:00:00{offset}", f"{last}T{end}{offset}", zone) == (midnights[0], midnights[days])
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_utc_day_that_ends_just_before_midnight(zone: str) -> None:
+    """A day that is told in UTC from 00:00:00 to 23:59:59 is one day in every zone."""
+    midnights = MIDNIGHTS[zone]
+    assert bounds("2026-01-05T00:00:00+00:00", "2026-01-05T23:59:59+00:00", zone) == (midnights[0], midnights[1])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-01-05T08:00:00+00:00", "2026-01-06T08:00:00+00:00", 1),  # Los Angeles
+        ("2026-01-05T08:00:00+00:00", "2026-01-07T08:00:00+00:00", 2),
+        ("2026-03-08T08:00:00+00:00", "2026-03-09T07:00:00+00:00", 1),  # a day of 23 hours there
+        ("2026-11-01T07:00:00+00:00", "2026-11-02T08:00:00+00:00", 1),  # one of 25
+        ("2026-01-05T08:00:00+00:00", "2026-01-06T07:59:59+00:00", 1),
+        ("2026-01-05T09:00:00+00:00", "2026-01-05T17:00:00+00:00", 1),
+    ],
+)
+def test_midnights_of_another_zone(start: str, end: str, days: int) -> None:
+    """Whoever is in another zone than the configured one has meetings of as many days as they have."""
+    found = [
+        datetime.fromisoformat(text or "").astimezone(ZoneInfo("America/New_York"))
+        for text in bounds(start, end, "America/New_York")
+    ]
+    assert [moment.time() for moment in found] == [time(), time()]
+    assert (found[1].date() - found[0].date()).days == days
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "start", "end"),
+    [
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        ("America/New_York", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+        ("America/New_York", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        ("Asia/Kolkata", "2026-03-29", "2026-03-28T18:30:00Z", "2026-03-29T18:30:00Z"),
+    ],
+)
+def test_days_on_which_the_clocks_change(zone: str, day: str, start: str, end: str) -> None:
+    """A day of 23 or of 25 hours goes from its own midnight to the next one."""
+    after = str(date.fromisoformat(day) + timedelta(days=1))
+    for given_end in (day, after, f"{after}T00:00:00+00:00", end.replace("Z", "+00:00")):
+        assert bounds(day, given_end, zone) == (start, end)
+    assert bounds(start.replace("Z", "+00:00"), end.replace("Z", "+00:00"), zone) == (start, end)
+
+
+@law
+@given(
+    st.dates(date(1990, 1, 1), date(2060, 1, 1)),
+    st.integers(0, 5),
+    st.sampled_from([*ZONES, "Africa/Cairo", "America/Sao_Paulo", "Australia/Lord_Howe"]),
+)
+def test_every_day_of_the_calendar(first: date, length: int, zone: str) -> None:
+    """Any days, given as days or as UTC midnights, begin and end with a day of the zone and have the right number."""
+    last = first + timedelta(days=length)
+    as_days = bounds(str(first), str(last), zone)
+    assert as_days == bounds(f"{first}T00:00:00+00:00", f"{last}T00:00:00+00:00", zone)
+    start, end = (datetime.fromisoformat(text or "").astimezone(ZoneInfo(zone)) for text in as_days)
+    assert start.date() == first
+    assert end.date() == first + timedelta(days=max(length, 1))
+    # Where clocks are put forward at midnight itself, the day begins at one o'clock.
+    assert start.hour in {0, 1}
+    assert (start.minute, start.second) == (0, 0)
+
+
+@pytest.mark.parametrize("all_day", [False, None])
+def test_ordinary_meeting(all_day: bool | None) -> None:  # noqa: FBT001 - a value under test
+    """A meeting that is not all day keeps its instants, whatever the zone."""
+    found = bounds("2026-01-05T00:00:00+01:00", "2026-01-05T23:59:59+01:00", "Asia/Kolkata", all_day=all_day)
+    assert found == ("2026-01-04T23:00:00Z", "2026-01-05T22:59:59Z")
+
+
+def test_end_that_nobody_told() -> None:
+    """An end that was cleared stays cleared."""
+    assert bounds("2026-01-05", None, "UTC") == ("2026-01-05T00:00:00Z", None)
+
+
+def test_end_before_start() -> None:
+    """An end that lies days before the start means the first day, as an all-day meeting has no shorter form."""
+    assert bounds("2026-01-05", "2026-01-01", "UTC") == ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")
+
+
+def test_last_day_of_the_calendar() -> None:
+    """A day after which there is none is refused with a sentence."""
+    with pytest.raises(Unmappable) as caught:
+        bounds("9999-12-31", "9999-12-31", "UTC")
+    assert caught.value.code == "time_out_of_range"

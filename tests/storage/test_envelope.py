@@ -1,0 +1,183 @@
+"""What travels through the queue, there and back, and the trace that goes with it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import BadDelivery, Unmappable
+from shared.meeting.delivery import parse_json
+from shared.storage.envelope import MAX_MESSAGE_BYTES, Envelope, Trace, fits_queue
+from tests.samples import json_values, law
+
+TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
+METADATA = {"id", "dequeueCount", "expirationTime", "insertionTime", "nextVisibleTime", "popReceipt", "text"}
+
+envelopes = st.builds(
+    Envelope,
+    kind=st.sampled_from(["delivery", "reconcile", "spilled"]),
+    correlation_id=st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    traceparent=st.sampled_from(["", TRACEPARENT]),
+    event_id=st.text(max_size=10),
+    event_name=st.text(max_size=10),
+    received_at=st.text(max_size=10),
+    attempt=st.integers(0, 1_000),
+    first_failed_at=st.text(max_size=10),
+    meeting=st.text(max_size=10),
+    spill_key=st.text(max_size=10),
+    body=json_values,
+)
+
+
+def envelope(**members: Any) -> Envelope:
+    """A delivery in its envelope."""
+    return Envelope(**({"correlation_id": TRACE_ID, "received_at": "2026-03-02T12:00:00Z"} | members))
+
+
+def decoded(message: str) -> bytes:
+    """The message as the queue trigger hands it over."""
+    return base64.b64decode(message, validate=True)
+
+
+@law
+@given(envelopes)
+def test_round_trip(one: Envelope) -> None:
+    """Every envelope comes out of the queue as it went in, as text or as bytes."""
+    raw = decoded(one.to_message())
+    assert Envelope.from_message(raw) == one
+    assert Envelope.from_message(raw.decode()) == one
+
+
+def test_a_body_as_deep_as_bodies_may_be() -> None:
+    """The envelope is one level more around a body, which must not make what was accepted unreadable."""
+    deep = next(body for depth in range(300, 0, -1) if (body := read(b"[" * depth + b"]" * depth)) is not None)
+    one = envelope(body=deep)
+    assert Envelope.from_message(decoded(one.to_message())) == one
+
+
+def read(raw: bytes) -> Any:
+    """The body, or None where ingest refuses it."""
+    try:
+        return parse_json(raw)
+    except BadDelivery:
+        return None
+
+
+@law
+@given(envelopes)
+def test_no_member_is_called_like_metadata(one: Envelope) -> None:
+    """The trigger overwrites a message's metadata with members of the same name, so none has such a name."""
+    content = json.loads(decoded(one.to_message()))
+    assert not METADATA & content.keys()
+    assert content["version"] == 1
+
+
+def test_every_member_is_safe() -> None:
+    """Nor does a member that is left out at its default."""
+    assert not METADATA & Envelope.model_fields.keys()
+
+
+@law
+@given(envelopes)
+def test_spilled(one: Envelope) -> None:
+    """The pointer to a spilled envelope has its trace and its key but not its body."""
+    pointer = one.spilled()
+    assert (pointer.kind, pointer.body) == ("spilled", None)
+    assert (pointer.correlation_id, pointer.traceparent) == (one.correlation_id, one.traceparent)
+    assert pointer.spill_key == f"{one.received_at}-{one.correlation_id}"
+
+
+def test_size() -> None:
+    """The queue's 64 KiB are counted after base64; a pointer to what is too big fits."""
+    large = envelope(body="x" * 50_000)
+    assert not fits_queue(large.to_message())
+    assert fits_queue(large.spilled().to_message())
+    assert fits_queue(envelope(body="x" * 40_000).to_message())
+    assert fits_queue("x" * MAX_MESSAGE_BYTES)
+    assert not fits_queue("x" * (MAX_MESSAGE_BYTES + 1))
+
+
+def test_letters_outside_ascii_count_as_their_bytes() -> None:
+    """A title in another script is not blown up by escapes."""
+    text = "会議" * 100
+    assert text.encode() in decoded(envelope(body=text).to_message())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "plain text",
+        '{"correlation_id":"short","received_at":""}',
+        b"\xff\xfe",
+        json.dumps({"correlation_id": TRACE_ID, "received_at": "x", "version": 2}),
+        json.dumps({"correlation_id": TRACE_ID.upper(), "received_at": "x"}),
+        json.dumps({"correlation_id": f"{TRACE_ID}\n", "received_at": "x"}),
+        json.dumps({"correlation_id": TRACE_ID, "received_at": "x", "kind": "other"}),
+    ],
+)
+def test_not_an_envelope(text: str | bytes) -> None:
+    """What this app did not write is refused as such."""
+    with pytest.raises(Unmappable) as caught:
+        Envelope.from_message(text)
+    assert caught.value.code == "not_an_envelope"
+
+
+def test_member_of_a_later_version() -> None:
+    """A member that this version does not know is passed over, so that a rollback loses nothing."""
+    content = json.loads(decoded(envelope(body=1).to_message())) | {"added_later": True}
+    assert Envelope.from_message(json.dumps(content)) == envelope(body=1)
+
+
+@pytest.mark.parametrize("text", [TRACEPARENT, f" {TRACEPARENT} ", TRACEPARENT[:-2] + "00"])
+def test_trace(text: str) -> None:
+    """A well-formed header gives its trace id as the correlation id."""
+    trace = Trace.read(text)
+    assert trace is not None
+    assert (trace.traceparent, trace.correlation_id) == (text.strip(), TRACE_ID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "00",
+        TRACE_ID,
+        TRACEPARENT.upper(),
+        f"{TRACEPARENT}-extra",
+        TRACEPARENT[:-1],
+        f"x{TRACEPARENT}",
+        f"00-{'0' * 32}-{SPAN_ID}-01",
+        f"00-{TRACE_ID}-{'0' * 16}-01",
+        f"ff-{TRACE_ID}-{SPAN_ID}-01",
+        f"00-{TRACE_ID}-{SPAN_ID}-0g",
+        f"00_{TRACE_ID}_{SPAN_ID}_01",
+        f"{TRACEPARENT}\n{TRACEPARENT}",
+    ],
+)
+def test_malformed_trace(text: str | None) -> None:
+    """A malformed header, or ids of zeros, is no trace."""
+    assert Trace.read(text) is None
+
+
+@law
+@given(st.text())
+def test_any_header(text: str) -> None:
+    """Whatever the header holds, a correlation id is 32 hex digits or there is none."""
+    trace = Trace.read(text)
+    assert trace is None or len(bytes.fromhex(trace.correlation_id)) == 16
+
+
+def test_trace_of_ids() -> None:
+    """A trace made from its ids is one that is read back."""
+    assert Trace.of(trace_id=TRACE_ID, span_id=SPAN_ID) == Trace.read(TRACEPARENT)
