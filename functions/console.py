@@ -1,7 +1,7 @@
 """`GET /api/console`: the web pages, and the two ways in.
 
-The host checks the admin key before it calls `console` and `console_session`. Pages are open to it: they check for a
-session themselves, because a browser sends no key when somebody follows a link (docs/decisions/0006).
+The host checks the admin key before it calls `console` and `console_session`. Pages and forms check for a session
+themselves, because a browser sends no key when somebody follows a link (docs/decisions/0006).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from shared.console.pages import Answer, Request
 
 blueprint = func.Blueprint()
+
+# What a page's form may be sent to. One route each: `console/{page}` for POST would match `console/session` too.
+_FORMS = ("dismiss", "find", "preview", "replay", "sign-out")
 
 
 @blueprint.function_name("console")
@@ -35,20 +38,33 @@ async def console_session(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("console_pages")
-@blueprint.route("console/{page}", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("console/{page}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def console_pages(req: func.HttpRequest) -> func.HttpResponse:
     """Any page, for whoever has a session."""
     from shared.runtime import runtime
 
-    return _response(await runtime().console.show(_request(req)))
+    return _response(await runtime().console.show(_request(req, req.route_params["page"])))
 
 
-def _request(req: func.HttpRequest) -> Request:
+def _add_form(page: str) -> None:
+    @blueprint.function_name(f"console_{page}")
+    @blueprint.route(f"console/{page}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def console_form(req: func.HttpRequest) -> func.HttpResponse:
+        from shared.runtime import runtime
+
+        return _response(await runtime().console.show(_request(req, page)))
+
+
+for _page in _FORMS:
+    _add_form(_page)
+
+
+def _request(req: func.HttpRequest, page: str = "") -> Request:
     from shared.console.pages import Request
 
     return Request(
         method=req.method,
-        page=req.route_params.get("page", ""),
+        page=page,
         query=dict(req.params),
         headers=dict(req.headers),
         body=req.get_body(),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 from azure.functions.meta import Datum
@@ -14,6 +17,8 @@ from azure.functions.queue import QueueMessageInConverter
 
 import function_app
 from sandbox.host.check import check_app, check_module_names
+from sandbox.host.routes import overlap, parse_template
+from shared.console.pages import TEMPLATES
 from shared.storage.envelope import Envelope, Trace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 METADATA = {"id", "dequeueCount", "expirationTime", "insertionTime", "nextVisibleTime", "popReceipt"}
 
 
-def bindings(**environment: str) -> dict[str, dict[str, object]]:
+def bindings(**environment: str) -> dict[str, dict[str, Any]]:
     """The trigger of every function, by the function's name. In a process of its own: an app is indexed only once."""
     code = (
         "import json, function_app;"
@@ -30,7 +35,7 @@ def bindings(**environment: str) -> dict[str, dict[str, object]]:
         " for f in function_app.app.get_functions()}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True)  # noqa: S603 - our own code
-    found: dict[str, dict[str, object]] = json.loads(done.stdout)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
@@ -61,6 +66,36 @@ def test_routes_are_those_promised() -> None:
         "deadletters/dismiss": (["POST"], "admin"),
     }
     assert {route: routes.get(route) for route in promised} == promised
+
+
+def test_no_two_routes_overlap() -> None:
+    """The host takes the first that fits, in the order of the functions' names: the other one could never be called."""
+    routes = [
+        (name, set(trigger["methods"]), parse_template(str(trigger["route"])))
+        for name, trigger in bindings().items()
+        if trigger["type"] == "httpTrigger"
+    ]
+    assert all(methods for _, methods, _ in routes), "a route without methods answers to all of them"
+    overlapping = [
+        (name, other_name)
+        for (name, methods, template), (other_name, other_methods, other_template) in itertools.combinations(routes, 2)
+        if methods & other_methods and overlap(template, other_template)
+    ]
+    assert overlapping == []
+
+
+def test_every_form_of_the_console_has_its_route() -> None:
+    """They are listed one by one; a form that is missing there would be answered by the host, with 404."""
+    forms = {
+        str(trigger["route"]).removeprefix("console/")
+        for trigger in bindings().values()
+        if trigger["type"] == "httpTrigger"
+        and str(trigger["route"]).startswith("console/")
+        and trigger["methods"] == ["POST"]
+        and trigger["authLevel"] == "ANONYMOUS"
+    }
+    pages = "".join(path.read_text() for path in TEMPLATES.glob("*.html"))
+    assert forms == set(re.findall(r'<form [^>]*action="\{\{ root \}\}/([\w-]+)"', pages))
 
 
 def test_queues_follow_the_setting() -> None:

@@ -1,7 +1,7 @@
 """ASP.NET route templates: `events/{id}`, `{id?}`, `{id:int}`, `{name=value}`, `{*rest}`.
 
-https://learn.microsoft.com/aspnet/core/fundamentals/routing. Letter case of literals does not matter; more literal
-templates win. Values arrive percent-decoded, except `%2F`, which stays as it is.
+https://learn.microsoft.com/aspnet/core/fundamentals/routing. Letter case of literals does not matter. Values arrive
+percent-decoded, except `%2F`, which stays as it is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PATTERNS: Final[dict[str, str]] = {
 }
 _WHOLE: Final[dict[str, int]] = {"int": 31, "long": 63}
 
-LITERAL, MIXED, CONSTRAINED, FREE, REST = range(1, 6)
+LITERAL, MIXED, PARAMETER, REST = range(4)
 
 
 def _is_whole(value: str) -> bool:
@@ -63,8 +63,9 @@ def _constraint(text: str) -> Callable[[str], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
+    text: str
     pattern: re.Pattern[str]
-    rank: int
+    kind: int
     names: tuple[str, ...] = ()
     checks: tuple[tuple[str, Callable[[str], bool]], ...] = ()
     default: str | None = None
@@ -73,29 +74,44 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class RouteTemplate:
-    """One parsed template; `precedence` sorts the more literal ones first."""
+    """One parsed template."""
 
     text: str
     segments: tuple[_Segment, ...] = field(repr=False)
-
-    @property
-    def precedence(self) -> tuple[int, ...]:
-        """The rank of every segment: smaller means more literal."""
-        return tuple(segment.rank for segment in self.segments)
 
     def match(self, raw_path: str) -> dict[str, str] | None:
         """The values of a path as it came over the wire, or None where it does not match."""
         parts = [_decode(part) for part in raw_path.strip("/").split("/")] if raw_path.strip("/") else []
         values: dict[str, str] = {}
         for index, segment in enumerate(self.segments):
-            if segment.rank == REST:
+            if segment.kind == REST:
                 part: str | None = "/".join(parts[index:]) or None
             else:
                 part = parts[index] if index < len(parts) else None
             if not _take(segment, part, values):
                 return None
-        has_rest = bool(self.segments) and self.segments[-1].rank == REST
-        return values if has_rest or len(parts) <= len(self.segments) else None
+        return values if self.takes(len(parts)) else None
+
+    def takes(self, parts: int) -> bool:
+        """Whether a path of so many parts can match."""
+        needed = sum(not segment.optional and segment.default is None for segment in self.segments)
+        has_rest = bool(self.segments) and self.segments[-1].kind == REST
+        return needed <= parts and (has_rest or parts <= len(self.segments))
+
+
+def overlap(one: RouteTemplate, other: RouteTemplate) -> bool:
+    """Whether one path could match both. What constraints let through is not asked: they count as none."""
+    return any(
+        one.takes(parts) and other.takes(parts) and all(map(_meet, one.segments[:parts], other.segments[:parts]))
+        for parts in range(max(len(one.segments), len(other.segments)) + 1)
+    )
+
+
+def _meet(one: _Segment, other: _Segment) -> bool:
+    """Whether one part of a path could fit both."""
+    if one.kind == LITERAL:
+        return other.pattern.fullmatch(one.text) is not None
+    return other.kind != LITERAL or one.pattern.fullmatch(other.text) is not None
 
 
 def _take(segment: _Segment, part: str | None, values: dict[str, str]) -> bool:
@@ -128,7 +144,7 @@ def parse_template(text: str) -> RouteTemplate:
     if len(set(names)) != len(names):
         raise ValueError(f"route {text!r} uses a parameter name twice")
     for segment in segments[:-1]:
-        if segment.optional or segment.rank == REST:
+        if segment.optional or segment.kind == REST:
             raise ValueError(f"route {text!r}: only the last part may be optional or a catch-all")
     return RouteTemplate(text, segments)
 
@@ -144,15 +160,15 @@ def _parse_segment(part: str) -> _Segment:
         for constraint in token["constraints"].split(":")[1:]
     ]
     if not tokens:
-        return _Segment(re.compile(re.escape(part), re.IGNORECASE), LITERAL)
+        return _Segment(part, re.compile(re.escape(part), re.IGNORECASE), LITERAL)
     names = tuple(token["name"] for token in tokens)
     if len(tokens) > 1 or literal:
-        return _Segment(_mixed_pattern(part, tokens), MIXED, names, tuple(checks))
+        return _Segment(part, _mixed_pattern(part, tokens), MIXED, names, tuple(checks))
     only = tokens[0]
-    rank = REST if only["rest"] else CONSTRAINED if checks else FREE
+    kind = REST if only["rest"] else PARAMETER
     default = only["default"][1:] if only["default"] else None
     optional = bool(only["optional"]) or bool(only["rest"])
-    return _Segment(re.compile("(.+)", re.DOTALL), rank, names, tuple(checks), default, optional)
+    return _Segment(part, re.compile("(.+)", re.DOTALL), kind, names, tuple(checks), default, optional)
 
 
 def _mixed_pattern(part: str, tokens: list[re.Match[str]]) -> re.Pattern[str]:

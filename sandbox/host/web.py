@@ -52,7 +52,9 @@ class HttpFront:
             for function in functions
             if isinstance(function.trigger, HttpTrigger)
         ]
-        self._routes = sorted(routes, key=lambda route: route.template.precedence)
+        # As the host does: the first route that fits wins, by the functions' names, however literal another one is.
+        # https://github.com/Azure/azure-functions-host/issues/9876
+        self._routes = sorted(routes, key=lambda route: route.function.name.upper())
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; what goes wrong inside shows as a status with an empty body."""
