@@ -23,7 +23,8 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
     from shared.telemetry import DELIVERIES, line
 
     started = time.monotonic()
-    trace = Trace.read(context.trace_context.trace_parent) or new_trace()
+    called, hosted = req.headers.get("traceparent"), context.trace_context.trace_parent
+    trace = Trace.of_call(called=called, hosted=hosted) or new_trace()
     try:
         receipt = await runtime().ingest.receive(req.get_body(), headers=dict(req.headers), trace=trace)
     except BadDelivery as error:

@@ -93,6 +93,18 @@ class Trace:
         text = (traceparent or "").strip()
         return cls(text) if _TRACEPARENT.fullmatch(text) else None
 
+    @classmethod
+    def of_call(cls, *, called: str | None, hosted: str | None) -> Trace | None:
+        """The caller's trace, from the request's header; where there is none, the host's, or None without either.
+
+        The host tells nothing while Application Insights is not set. Where it does, its span goes on from the caller's,
+        and what follows hangs below it.
+        """
+        caller, host = cls.read(called), cls.read(hosted)
+        if caller and host and caller.correlation_id == host.correlation_id:
+            return host
+        return caller or host
+
 
 def fits_queue(message: str) -> bool:
     """Whether Azure Storage takes the message: 64 KiB after base64."""

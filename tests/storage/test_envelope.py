@@ -181,3 +181,27 @@ def test_any_header(text: str) -> None:
 def test_trace_of_ids() -> None:
     """A trace made from its ids is one that is read back."""
     assert Trace.of(trace_id=TRACE_ID, span_id=SPAN_ID) == Trace.read(TRACEPARENT)
+
+
+OTHER_ID = "0af7651916cd43dd8448eb211c80319c"
+HOSTED = f"00-{TRACE_ID}-b7ad6b7169203331-01"
+FOREIGN = f"00-{OTHER_ID}-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("called", "hosted", "taken"),
+    [
+        (TRACEPARENT, "", TRACEPARENT),
+        (TRACEPARENT, None, TRACEPARENT),
+        (TRACEPARENT, HOSTED, HOSTED),
+        (TRACEPARENT, FOREIGN, TRACEPARENT),
+        ("nonsense", FOREIGN, FOREIGN),
+        (None, FOREIGN, FOREIGN),
+        (f"{TRACEPARENT},{FOREIGN}", "", None),
+        (None, None, None),
+    ],
+)
+def test_the_callers_trace_goes_on(called: str | None, hosted: str | None, taken: str | None) -> None:
+    """Below the host's span where the host keeps the trace; without a caller's trace the host's counts."""
+    trace = Trace.of_call(called=called, hosted=hosted)
+    assert (trace and trace.traceparent) == taken
