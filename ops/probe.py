@@ -30,11 +30,14 @@ def trial_delivery(resource: str, *, now: datetime) -> dict[str, Any]:
 
 
 def accepts(base: str, *, secret: str, key: str) -> bool:
-    """Whether the app at `base` accepts a delivery signed with `secret`; it is of no resource, so it is forgotten."""
+    """Whether the app at `base` knows `secret`: a delivery signed with it is of no resource, so the app ignores it.
+
+    One that is only kept, until a secret is known, is answered `accepted`.
+    """
     probe = {"data": {"type": "opsProbe", "id": "1"}, "meta": {"deliveredAt": sortable(datetime.now(UTC))}}
     response = deliver(base, json.dumps(probe).encode(), secret=secret, key=key)
     if response.status_code == 202:
-        return True
+        return bool(response.json().get("status") == "ignored")
     if response.status_code == 401 and response.content:
         return False
     if response.status_code == 401:

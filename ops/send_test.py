@@ -17,7 +17,17 @@ from rich.console import Console
 from ops.probe import deliver, trial_delivery
 from ops.remote import RemoteApp
 from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
-from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, mapping_path, secret_in
+from ops.settings import (
+    DEFAULT_KEY_ENV,
+    AppUrl,
+    KeyEnv,
+    SettingsFile,
+    app_url,
+    current_secret,
+    environment,
+    mapping_path,
+    secret_in,
+)
 from ops.status import say_event
 from shared.errors import BadDelivery
 from shared.mapping_file import load_mapping
@@ -50,9 +60,7 @@ def send_test(
         base = app_url(url)
         key = secret_in(key_env, what="the app's admin (master) key")
         values = environment(settings)
-        secret = values.get("OUTREACH_WEBHOOK_SECRET", "").strip()
-        if not secret:
-            raise Refused("OUTREACH_WEBHOOK_SECRET is not set.", code="no_secret", exit_code=USAGE)
+        secret = current_secret(values)
         mapping = load_mapping(mapping_path(values))
         body = read_delivery(file) if file else trial_delivery(next(iter(mapping.resources)), now=datetime.now(UTC))
         answer = _send(base, body, secret=secret, key=key)

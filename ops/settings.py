@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import typer
 
 from ops.report import USAGE, Refused
+from shared.errors import BadSettings
 from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.runtime import Runtime
-from shared.settings import is_loopback
+from shared.settings import is_loopback, read_webhook_secrets
 
 SettingsFile = Annotated[
     Path | None,
@@ -96,6 +97,14 @@ def app_url(url: str) -> str:
             f"The app's address is {alone} alone, without user, path or query.", code="bad_url", exit_code=USAGE
         )
     return alone
+
+
+def current_secret(values: Mapping[str, str]) -> str:
+    """The webhook secret of these settings. Raises `BadSettings` where the app would not take it for one."""
+    secrets = read_webhook_secrets(values)
+    if not secrets.current:
+        raise BadSettings(secrets.problems)
+    return secrets.current
 
 
 def secret_in(name: str, *, what: str) -> str:

@@ -14,7 +14,16 @@ from rich.text import Text
 
 from ops.probe import accepts
 from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting
-from ops.settings import AppUrl, SettingsFile, app_url, environment, mapping_path, running, secret_in
+from ops.settings import (
+    AppUrl,
+    SettingsFile,
+    app_url,
+    current_secret,
+    environment,
+    mapping_path,
+    running,
+    secret_in,
+)
 from ops.subscriptions import (
     ResourceRefused,
     Webhook,
@@ -26,6 +35,7 @@ from ops.subscriptions import (
     webhook_resources,
     without_query,
 )
+from shared.errors import BadSettings
 from shared.mapping_file import load_mapping
 from shared.outreach.client import Outreach
 from shared.pipeline.subscription import EVENTS_PATH
@@ -50,7 +60,7 @@ def list_(*, settings: SettingsFile = None, as_json: AsJson = False) -> None:
         values = environment(settings)
         secrets = read_webhook_secrets(values)
         async with running(values) as runtime:
-            return await read_webhooks(runtime.outreach, secrets=secrets)
+            return await read_webhooks(runtime.outreach, secrets=() if secrets.unresolved else secrets.known)
 
     with reporting(as_json=as_json) as report:
         found = asyncio.run(read())
@@ -78,7 +88,7 @@ def register(
     async def do(address: str) -> list[dict[str, Any]]:
         done, refused = [], []
         values = environment(settings)
-        secret, *_ = read_webhook_secrets(values)
+        secret = current_secret(values)
         resources = resource or webhook_resources(load_mapping(mapping_path(values)))
         async with running(values) as runtime:
             for one in resources:
@@ -141,10 +151,7 @@ def rotate_secret(
         base = app_url(url)
         key = secret_in(function_key_env, what="the function key of the ingest route")
         values = environment(settings)
-        new = values.get("OUTREACH_WEBHOOK_SECRET", "").strip()
-        old = values.get("OUTREACH_WEBHOOK_SECRET_PREVIOUS", "").strip()
-        if not old or not new or new == old:
-            raise Refused(_FIRST_STEP, code="first_step_missing")
+        new, old = _both_secrets(values)
         for name, secret in (("OUTREACH_WEBHOOK_SECRET", new), ("OUTREACH_WEBHOOK_SECRET_PREVIOUS", old)):
             if not accepts(base, secret=secret, key=key):
                 raise Refused(
@@ -160,6 +167,16 @@ _FIRST_STEP = (
     "First set two settings, in the app and here: OUTREACH_WEBHOOK_SECRET_PREVIOUS to the present secret, and "
     "OUTREACH_WEBHOOK_SECRET to a new one (such as `openssl rand -hex 32` makes). Then run this again."
 )
+
+
+def _both_secrets(values: dict[str, str]) -> tuple[str, str]:
+    """The new secret and the one before. Raises `Refused`, or `BadSettings` for one that the app would not take."""
+    secrets = read_webhook_secrets(values)
+    if secrets.unresolved:
+        raise BadSettings(secrets.problems)
+    if not secrets.current or not secrets.previous or secrets.current == secrets.previous:
+        raise Refused(_FIRST_STEP, code="first_step_missing")
+    return secrets.current, secrets.previous
 
 
 async def _rotate(values: dict[str, str], base: str, secret: str) -> list[Webhook]:

@@ -414,9 +414,11 @@ class Runtime:
 
     async def _check_settings(self) -> str:
         try:
-            _ = self.settings
+            problems = self.settings.ingest.secrets.problems
         except BadSettings as error:
-            raise Transient(" ".join(error.problems), service="settings") from error
+            problems = error.problems
+        if problems:
+            raise Transient(" ".join(problems), service="settings")
         return " ".join(unknown_names(self._environment))
 
     async def _check_queue(self) -> None:

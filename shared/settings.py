@@ -41,8 +41,13 @@ SETTINGS: tuple[Setting, ...] = (
         "AzureWebJobsStorage", None, "Storage account: a connection string, or its identity form (`__accountName`, …)"
     ),
     Setting("SYNC_QUEUE_NAME", DEFAULT_QUEUE, "Queue between ingest and sync"),
-    Setting("OUTREACH_WEBHOOK_SECRET", None, "Secret of the Outreach webhook", secret=True),
-    Setting("OUTREACH_WEBHOOK_SECRET_PREVIOUS", "", "The secret before, accepted too while you rotate", secret=True),
+    Setting("OUTREACH_WEBHOOK_SECRET", None, "Secret of the Outreach webhook, at least 16 characters", secret=True),
+    Setting(
+        "OUTREACH_WEBHOOK_SECRET_PREVIOUS",
+        "",
+        "The secret before, of any length, accepted too while you rotate",
+        secret=True,
+    ),
     Setting("OUTREACH_API_URL", "https://api.outreach.io", "Outreach API"),
     Setting("OUTREACH_ORG_ID", "", "Tells several Outreach organisations apart that write into one Dynamics"),
     Setting("OUTREACH_S2S_GUID", "", "S2S credentials: GUID of the app"),
@@ -86,8 +91,17 @@ _DATAVERSE_HOST = re.compile(
 # Names that begin like this are meant for this app: nothing else on its machine has any.
 _OURS = re.compile(r"(sync|outreach|dataverse)_", re.IGNORECASE)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
-_UNRESOLVED = "@Microsoft.KeyVault("
+# What Azure hands to the app where it could not resolve a reference: anybody can guess it. Azure itself does not mind
+# letter case, and people quote it or leave spaces.
+# https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+_UNRESOLVED = re.compile(r"@\s*microsoft\s*\.\s*(keyvault|appconfiguration)\b", re.IGNORECASE)
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
+SHORTEST_SECRET = 16
+# The previous secret may be shorter: who rotates away from a short one loses nothing meanwhile.
+_TOO_SHORT = (
+    f"OUTREACH_WEBHOOK_SECRET has fewer than {SHORTEST_SECRET} characters: it could be guessed, so it does not count. "
+    "Rotate to a long random one: `python -m ops webhooks rotate-secret` says how."
+)
 _MOST_DAYS = 3650
 _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
@@ -103,12 +117,37 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSecrets:
+    """What deliveries may be signed with; a secret that is not there, or not known, is empty.
+
+    `unresolved` tells whether one is set and not known yet: a reference that Azure could not resolve, or a current
+    secret that anybody could guess. A signature that fits no known secret may still be right then. `problems` has what
+    is wrong, one sentence each.
+    """
+
+    current: str = field(default="", repr=False)
+    previous: str = field(default="", repr=False)
+    unresolved: bool = False
+    problems: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What a signature is held against."""
+        return tuple(secret for secret in (self.current, self.previous) if secret)
+
+    @property
+    def none_set(self) -> bool:
+        """Whether there is nothing that a delivery could ever be held against."""
+        return not self.known and not self.unresolved
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSettings:
     """All that taking in an event needs. It is separate so that a mistake elsewhere never loses an event."""
 
     storage: StorageSettings
     queue_name: str
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: WebhookSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +200,14 @@ class _Reader:
     def text(self, name: str) -> str:
         """The value, or the default; a setting without a default must be there."""
         value = self._environment.get(name, "").strip()
-        if value.startswith(_UNRESOLVED):
-            # What Azure hands to the app when the vault does not answer; as a secret it could be guessed.
-            self.problems.append(f"{name} is a Key Vault reference that Azure could not resolve. {_RESOLVE}")
+        if _UNRESOLVED.search(value):
+            self.problems.append(_could_not_resolve(name))
             return ""
         if value:
             return value
         default = _DEFAULTS[name]
         if default is None:
-            self.problems.append(f"{name} is missing. Set it: {_meaning(name)}.")
+            self.problems.append(_missing(name))
             return ""
         return default
 
@@ -225,7 +263,8 @@ class _Reader:
         name = "AzureWebJobsStorage"
         client_id = self._environment.get(f"{name}__clientId", "") or self._environment.get("AZURE_CLIENT_ID", "")
         connection_string = self._environment.get(name, "").strip()
-        if connection_string and not connection_string.startswith(_UNRESOLVED):
+        unresolved = _UNRESOLVED.search(connection_string)
+        if connection_string and not unresolved:
             expanded = _expanded(connection_string)
             if not _is_connection_string(expanded):
                 self.problems.append(
@@ -248,12 +287,31 @@ class _Reader:
                 self.problems.append(
                     f"{name}__{suffix} must begin with https://, because the identity's token goes there."
                 )
-        if not account and not (queue_url and table_url):
+        if unresolved and not account and not (queue_url and table_url):
+            self.problems.append(_could_not_resolve(name))
+        elif not account and not (queue_url and table_url):
             self.problems.append(
                 f"{name} is missing. Set a connection string, or {name}__accountName, "
                 f"or both {name}__queueServiceUri and {name}__tableServiceUri."
             )
         return StorageSettings("", queue_url.rstrip("/"), table_url.rstrip("/"), client_id)
+
+    def webhook_secrets(self) -> WebhookSecrets:
+        """What deliveries may be signed with. Its problems stop nobody else, except where nothing is set."""
+        current, previous = "OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"
+        values = {name: self._environment.get(name, "").strip() for name in (current, previous)}
+        problems = [_could_not_resolve(name) for name, value in values.items() if _UNRESOLVED.search(value)]
+        known = {name: "" if _UNRESOLVED.search(value) else value for name, value in values.items()}
+        if 0 < len(known[current]) < SHORTEST_SECRET:
+            known[current] = ""
+            problems.append(_TOO_SHORT)
+        unresolved = bool(problems)
+        if not values[current]:
+            problems.append(_missing(current))
+        secrets = WebhookSecrets(known[current], known[previous], unresolved=unresolved, problems=tuple(problems))
+        if secrets.none_set:
+            self.problems.extend(problems)
+        return secrets
 
     def credentials(self, *, needed: bool) -> OutreachCredentials:
         """Exactly one complete set of Outreach credentials."""
@@ -311,10 +369,10 @@ def read_storage_settings(environment: Mapping[str, str]) -> StorageSettings:
     return storage
 
 
-def read_webhook_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The present secret, then the one before, if any. Raises `BadSettings`."""
+def read_webhook_secrets(environment: Mapping[str, str]) -> WebhookSecrets:
+    """What deliveries may be signed with. Raises `BadSettings` where nothing is set."""
     reader = _Reader(environment)
-    secrets = _secrets(reader)
+    secrets = reader.webhook_secrets()
     if reader.problems:
         raise BadSettings(reader.problems)
     return secrets
@@ -341,7 +399,10 @@ def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it."""
+    """All settings. Raises `BadSettings` with every problem, one sentence each; no value is repeated in it.
+
+    What is wrong with the webhook's secrets alone stops nothing that is accepted already: it is in `ingest.secrets`.
+    """
     reader = _Reader(environment)
     ingest = _ingest(reader)
     outreach = _outreach(reader)
@@ -370,7 +431,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     except BadMapping as error:
         reader.problems.extend(error.problems)
     if reader.problems or mapping is None:
-        raise BadSettings(reader.problems)
+        raise BadSettings(list(dict.fromkeys([*reader.problems, *ingest.secrets.problems])))
     return Settings(
         ingest=ingest,
         outreach=outreach,
@@ -417,12 +478,7 @@ def _ingest(reader: _Reader) -> IngestSettings:
     queue = reader.text("SYNC_QUEUE_NAME")
     if not _QUEUE_NAME.fullmatch(queue):
         reader.problems.append("SYNC_QUEUE_NAME must be 3 to 56 lower-case letters, digits and single hyphens.")
-    return IngestSettings(storage, queue, _secrets(reader))
-
-
-def _secrets(reader: _Reader) -> tuple[str, ...]:
-    read = map(reader.text, ("OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"))
-    return tuple(secret for secret in read if secret)
+    return IngestSettings(storage, queue, reader.webhook_secrets())
 
 
 def _outreach(reader: _Reader) -> OutreachSettings:
@@ -458,6 +514,14 @@ def _is_connection_string(text: str) -> bool:
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
+
+
+def _could_not_resolve(name: str) -> str:
+    return f"{name} is a Key Vault reference that Azure could not resolve. {_RESOLVE}"
+
+
+def _missing(name: str) -> str:
+    return f"{name} is missing. Set it: {_meaning(name)}."
 
 
 def _meaning(name: str) -> str:

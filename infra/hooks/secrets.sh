@@ -46,6 +46,11 @@ put() { # SETTING
     @*) value=$(cat "${value#@}") ;;
     esac
     [ -n "$value" ] || { echo "$1 must not be empty." >&2; exit 1; }
+    # The app takes no shorter one for a secret, because it could be guessed.
+    if [ "$1" = OUTREACH_WEBHOOK_SECRET ] && [ "${#value}" -lt 16 ]; then
+        echo "$1 must have at least 16 characters. Leave it empty, and one is made up." >&2
+        exit 1
+    fi
     # In the environment, because arguments can be read in the list of processes.
     SECRET_SETTING=$1 SECRET_VALUE=$value az deployment group create --resource-group "$AZURE_RESOURCE_GROUP" \
         --name "secret-$(name_of "$1")" --parameters "$here/../secret.bicepparam" --output none

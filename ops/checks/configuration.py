@@ -25,9 +25,11 @@ def check_settings(environment: Mapping[str, str]) -> tuple[Settings | None, lis
         settings = read_settings(environment)
     except BadSettings as error:
         return None, [*(Finding(AREA, "problem", problem) for problem in error.problems), *noted]
+    secrets = settings.ingest.secrets.problems
     rows, resources = len(settings.mapping.rows), ", ".join(settings.mapping.resources)
     found = [
-        Finding(AREA, "ok", "All settings are there and can be read."),
+        *(Finding(AREA, "problem", problem) for problem in secrets),
+        *([] if secrets else [Finding(AREA, "ok", "All settings are there and can be read.")]),
         Finding(AREA, "ok", f"The mapping file has {rows} rows, and reads deliveries of: {resources}."),
     ]
     return settings, [*found, *noted, *unheard_of(settings.mapping), *_doubtful(settings, environment)]
@@ -59,7 +61,7 @@ def _doubtful(settings: Settings, environment: Mapping[str, str]) -> Iterable[Fi
     if environment.get("OUTREACH_WEBHOOK_SECRET_PREVIOUS", "").strip():
         fix = "Empty it when a day has passed since the rotation: webhooks rotate-secret."
         yield Finding(AREA, "warning", "OUTREACH_WEBHOOK_SECRET_PREVIOUS is set: the old secret counts too.", fix)
-    if len(settings.ingest.secrets[0]) < _SHORT_SECRET:
+    if 0 < len(settings.ingest.secrets.current) < _SHORT_SECRET:
         fix = "Make a long random one and rotate to it: webhooks rotate-secret."
         yield Finding(AREA, "warning", f"OUTREACH_WEBHOOK_SECRET has fewer than {_SHORT_SECRET} characters.", fix)
     if settings.outreach.credentials.kind == "token" and settings.outreach.url.startswith("https:"):

@@ -50,8 +50,9 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         return [*found, _without_webhooks(settings)]
     if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
         return found
+    secrets = settings.ingest.secrets
     try:
-        webhooks = await read_webhooks(outreach, secrets=settings.ingest.secrets)
+        webhooks = await read_webhooks(outreach, secrets=() if secrets.unresolved else secrets.known)
     except SyncError as error:
         return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {error}", _SETTINGS)]
     return found + _subscription(webhooks, settings, app)

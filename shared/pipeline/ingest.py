@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.errors import RemoteError, RowConflict, Transient
+from shared.errors import BadDelivery, BadSettings, RemoteError, RowConflict, Transient
 from shared.meeting.delivery import Delivery, parse_delivery, parse_json
 from shared.meeting.merge import sortable
-from shared.pipeline.signature import SIGNATURE_HEADER, verify
+from shared.pipeline.signature import SIGNATURE_HEADER, VerifiedBody, verify
+from shared.settings import WebhookSecrets
 from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, Trace, fits_queue
 from shared.storage.overflow import Spill
@@ -49,7 +50,7 @@ class Ingest:
         *,
         queue: Queue,
         spill: Spill,
-        secrets: tuple[str, ...],
+        secrets: WebhookSecrets,
         accepts: Callable[[Delivery], bool],
         now: Callable[[], datetime],
     ) -> None:
@@ -62,9 +63,10 @@ class Ingest:
     async def receive(self, body: bytes, *, headers: Mapping[str, str], trace: Trace) -> Receipt:
         """Take in one request. `headers` with lower-case names.
 
-        Raises `BadDelivery` for what is no verified delivery, and `Transient` where neither way of storing worked.
+        Raises `BadDelivery` for what is no verified delivery, `BadSettings` where nobody can tell yet whether it is
+        one, and `Transient` where neither way of storing worked.
         """
-        verified = verify(body, headers.get(SIGNATURE_HEADER), secrets=self._secrets)
+        verified = self._verified(body, headers.get(SIGNATURE_HEADER))
         content = parse_json(verified.raw)
         delivery = parse_delivery(content)
         event = f"{delivery.resource}.{delivery.action}"
@@ -81,6 +83,14 @@ class Ingest:
         with joined(trace.traceparent):
             way = await self._store(envelope)
         return Receipt("accepted", trace.correlation_id, event, delivery.record_id, way)
+
+    def _verified(self, body: bytes, signature: str | None) -> VerifiedBody:
+        try:
+            return verify(body, signature, secrets=self._secrets.known)
+        except BadDelivery as error:
+            if error.code == "signature_wrong" and self._secrets.unresolved:
+                raise BadSettings(self._secrets.problems) from error
+            raise
 
     async def _store(self, envelope: Envelope) -> Literal["queue", "spill"]:
         loop = asyncio.get_running_loop()

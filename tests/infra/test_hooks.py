@@ -102,6 +102,15 @@ def test_the_webhook_secret_is_made_up(vault: Vault) -> None:
     assert all(len(bytes.fromhex(secret)) == 32 for secret in made)
 
 
+def test_a_webhook_secret_that_could_be_guessed_is_not_stored(vault: Vault) -> None:
+    """The app takes none under 16 characters for a secret, so the vault never gets one."""
+    done = vault.run(present="outreach-api-token", OUTREACH_WEBHOOK_SECRET="fifteen letters")
+    assert done.returncode != 0
+    assert "at least 16 characters" in done.stderr
+    assert "fifteen" not in done.stderr
+    assert vault.written == {}
+
+
 def test_who_may_not_look_changes_nothing(vault: Vault) -> None:
     """A refusal is not an empty vault: the real webhook secret is not overwritten."""
     assert vault.run(present="forbidden", OUTREACH_API_TOKEN="token-1").returncode != 0
@@ -110,9 +119,9 @@ def test_who_may_not_look_changes_nothing(vault: Vault) -> None:
 
 def test_values_are_no_arguments(vault: Vault) -> None:
     """Arguments can be read in the list of processes and in a shell's trace."""
-    assert vault.run(OUTREACH_WEBHOOK_SECRET="secret-1", OUTREACH_API_TOKEN="token-1").returncode == 0
-    assert vault.written == {"OUTREACH_WEBHOOK_SECRET": "secret-1", "OUTREACH_API_TOKEN": "token-1"}
-    assert not [call for call in vault.arguments if "secret-1" in call or "token-1" in call]
+    assert vault.run(OUTREACH_WEBHOOK_SECRET="a-secret-of-ours-1", OUTREACH_API_TOKEN="token-1").returncode == 0
+    assert vault.written == {"OUTREACH_WEBHOOK_SECRET": "a-secret-of-ours-1", "OUTREACH_API_TOKEN": "token-1"}
+    assert not [call for call in vault.arguments if "a-secret-of-ours-1" in call or "token-1" in call]
 
 
 def test_a_value_that_nobody_gives_is_named(vault: Vault) -> None:

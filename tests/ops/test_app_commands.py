@@ -39,7 +39,7 @@ def test_send_test_with_a_file_and_status(ops: Commands, tmp_path: Path) -> None
 
 def test_send_test_says_when_the_secret_is_wrong(ops: Commands) -> None:
     """The app's own words come through, and the exit code is 1."""
-    result = ops.run("send-test", OUTREACH_WEBHOOK_SECRET="another-secret")
+    result = ops.run("send-test", OUTREACH_WEBHOOK_SECRET="another-long-secret")
     assert result.code == 1
     assert "The signature does not fit the body." in result.err
 

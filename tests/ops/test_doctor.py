@@ -59,6 +59,14 @@ def test_doctor_lists_every_bad_setting_and_looks_no_further(ops: Commands) -> N
     assert states(result)["Dynamics"] == {"skipped"}
 
 
+def test_doctor_tells_of_a_secret_that_is_none_and_looks_on(ops: Commands) -> None:
+    """A short secret is to be mended, and takes nothing from the other checks."""
+    result = ops.run("doctor", "--json", OUTREACH_WEBHOOK_SECRET="fifteen letters")
+    assert result.code == 1
+    assert any(problem.startswith("OUTREACH_WEBHOOK_SECRET has fewer than 16") for problem in problems(result))
+    assert states(result)["Dynamics"] != {"skipped"}
+
+
 def test_doctor_tells_what_is_left_of_the_example(ops: Commands) -> None:
     """Who copies the example and fills in half of it is told of the other half."""
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]

@@ -101,7 +101,7 @@ def test_outreach_gets_no_secret_that_the_app_does_not_accept(ops: Commands) -> 
     """While the app knows only the old secret, the webhooks keep it."""
     ops.run("webhooks", "register", "--resource", "*")
     settings = {
-        "OUTREACH_WEBHOOK_SECRET": "the-new-secret",
+        "OUTREACH_WEBHOOK_SECRET": "the-new-long-secret",
         "OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret",
     }
     result = ops.run("webhooks", "rotate-secret", **settings)
@@ -122,7 +122,7 @@ def test_an_accepted_secret_goes_to_the_webhooks(ops: Commands) -> None:
     }
     ops.outreach("seed", {"webhooks": [{"id": 5, "attributes": other}]})
     settings = {
-        "OUTREACH_WEBHOOK_SECRET": "the-new-secret",
+        "OUTREACH_WEBHOOK_SECRET": "the-new-long-secret",
         "OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret",
     }
     ops.stack.host.restart(**settings)
@@ -132,8 +132,8 @@ def test_an_accepted_secret_goes_to_the_webhooks(ops: Commands) -> None:
         back = {"OUTREACH_WEBHOOK_SECRET": "sandbox-webhook-secret", "OUTREACH_WEBHOOK_SECRET_PREVIOUS": ""}
         ops.stack.host.restart(**back)
     assert result.code == 0
-    assert {one["attributes"]["secret"] for one in webhooks(ops)} == {"the-new-secret", "theirs"}
-    assert "the-new-secret" not in result.out
+    assert {one["attributes"]["secret"] for one in webhooks(ops)} == {"the-new-long-secret", "theirs"}
+    assert "the-new-long-secret" not in result.out
 
 
 def test_no_command_prints_a_key_or_secret(ops: Commands, tmp_path: Path) -> None:
@@ -159,7 +159,10 @@ def test_webhooks_need_only_what_outreach_needs(ops: Commands) -> None:
     listed = ops.run("webhooks", "list", "--json", **alone)
     (one,) = listed.document["webhooks"]
     assert one["hasOurSecret"]
-    both = {"OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret", "OUTREACH_WEBHOOK_SECRET": "the next one"}
+    both = {
+        "OUTREACH_WEBHOOK_SECRET_PREVIOUS": "sandbox-webhook-secret",
+        "OUTREACH_WEBHOOK_SECRET": "the next long one",
+    }
     assert "first_step_missing" in ops.run("webhooks", "rotate-secret", "--json", **alone).out
     assert "does not accept the OUTREACH_WEBHOOK_SECRET" in ops.run("webhooks", "rotate-secret", **alone, **both).err
     assert ops.run("webhooks", "remove", one["id"], **alone).code == 0

@@ -301,7 +301,7 @@ async def test_identities_are_closed_with_the_rest(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime, "azure_credential", make)
     settings = {
         "AzureWebJobsStorage__accountName": "contoso",
-        "OUTREACH_WEBHOOK_SECRET": "a-secret",
+        "OUTREACH_WEBHOOK_SECRET": "a-webhook-secret",
         "OUTREACH_API_TOKEN": "a-token",
         "DATAVERSE_URL": "https://contoso.crm.dynamics.com",
     }

@@ -17,7 +17,7 @@ from sandbox.outreach.tokens import CLIENT_ID, CLIENT_SECRET, FIRST_REFRESH_TOKE
 from shared.errors import RowConflict, Transient
 from shared.outreach import tokens
 from shared.outreach.tokens import Bought, RefreshTokenRefused, SharedToken
-from shared.settings import IngestSettings, OutreachCredentials, StorageSettings
+from shared.settings import IngestSettings, OutreachCredentials, StorageSettings, WebhookSecrets
 from shared.storage.account import Entity, Table
 from shared.storage.sessions import Session
 from tests.clock import Clock, Naps
@@ -397,7 +397,7 @@ def test_no_token_in_a_repr() -> None:
         "oauth", private_key="the-secret", client_secret="the-secret", refresh_token="the-secret", token="the-secret"
     )
     storage = StorageSettings("AccountKey=the-secret")
-    ingest = IngestSettings(storage, "events", ("the-secret",))
+    ingest = IngestSettings(storage, "events", WebhookSecrets("the-secret", "the-secret"))
     session = Session("the-secret", "key")
     assert "the-secret" not in repr([bought, credentials, storage, ingest, session, tokens._Row("the-secret")])
 

@@ -18,6 +18,7 @@ from shared.meeting.delivery import parse_delivery
 from shared.meeting.patch import read_patch
 from shared.pipeline.ingest import Ingest
 from shared.pipeline.signature import sign
+from shared.settings import WebhookSecrets
 from shared.storage.envelope import Envelope, Trace, fits_queue
 
 SECRET = "a-secret-for-tests-only"
@@ -83,7 +84,7 @@ def take_in(body: bytes, headers: dict[str, str]) -> Memory:
     stores: dict[str, Any] = {"queue": memory, "spill": memory}
     ingest = Ingest(
         **stores,
-        secrets=(SECRET,),
+        secrets=WebhookSecrets(SECRET),
         accepts=lambda delivery: delivery.resource in MAPPING.resources,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )

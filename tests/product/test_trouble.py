@@ -16,7 +16,7 @@ from aiohttp import web
 from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
-from shared.errors import BadDelivery, Transient
+from shared.errors import BadDelivery, BadSettings, Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.pipeline.ingest import ALL_SECONDS
 from shared.pipeline.signature import sign
@@ -317,8 +317,30 @@ async def test_wrong_signature_is_refused(product: Installation) -> None:
 
 async def test_previous_secret_counts_while_rotating(product: Installation) -> None:
     """After a change of the secret deliveries signed with the one before are still accepted."""
-    await product.restart(OUTREACH_WEBHOOK_SECRET="a-new-secret", OUTREACH_WEBHOOK_SECRET_PREVIOUS=SECRET)
+    await product.restart(OUTREACH_WEBHOOK_SECRET="a-new-long-secret", OUTREACH_WEBHOOK_SECRET_PREVIOUS=SECRET)
     assert (await product.send(MeetingScript(1).booked()))[0].status == "accepted"
+
+
+@pytest.mark.parametrize("name", ["OUTREACH_WEBHOOK_SECRET", "OUTREACH_WEBHOOK_SECRET_PREVIOUS"])
+async def test_a_secret_that_is_not_known_yet_takes_nothing_from_the_other(product: Installation, name: str) -> None:
+    """While Azure cannot resolve one of the two, deliveries signed with the other one are carried out."""
+    other = {"OUTREACH_WEBHOOK_SECRET": SECRET, "OUTREACH_WEBHOOK_SECRET_PREVIOUS": SECRET}
+    await product.restart(**other | {name: "@microsoft.keyvault(VaultName=contoso;SecretName=one)"})
+    entry = await product.sync(MeetingScript(1).booked())
+    assert entry["outcome"] == "created"
+    report = await product.runtime.health.report()
+    assert f"{name} is a Key Vault reference" in report["parts"]["settings"]["reason"]
+
+
+@pytest.mark.parametrize("secret", ["@microsoft.keyvault(VaultName=contoso;SecretName=one)", "fifteen letters"])
+async def test_what_anybody_could_guess_lets_nobody_in(product: Installation, secret: str) -> None:
+    """A delivery signed with the text of a reference, or with a short secret, is not taken for Outreach's."""
+    await product.restart(OUTREACH_WEBHOOK_SECRET=secret)
+    body = MeetingScript(1).booked().body
+    headers = {"outreach-webhook-signature": sign(body, secret)}
+    with pytest.raises(BadSettings, match="OUTREACH_WEBHOOK_SECRET"):
+        await product.runtime.ingest.receive(body, headers=headers, trace=new_trace())
+    assert await product.work() == 0
 
 
 async def test_other_resources_are_ignored(product: Installation) -> None:
