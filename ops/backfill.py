@@ -123,7 +123,7 @@ async def _run(
 ) -> _Outcome:
     async with running(values) as runtime:
         if not progress.finished:
-            feed = QueueFeed(runtime.queue, runtime.spill)
+            feed = QueueFeed(runtime.queue, runtime.outbox)
             with _watched(journey, report, journey.note) as (rows, note):
                 progress = await _work(feed, rules, pace, note).run(rows, progress)
         if not until_done:

@@ -70,6 +70,7 @@ from shared.storage import (
 )
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.envelope import Trace
+from shared.storage.outbox import Outbox
 from shared.telemetry import line
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ class Runtime:
     def ingest(self) -> Ingest:
         """Takes in deliveries."""
         return Ingest(
-            queue=self.queue,
-            spill=self.spill,
+            outbox=self.outbox,
             secrets=self.ingest_settings.secrets,
             accepts=self._accepts,
             now=self._now,
@@ -177,8 +177,7 @@ class Runtime:
     def _missed(self) -> Missed:
         return Missed(
             outreach=self.outreach.for_spare_capacity(),
-            queue=self.queue,
-            spill=self.spill,
+            outbox=self.outbox,
             marks=self._marks,
             mapping=self.settings.mapping,
             now=self._now,
@@ -213,7 +212,7 @@ class Runtime:
     def admin(self) -> Admin:
         """Answers an admin."""
         url = self.settings.dataverse_url
-        return Admin(self.journal, self.meetings, self.dead_letters, self.queue, self.spill, url, self._now)
+        return Admin(self.journal, self.meetings, self.dead_letters, self.outbox, self.spill, url, self._now)
 
     @cached_property
     def standing(self) -> Standing:
@@ -287,6 +286,11 @@ class Runtime:
     def spill(self) -> overflow.Spill:
         """The second place for an accepted event."""
         return overflow.Spill(self._table(overflow.TABLE))
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Where accepted events go."""
+        return Outbox(queue=self.queue, spill=self.spill)
 
     @cached_property
     def meetings(self) -> meetings.MeetingTable:

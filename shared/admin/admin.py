@@ -17,11 +17,12 @@ from shared.errors import BadDelivery, RowConflict
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import MeetingState, Recent
 from shared.meeting.merge import sortable
-from shared.storage.account import Continuation, Entity, Queue
+from shared.storage.account import Continuation, Entity
 from shared.storage.dead_letters import DeadLetters
-from shared.storage.envelope import Envelope, fits_queue
+from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
 from shared.storage.meetings import MeetingTable
+from shared.storage.outbox import Outbox
 from shared.storage.overflow import Spill
 from shared.telemetry import line
 
@@ -46,7 +47,7 @@ class Admin:
     journal: Journal
     meetings: MeetingTable
     dead_letters: DeadLetters
-    queue: Queue
+    outbox: Outbox
     spill: Spill
     dataverse_url: str
     now: Callable[[], datetime]
@@ -102,10 +103,7 @@ class Admin:
         return sent
 
     async def _send_again(self, row: Entity, envelope: Envelope) -> None:
-        message = envelope.to_message()
-        if not fits_queue(message):
-            message = (await self.spill.keep(envelope)).to_message()
-        await self.queue.send(message)
+        await self.outbox.put(envelope)
         log.info(line("sent_again", correlation_id=envelope.correlation_id, event=envelope.event_name or envelope.kind))
         await self.dead_letters.remove(row)
 

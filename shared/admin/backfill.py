@@ -27,9 +27,9 @@ from shared.meeting.merge import sortable
 from shared.meeting.patch import read_patch
 from shared.pipeline.retry import delay_seconds
 from shared.storage.account import Queue
-from shared.storage.envelope import Envelope, Trace, fits_queue
+from shared.storage.envelope import Envelope, Trace
 from shared.storage.journal import Journal
-from shared.storage.overflow import Spill
+from shared.storage.outbox import Outbox
 
 # How many rows go in before the queue is asked again, and progress is noted, at most.
 LARGEST_CHUNK = 32
@@ -51,18 +51,15 @@ class Feed(Protocol):
 
 
 class QueueFeed:
-    """The queue that live events go through; what is too large for it goes to the spill table."""
+    """The queue that live events go through, filled the way they are."""
 
-    def __init__(self, queue: Queue, spill: Spill) -> None:
+    def __init__(self, queue: Queue, outbox: Outbox) -> None:
         self._queue = queue
-        self._spill = spill
+        self._outbox = outbox
 
     async def put(self, envelope: Envelope) -> None:
         """Store one event durably."""
-        message = envelope.to_message()
-        if not fits_queue(message):
-            message = (await self._spill.keep(envelope)).to_message()
-        await self._queue.send(message)
+        await self._outbox.put(envelope)
 
     async def depth(self) -> int:
         """About how many messages wait."""

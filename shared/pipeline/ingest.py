@@ -6,27 +6,22 @@ finds it. Hence the second way: when the queue is down or the message too large,
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.errors import BadDelivery, BadSettings, RemoteError, RowConflict, Transient
+from shared.errors import BadDelivery, BadSettings
 from shared.meeting.delivery import Delivery, parse_delivery, parse_json
 from shared.meeting.merge import sortable
 from shared.pipeline.signature import SIGNATURE_HEADER, VerifiedBody, verify
 from shared.settings import WebhookSecrets
-from shared.storage.account import Queue
-from shared.storage.envelope import Envelope, Trace, fits_queue
-from shared.storage.overflow import Spill
+from shared.storage.envelope import Envelope, Trace
+from shared.storage.outbox import Outbox, Way
 from shared.telemetry import joined
 
-# The answer comes within 4 seconds, before Outreach gives up at 5: so long for the queue, and for all together.
-QUEUE_SECONDS = 1.8
-ALL_SECONDS = 3.6
 EVENT_ID_HEADER = "outreach-webhook-event-id"
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
@@ -39,7 +34,7 @@ class Receipt:
     correlation_id: str
     event: str
     record: str
-    way: Literal["queue", "spill", "none"]
+    way: Way | Literal["none"]
 
 
 class Ingest:
@@ -48,14 +43,12 @@ class Ingest:
     def __init__(
         self,
         *,
-        queue: Queue,
-        spill: Spill,
+        outbox: Outbox,
         secrets: WebhookSecrets,
         accepts: Callable[[Delivery], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self._queue = queue
-        self._spill = spill
+        self._outbox = outbox
         self._secrets = secrets
         self._accepts = accepts
         self._now = now
@@ -81,7 +74,7 @@ class Ingest:
             body=content,
         )
         with joined(trace.traceparent):
-            way = await self._store(envelope)
+            way = await self._outbox.put(envelope)
         return Receipt("accepted", trace.correlation_id, event, delivery.record_id, way)
 
     def _verified(self, body: bytes, signature: str | None) -> VerifiedBody:
@@ -91,32 +84,6 @@ class Ingest:
             if error.code == "signature_wrong" and self._secrets.unresolved:
                 raise BadSettings(self._secrets.problems) from error
             raise
-
-    async def _store(self, envelope: Envelope) -> Literal["queue", "spill"]:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + ALL_SECONDS
-        message = envelope.to_message()
-        fits = fits_queue(message)
-        if fits and await _done_by(loop.time() + QUEUE_SECONDS, self._queue.send(message)):
-            return "queue"
-        pointer = envelope.spilled()
-        if not await _done_by(end, self._spill.keep(envelope)):
-            raise Transient("Neither the queue nor the table took the event.", service="storage", status=503)
-        # The pointer only saves the wait for the sweep, which sends one for every row that has none. Where the queue
-        # has just failed it is not tried again.
-        if not fits and await _done_by(end, self._queue.send(pointer.to_message())):
-            await _done_by(end, self._spill.mark_pointed(pointer.spill_key, at=envelope.received_at))
-        return "spill"
-
-
-async def _done_by(end: float, call: Awaitable[object]) -> bool:
-    """Whether `call` succeeded before `end`, a time of the running loop."""
-    try:
-        async with asyncio.timeout_at(end):
-            await call
-    except (TimeoutError, RemoteError, RowConflict):
-        return False
-    return True
 
 
 def _event_id(header: str | None, body: bytes) -> str:

@@ -22,10 +22,9 @@ from shared.meeting.merge import sortable
 from shared.meeting.patch import accepts
 from shared.outreach.client import Outreach
 from shared.outreach.events import RESOURCE, delivery_body
-from shared.storage.account import Queue
 from shared.storage.checkpoints import Marks
-from shared.storage.envelope import Envelope, Trace, fits_queue
-from shared.storage.overflow import Spill
+from shared.storage.envelope import Envelope, Trace
+from shared.storage.outbox import Outbox
 from shared.telemetry import line
 
 log = logging.getLogger("outreach_dynamics.missed")
@@ -60,15 +59,13 @@ class Missed:
         self,
         *,
         outreach: Outreach,
-        queue: Queue,
-        spill: Spill,
+        outbox: Outbox,
         marks: Marks,
         mapping: MappingFile,
         now: Callable[[], datetime],
     ) -> None:
         self._outreach = outreach
-        self._queue = queue
-        self._spill = spill
+        self._outbox = outbox
         self._marks = marks
         self._mapping = mapping
         self._now = now
@@ -141,10 +138,7 @@ class Missed:
             received_at=sortable(self._now()),
             body=body,
         )
-        message = envelope.to_message()
-        if not fits_queue(message):
-            message = (await self._spill.keep(envelope)).to_message()
-        await self._queue.send(message)
+        await self._outbox.put(envelope)
 
 
 def _tell(entry: str, code: str) -> None:

@@ -305,7 +305,7 @@ async def test_what_cannot_work_is_rejected_with_its_row(tmp_path: Path, changes
 
 
 def _queue(product: Installation) -> QueueFeed:
-    return QueueFeed(product.runtime.queue, product.runtime.spill)
+    return QueueFeed(product.runtime.queue, product.runtime.outbox)
 
 
 async def test_rows_become_appointments_and_the_tally_tells(product: Installation, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from shared.pipeline.ingest import Ingest
 from shared.pipeline.signature import sign
 from shared.settings import WebhookSecrets
 from shared.storage.envelope import Envelope, Trace, fits_queue
+from shared.storage.outbox import Outbox
 
 SECRET = "a-secret-for-tests-only"
 TRACE = Trace.of(trace_id="a" * 32, span_id="b" * 16)
@@ -83,7 +84,7 @@ def take_in(body: bytes, headers: dict[str, str]) -> Memory:
     memory = Memory()
     stores: dict[str, Any] = {"queue": memory, "spill": memory}
     ingest = Ingest(
-        **stores,
+        outbox=Outbox(**stores),
         secrets=WebhookSecrets(SECRET),
         accepts=lambda delivery: delivery.resource in MAPPING.resources,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),

@@ -18,9 +18,9 @@ from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
 from shared.errors import BadDelivery, BadSettings, Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
-from shared.pipeline.ingest import ALL_SECONDS
 from shared.pipeline.signature import sign
 from shared.runtime import new_trace
+from shared.storage.outbox import ALL_SECONDS
 from tests.product.bench import SECRET, Installation, OwnTables, installation, served
 
 
