@@ -20,7 +20,7 @@ from bench.naive import MEETING_COLUMN
 from bench.wire import Wire
 from sandbox.azurite import Azurite, connection_string
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from sandbox.stack import Service
+from sandbox.service import OwnProgram, Service
 from shared.outreach import tokens
 from shared.settings import SETTINGS
 from shared.storage import checkpoints, dead_letters, journal, meetings, overflow, people_cache, sessions, statistics
@@ -75,8 +75,8 @@ class Laboratory:
         self._logs = tempfile.TemporaryDirectory(prefix="bench-")
         logs = Path(self._logs.name)
         self.azurite = Azurite(persistence="memory")
-        self.dataverse = Service("dataverse", log=logs / "dataverse.log", environment=os.environ)
-        self.outreach = Service("outreach", log=logs / "outreach.log", environment=os.environ)
+        self.dataverse = Service(OwnProgram("dataverse"), log=logs / "dataverse.log", environment=os.environ)
+        self.outreach = Service(OwnProgram("outreach"), log=logs / "outreach.log", environment=os.environ)
 
     def __enter__(self) -> Self:
         try:

@@ -16,7 +16,8 @@ from sandbox.azurite import SANDBOX_FOLDER
 from sandbox.child import interruptible
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from sandbox.stack import Service, Stack
+from sandbox.service import Service
+from sandbox.stack import Stack
 
 ADDRESSES: Final = "up.json"
 SETTINGS: Final = "up.settings.json"
@@ -69,7 +70,7 @@ def _run(stack: Stack, console: Console, folder: Path) -> int:
     while True:
         for service in services:
             if not service.child.running:
-                console.print(f"{service.part} has ended by itself.\n{service.child.last_lines()}", markup=False)
+                console.print(f"{service.name} has ended by itself.\n{service.child.last_lines()}", markup=False)
                 return 1
         if not stack.azurite.running:
             console.print("Azurite has ended by itself.")

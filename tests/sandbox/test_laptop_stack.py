@@ -23,7 +23,8 @@ from sandbox.child import ChildFailed
 from sandbox.outreach.deliveries import MeetingScript, delivery_of
 from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
-from sandbox.stack import Service, Stack
+from sandbox.service import OwnProgram, Service
+from sandbox.stack import Stack
 from sandbox.story import tell
 from sandbox.up import instructions, write_examples, write_settings
 from shared.settings import read_settings
@@ -146,7 +147,7 @@ def test_a_taken_port_is_not_insisted_on(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        service = Service("outreach", log=tmp_path / "outreach.log", environment=environment, port=port)
+        service = Service(OwnProgram("outreach"), log=tmp_path / "outreach.log", environment=environment, port=port)
         service.start()
         assert not service.url.endswith(f":{port}")
         assert httpx.get(f"{service.url}/__sandbox/counters").status_code == 200
@@ -159,7 +160,7 @@ def test_a_stack_that_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPa
     real_start = Service.start
 
     def start(service: Service) -> None:
-        if service.part == "outreach":
+        if service.name == "outreach":
             raise ChildFailed("no such luck")
         real_start(service)
         started.append(service)
@@ -168,7 +169,7 @@ def test_a_stack_that_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPa
     half = Stack("half", logs=tmp_path)
     with pytest.raises(ChildFailed, match="no such luck"), half:
         pytest.fail("the stack must not come up")
-    assert [service.part for service in started] == ["dataverse"]
+    assert [service.name for service in started] == ["dataverse"]
     assert not started[0].child.running
     assert not half.azurite.running
 
@@ -177,7 +178,7 @@ def test_a_part_that_cannot_start_says_why(tmp_path: Path) -> None:
     """The error carries the part's own last words."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "SANDBOX_QUEUE_LEASE_SECONDS": "nonsense"}
     with pytest.raises(ChildFailed, match="SANDBOX_QUEUE_LEASE_SECONDS"):
-        Service("host", log=tmp_path / "host.log", environment=environment).start()
+        Service(OwnProgram("host"), log=tmp_path / "host.log", environment=environment).start()
 
 
 def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
