@@ -1,6 +1,6 @@
 metadata description = 'Mirrors Outreach meetings into Dynamics 365: everything that runs in Azure. Sizes, costs and choices are explained in README.md.'
 
-import { plainSettings, plainDefaults, credentialKind, credentialSettings, vaultReference } from 'modules/settings.bicep'
+import { plainSettings, plainDefaults, credentialKind, credentialSettings, vaultReference, vaultReferences } from 'modules/settings.bicep'
 
 targetScope = 'resourceGroup'
 
@@ -114,14 +114,13 @@ param auditStorageAccess bool = false
 
 var token = uniqueString(resourceGroup().id, environmentName)
 var allTags = union(tags, { 'azd-env-name': environmentName })
-var vaultName = 'kv-${token}'
 
 var secretSettings = ['OUTREACH_WEBHOOK_SECRET', ...credentialSettings[credentials]]
 var previousWebhookSecret = empty(previousWebhookSecretVersion)
   ? {}
   : {
       OUTREACH_WEBHOOK_SECRET_PREVIOUS: vaultReference(
-        vaultName,
+        vault.outputs.name,
         'OUTREACH_WEBHOOK_SECRET',
         previousWebhookSecretVersion
       )
@@ -172,7 +171,7 @@ module vault 'modules/vault.bicep' = {
   params: {
     location: location
     tags: allTags
-    name: vaultName
+    name: 'kv-${token}'
     principalId: identity.properties.principalId
     workspaceId: telemetry.outputs.workspaceId
     private: privateNetworking
@@ -206,10 +205,11 @@ module app 'modules/app.bicep' = {
     packagesUri: storage.outputs.packagesUri
     applicationInsightsConnectionString: telemetry.outputs.connectionString
     tracedShare: tracedShare
+    // They refer to the vault by the name that its module gives out: so the app waits until its role there exists.
     settings: {
       ...plainDefaults
       ...settings
-      ...toObject(secretSettings, setting => setting, setting => vaultReference(vaultName, setting, ''))
+      ...vaultReferences(vault.outputs.name, secretSettings)
       ...previousWebhookSecret
     }
     pythonVersion: pythonVersion
@@ -220,8 +220,6 @@ module app 'modules/app.bicep' = {
     zoneRedundant: zoneRedundant
     subnetId: network.?outputs.appSubnetId ?? ''
   }
-  // Its settings refer to the vault by name; they can be read once the app's role there exists.
-  dependsOn: [vault]
 }
 
 module monitoring 'modules/monitoring.bicep' = {
@@ -246,7 +244,7 @@ module monitoring 'modules/monitoring.bicep' = {
 
 output AZURE_RESOURCE_GROUP string = resourceGroup().name
 output FUNCTION_APP_NAME string = app.outputs.name
-output KEY_VAULT_NAME string = vaultName
+output KEY_VAULT_NAME string = vault.outputs.name
 output STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output APPLICATION_INSIGHTS_NAME string = telemetry.outputs.insightsName
 

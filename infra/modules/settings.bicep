@@ -58,3 +58,8 @@ var credentialSettings = {
 @description('What an app setting holds so that the platform reads it from the vault. The names there know no underscores; an empty version is the newest.')
 func vaultReference(vaultName string, setting string, version string) string =>
   '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${toLower(replace(setting, '_', '-'))}${empty(version) ? '' : ';SecretVersion=${version}'})'
+
+@export()
+@description('Each of these settings with the reference that it holds.')
+func vaultReferences(vaultName string, settings string[]) object =>
+  toObject(settings, setting => setting, setting => vaultReference(vaultName, setting, ''))

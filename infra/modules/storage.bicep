@@ -2,6 +2,7 @@ metadata description = 'All state of the app: its queues and tables, the package
 
 param location string
 param tags object
+@minLength(1)
 param token string
 
 @description('Principal of the app, the only one that gets a role here.')

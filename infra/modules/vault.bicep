@@ -65,3 +65,4 @@ resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (locked) {
 }
 
 output id string = vault.id
+output name string = vault.name
