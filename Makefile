@@ -3,7 +3,6 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages-installed
-BICEP_CHECK := ../shared/tools/check_bicep.py
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
@@ -35,7 +34,7 @@ bench: setup ## Measure calls, speed and memory beside a naive build of the same
 soak: setup ## 20,000 events while everything breaks: nothing lost, nothing twice
 	@$(PY) -m sandbox soak $(ARGS)
 
-lint: $(PACKAGES) ## Check style, types and, where its checker is at hand, the Bicep files
+lint: $(PACKAGES) ## Check style, types and, where the compiler is at hand, the Bicep files
 	@echo "==> ruff"
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -43,9 +42,8 @@ lint: $(PACKAGES) ## Check style, types and, where its checker is at hand, the B
 	@$(PY) -m mypy
 	@echo "==> imports"
 	@$(VENV)/bin/lint-imports --verbose >$(VENV)/imports.log 2>&1 || { cat $(VENV)/imports.log >&2; exit 1; }
-	@if [ -f $(BICEP_CHECK) ] && ls infra/*.bicep >/dev/null 2>&1; then \
-		echo "==> bicep"; $(PY) $(BICEP_CHECK) infra; \
-	else echo "==> bicep: skipped, $(BICEP_CHECK) or infra/*.bicep is not here"; fi
+	@echo "==> bicep"
+	@$(PY) -m tests.tools.bicep
 
 clean: ## Remove all that setup and runs have made
 	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """Microsoft's Bicep compiler over `infra/`: one word of it, be it a warning, and the exit status is 1.
 
-`python -m tests.tools.bicep` builds and lints every template and builds every parameter file. The compiler is the one in
-`../shared/tools`, else `bicep` on the path; with none, one line says what was skipped. Needs nothing but Python.
+`python -m tests.tools.bicep` builds and lints every template and builds every parameter file. The compiler is the one
+in `../shared/tools`, else `bicep` on the path; with none, one line says what was skipped. Needs nothing but Python.
 """
 
 from __future__ import annotations
