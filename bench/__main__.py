@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench import calls, contention, correct, cost, processes, pure, rates
 from bench.laboratory import Laboratory
 from bench.report import Measure, broken, to_json, to_table
-from sandbox.azurite import InstallFailed
 from sandbox.child import ChildFailed, interruptible
+from sandbox.npm import InstallFailed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -15,11 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from sandbox.azurite import Azurite, InstallFailed
+from sandbox.azurite import Azurite
 from sandbox.backfill import Form
 from sandbox.backfill import Plan as BackfillPlan
 from sandbox.backfill import backfill as run_backfill
 from sandbox.child import ChildFailed, interruptible
+from sandbox.npm import InstallFailed
 from sandbox.outreach.deliveries import delivery_of
 from sandbox.outreach.sender import Sender, Sent
 from sandbox.soak import Plan as SoakPlan

