@@ -3,10 +3,11 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages-installed
+UV := .sandbox/uv/bin/uv
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test up bench soak lint clean
+.PHONY: help setup browser demo test up bench soak lint lock clean
 .SUFFIXES:
 
 help: ## Say what there is to type
@@ -45,6 +46,12 @@ lint: $(PACKAGES) ## Check style, types and, where the compiler is at hand, the 
 	@echo "==> bicep"
 	@$(PY) -m tests.tools.bicep
 
+# Markers make one file for every Python from 3.11; Dependabot reads these options from the head of the files.
+lock: | $(PY) ## Make requirements*.txt from requirements*.in: every package with its hash (upgrade all with ARGS=--upgrade)
+	@[ -x $(UV) ] || { $(PY) -m venv .sandbox/uv && .sandbox/uv/bin/pip install --quiet uv==0.13.9; }
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) requirements.in -o requirements.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) requirements-dev.in -o requirements-dev.txt
+
 clean: ## Remove all that setup and runs have made
 	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -66,7 +73,8 @@ $(PY):
 $(PACKAGES): requirements.txt requirements-dev.txt | $(PY)
 	@echo "==> Python packages (the first time about a minute)"
 	@rm -f $@
-	@{ $(PY) -m pip install --disable-pip-version-check --no-color --progress-bar off -r requirements-dev.txt \
+	@{ $(PY) -m pip install --disable-pip-version-check --no-color --progress-bar off \
+		--require-hashes -r requirements-dev.txt \
 		2>&1 && touch $@; } | tee $(VENV)/pip.log \
 		| awk '/^Collecting/ { printf "    %d %s\n", ++n, $$2; fflush() } /^ERROR/ { print; fflush() }'
 	@[ -f $@ ] || { tail -n 20 $(VENV)/pip.log >&2; \
