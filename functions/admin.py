@@ -7,6 +7,7 @@ import re
 import azure.functions as func
 
 from functions.answers import answer, for_admins, refusal
+from functions.bodies import body_of
 
 blueprint = func.Blueprint()
 
@@ -63,7 +64,7 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
     from shared.admin.admin import read_replay
     from shared.runtime import runtime
 
-    sent = await runtime().admin.replay(read_replay(req.get_body()))
+    sent = await runtime().admin.replay(read_replay(body_of(req, "replay")))
     return answer({"replayed": len(sent), "correlationIds": sent}, status=202)
 
 
@@ -75,6 +76,6 @@ async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
     from shared.admin.admin import read_dismissal
     from shared.runtime import runtime
 
-    correlation_ids, reason = read_dismissal(req.get_body())
+    correlation_ids, reason = read_dismissal(body_of(req, "dismiss"))
     gone = await runtime().admin.dismiss(correlation_ids, reason=reason)
     return answer({"dismissed": len(gone), "correlationIds": gone})

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions.bodies import body_of
+
 if TYPE_CHECKING:
     from shared.console.pages import Answer, Request
 
@@ -50,16 +52,22 @@ def _add_form(page: str) -> None:
     @blueprint.function_name(f"console_{page}")
     @blueprint.route(f"console/{page}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
     async def console_form(req: func.HttpRequest) -> func.HttpResponse:
+        from shared.console.pages import refused
+        from shared.errors import BadDelivery
         from shared.runtime import runtime
 
-        return _response(await runtime().console.show(_request(req, page)))
+        try:
+            body = body_of(req, f"console_{page}")
+        except BadDelivery as error:
+            return _response(refused(error))
+        return _response(await runtime().console.show(_request(req, page, body)))
 
 
 for _page in _FORMS:
     _add_form(_page)
 
 
-def _request(req: func.HttpRequest, page: str = "") -> Request:
+def _request(req: func.HttpRequest, page: str = "", body: bytes = b"") -> Request:
     from shared.console.pages import Request
 
     return Request(
@@ -67,7 +75,7 @@ def _request(req: func.HttpRequest, page: str = "") -> Request:
         page=page,
         query=dict(req.params),
         headers=dict(req.headers),
-        body=req.get_body(),
+        body=body,
         https=req.url.startswith("https:"),
     )
 

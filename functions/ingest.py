@@ -8,6 +8,7 @@ import time
 import azure.functions as func
 
 from functions.answers import answer, refusal
+from functions.bodies import body_of
 
 blueprint = func.Blueprint()
 log = logging.getLogger("outreach_dynamics.ingest")
@@ -26,7 +27,7 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
     called, hosted = req.headers.get("traceparent"), context.trace_context.trace_parent
     trace = Trace.of_call(called=called, hosted=hosted) or new_trace()
     try:
-        receipt = await runtime().ingest.receive(req.get_body(), headers=dict(req.headers), trace=trace)
+        receipt = await runtime().ingest.receive(body_of(req, "ingest"), headers=dict(req.headers), trace=trace)
     except BadDelivery as error:
         DELIVERIES.record(1, status="refused", way="none")
         log.warning(line("refused", correlation_id=trace.correlation_id, code=error.code))

@@ -50,6 +50,7 @@ from shared.settings import (
     OutreachSettings,
     Settings,
     StorageSettings,
+    body_limit_note,
     queue_name,
     read_ingest_settings,
     read_outreach_settings,
@@ -423,7 +424,7 @@ class Runtime:
             problems = error.problems
         if problems:
             raise Transient(" ".join(problems), service="settings")
-        return " ".join(unknown_names(self._environment))
+        return " ".join(filter(None, (*unknown_names(self._environment), body_limit_note(self._environment))))
 
     async def _check_queue(self) -> None:
         await self.queue.depth()

@@ -80,6 +80,11 @@ SETTINGS: tuple[Setting, ...] = (
         "A disabled Outreach webhook of this app: `repair` it and alert, or `watch`, which only alerts; `off` where no "
         "webhook is used",
     ),
+    Setting(
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+        "4194304",
+        "Bytes of a request that the Functions host takes in, from anybody; without this setting it is 100 MB",
+    ),
     Setting("PUBLIC_URL", "", "Address of this app as Outreach calls it; empty in Azure without a domain of your own"),
 )
 
@@ -103,6 +108,8 @@ _TOO_SHORT = (
     "Rotate to a long random one: `python -m ops webhooks rotate-secret` says how."
 )
 _MOST_DAYS = 3650
+# Deliveries and the console's forms fit in; a stranger's bodies, held several times over each, do not fill an instance.
+_LEAST_BODY_LIMIT, _MOST_BODY_LIMIT = 1024 * 1024, 4 * 1024 * 1024
 _YES, _NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -451,6 +458,18 @@ def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A sentence for each variable that looks like a setting of ours and is none, and so does nothing."""
     unknown = sorted(name for name in environment if _OURS.match(name) and name not in _DEFAULTS)
     return tuple(f"{name} is no setting, so it does nothing.{_perhaps(name)}" for name in unknown)
+
+
+def body_limit_note(environment: Mapping[str, str]) -> str:
+    """A sentence where the host takes in too much for the instance's memory, or too little for a delivery; else empty.
+
+    Only the host reads this setting, so a wrong one is no reason to carry nothing out.
+    """
+    name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+    value = environment.get(name, "").strip()
+    if value.isascii() and value.isdecimal() and _LEAST_BODY_LIMIT <= int(value) <= _MOST_BODY_LIMIT:
+        return ""
+    return f"{name} is not {_LEAST_BODY_LIMIT} to {_MOST_BODY_LIMIT}. Set it to {_DEFAULTS[name]}."
 
 
 def _perhaps(name: str) -> str:

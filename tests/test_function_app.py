@@ -16,6 +16,7 @@ from azure.functions.meta import Datum
 from azure.functions.queue import QueueMessageInConverter
 
 import function_app
+from functions.bodies import READ
 from sandbox.host.check import check_app, check_module_names
 from sandbox.host.routes import overlap, parse_template
 from shared.console.pages import TEMPLATES
@@ -82,6 +83,12 @@ def test_no_two_routes_overlap() -> None:
         if methods & other_methods and overlap(template, other_template)
     ]
     assert overlapping == []
+
+
+def test_every_route_that_takes_something_has_a_limit() -> None:
+    """All that POST is sent to, but for the sign-in, whose key comes in a header."""
+    taking = {name for name, trigger in bindings().items() if "POST" in trigger.get("methods", ())}
+    assert taking - {"console_session"} == set(READ)
 
 
 def test_every_form_of_the_console_has_its_route() -> None:

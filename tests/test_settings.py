@@ -12,6 +12,7 @@ from shared.errors import BadSettings
 from shared.settings import (
     SETTINGS,
     Settings,
+    body_limit_note,
     is_loopback,
     queue_name,
     read_ingest_settings,
@@ -446,6 +447,15 @@ class TestHosts:
     def test_empty_query(self, url: str) -> None:
         """A path would be joined behind the mark of an empty query or fragment: refused."""
         assert any(problem.startswith("DATAVERSE_URL must be like") for problem in problems(DATAVERSE_URL=url))
+
+
+@pytest.mark.parametrize("text", ["", "4MB", "-1", "1048575", "4194305", "104857600", "4194304.0"])
+def test_a_limit_on_bodies_that_protects_nobody_is_noted(text: str) -> None:
+    """Too much fills the memory, too little turns deliveries away; it stops nothing, since only the host reads it."""
+    name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+    assert body_limit_note({name: text}).startswith(f"{name} is not 1048576 to 4194304.")
+    assert body_limit_note({name: "4194304"}) == body_limit_note({name: " 1048576 "}) == ""
+    assert read(**{name: text}) == read()
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "on", "false", "False", "0", "no", "OFF"])

@@ -100,6 +100,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       AzureWebJobsStorage__clientId: identityClientId
       AZURE_CLIENT_ID: identityClientId
       AzureWebJobsDisableHomepage: 'true'
+      // What the host takes in, for anybody and each body several times over: its own 100 MB would fill an instance.
+      FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '4194304'
       APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'

@@ -17,7 +17,7 @@ from shared.admin.preview import Previewer
 from shared.console import chart
 from shared.console.access import Access
 from shared.console.meeting import meeting_view
-from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect
+from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect, refused
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
 from shared.errors import BadDelivery, BadSettings, RemoteError
 from shared.meeting.delivery import parse_json
@@ -298,7 +298,7 @@ async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         return await call()
     except BadDelivery as error:
-        return page("message.html", status=error.status, title="Not done", text=error.message)
+        return refused(error)
     except BadSettings as error:
         text = " ".join(error.problems)
         return page("message.html", status=503, title="Settings are incomplete", text=text)

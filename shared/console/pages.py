@@ -22,8 +22,6 @@ from shared.storage.sessions import Session
 ROOT = "/api/console"
 NOBODY = Session("", "")
 TEMPLATES = Path(__file__).parent / "templates"
-# A delivery of the largest size, each byte of it written as three.
-MAX_FORM_BYTES = 4 * 1024 * 1024
 _MAX_FORM_FIELDS = 1100
 
 
@@ -40,8 +38,6 @@ class Request:
 
     def form(self) -> dict[str, list[str]]:
         """The form's fields. Raises `BadDelivery` for what is none."""
-        if len(self.body) > MAX_FORM_BYTES:
-            raise BadDelivery("body_too_large", "The form is too large.", status=413)
         try:
             return parse_qs(self.body.decode(), max_num_fields=_MAX_FORM_FIELDS, errors="strict")
         except ValueError as error:
@@ -63,6 +59,11 @@ def page(template: str, *, status: int = 200, script: str = "", **context: Any) 
     standing = {"root": ROOT, "here": template.partition(".")[0], "now": datetime.now(UTC), "session": NOBODY}
     html = _environment().get_template(template).render(standing | {"script": _ours(code)} | context)
     return Answer(status, html, _headers(script=code))
+
+
+def refused(error: BadDelivery) -> Answer:
+    """The page for a request that cannot be carried out."""
+    return page("message.html", status=error.status, title="Not done", text=error.message)
 
 
 def redirect(to: str, *, cookie: str = "", **query: str) -> Answer:

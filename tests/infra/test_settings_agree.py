@@ -113,6 +113,14 @@ def test_the_defaults_of_bicep_are_those_of_the_app() -> None:
     }
 
 
+def test_the_host_takes_in_as_much_in_azure_as_on_a_laptop() -> None:
+    """The limit on bodies, which only the host reads, is the same number everywhere."""
+    name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+    (setting,) = [setting for setting in SETTINGS if setting.name == name]
+    values = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
+    assert (re.findall(rf"{name}: '(\d+)'", APP_BICEP), values[name]) == ([setting.default], setting.default)
+
+
 def test_secrets_come_from_the_vault_only() -> None:
     """A setting that is secret has no place among the plain ones."""
     secrets = {setting.name for setting in SETTINGS if setting.secret}

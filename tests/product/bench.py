@@ -172,6 +172,7 @@ async def installation(storage: str, queue_name: str, **settings: str) -> AsyncI
             "OUTREACH_API_URL": outreach_url,
             "OUTREACH_API_TOKEN": DEVELOPMENT_TOKEN,
             "DATAVERSE_URL": dataverse_url,
+            "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "4194304",
             **settings,
         }
         async with QueueClient.from_connection_string(storage, queue_name) as queue:

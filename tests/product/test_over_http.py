@@ -124,6 +124,24 @@ def test_bad_bodies(stack: Stack, http: httpx.Client, body: bytes, status: int, 
     assert error_of(deliver(stack, http, body)) == (status, code)
 
 
+def test_a_delivery_in_pieces_is_told_so(stack: Stack, http: httpx.Client) -> None:
+    """The host hands on nothing of a chunked body: that is no wrong signature, and the answer says what to do."""
+    body = MeetingScript(665).booked().body
+    signed = {"outreach-webhook-signature": signature(body, stack.access.webhook_secret)}
+    key = {"x-functions-key": stack.access.function_key}
+    answer = http.post(EVENTS_ROUTE, content=iter([body[:9], body[9:]]), headers=key | signed)
+    assert error_of(answer) == (400, "body_without_length")
+    assert "Content-Length" in answer.json()["error"]["message"]
+
+
+def test_a_form_that_is_too_large_is_a_page(http: httpx.Client) -> None:
+    """A stranger's too: 413 in words, without a look at who it is."""
+    for form in ("find", "dismiss", "replay", "sign-out"):
+        answer = http.post(f"/api/console/{form}", content=b"x" * MIB)
+        assert (answer.status_code, "more than this route has a use for" in answer.text) == (413, True)
+        assert answer.headers["content-type"].startswith("text/html")
+
+
 def test_bad_signatures(stack: Stack, http: httpx.Client) -> None:
     """A wrong, missing, doubled or strange signature is 401, and the answer holds no secret."""
     body = MeetingScript(666).booked().body
