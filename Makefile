@@ -1,10 +1,11 @@
-# Everything a developer types. Needs make and Python 3.11 or later; the rest installs itself into .venv and .sandbox.
+# Everything a developer types. Needs make and Python 3.11 to 3.14; the rest installs itself into .venv and .sandbox.
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages-installed
 UV := .sandbox/uv/bin/uv
-OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# The versions that Azure has and that the pinned packages have wheels for.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser demo test up bench soak lint lock clean
@@ -56,9 +57,9 @@ clean: ## Remove all that setup and runs have made
 	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(PY):
-	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
-		if command -v "$$python" >/dev/null 2>&1 && "$$python" -c '$(OLD_ENOUGH)' 2>/dev/null; then \
+$(PY): | python
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+		if command -v "$$python" >/dev/null 2>&1 && "$$python" -c '$(FITS)' 2>/dev/null; then \
 			echo "==> $(VENV): $$("$$python" --version)"; \
 			"$$python" -m venv $(VENV) && exit 0; \
 			rm -rf $(VENV); \
@@ -66,16 +67,31 @@ $(PY):
 			exit 1; \
 		fi; \
 	done; \
-	echo "No Python 3.11 or later on the path. Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; \
+	echo "No Python 3.11 to 3.14 on the path. Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; \
 	exit 1
 
+# A Python that is named is the one that is taken, or none is. It is told here, because pip would only say that it finds
+# no package.
+.PHONY: python
+python:
+	@version() { "$$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }; \
+	no() { echo "$$1" >&2; exit 1; }; \
+	if [ -n "$(PYTHON)" ]; then \
+		named=$$(version "$(PYTHON)") || no "PYTHON=$(PYTHON) is no Python that runs."; \
+		"$(PYTHON)" -c '$(FITS)' || no "$(PYTHON) is Python $$named; this needs one from 3.11 to 3.14."; \
+	fi; \
+	if made=$$(version $(PY)); then \
+		$(PY) -c '$(FITS)' || no "$(VENV) has Python $$made; this needs one from 3.11 to 3.14: type make clean first."; \
+		[ "$${named:-$$made}" = "$$made" ] || no "$(VENV) has Python $$made, not $$named: type make clean first."; \
+	fi
+
 # pip says nothing useful for minutes or far too much; its log keeps the rest.
-$(PACKAGES): requirements.txt requirements-dev.txt | $(PY)
+$(PACKAGES): requirements.txt requirements-dev.txt | python $(PY)
 	@echo "==> Python packages (the first time about a minute)"
 	@rm -f $@
 	@{ $(PY) -m pip install --disable-pip-version-check --no-color --progress-bar off \
 		--require-hashes -r requirements-dev.txt \
 		2>&1 && touch $@; } | tee $(VENV)/pip.log \
 		| awk '/^Collecting/ { printf "    %d %s\n", ++n, $$2; fflush() } /^ERROR/ { print; fflush() }'
-	@[ -f $@ ] || { tail -n 20 $(VENV)/pip.log >&2; \
+	@[ -f $@ ] || { grep -vE '^( |$$|Traceback)' $(VENV)/pip.log | tail -n 3 >&2; \
 		echo "pip failed; is PyPI reachable? All it said: $(VENV)/pip.log" >&2; exit 1; }

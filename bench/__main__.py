@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +18,7 @@ from bench.laboratory import Laboratory
 from bench.report import Measure, broken, to_json, to_table
 from sandbox.child import ChildFailed, interruptible
 from sandbox.npm import InstallFailed
+from shared.http.loopback import past_the_proxy
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -116,6 +118,7 @@ class Teller:
 
 
 if __name__ == "__main__":
+    os.environ |= past_the_proxy(os.environ)
     try:
         app(prog_name="python -m bench")
     except (ChildFailed, InstallFailed) as failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from azure.storage.queue import QueueServiceClient
 from bench.naive import MEETING_COLUMN
 from bench.wire import Wire
 from sandbox.azurite import Azurite, connection_string
+from sandbox.environment import machine_environment
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.service import OwnProgram, Service
 from shared.outreach import tokens
@@ -75,8 +75,8 @@ class Laboratory:
         self._logs = tempfile.TemporaryDirectory(prefix="bench-")
         logs = Path(self._logs.name)
         self.azurite = Azurite(persistence="memory")
-        self.dataverse = Service(OwnProgram("dataverse"), log=logs / "dataverse.log", environment=os.environ)
-        self.outreach = Service(OwnProgram("outreach"), log=logs / "outreach.log", environment=os.environ)
+        self.dataverse = Service(OwnProgram("dataverse"), log=logs / "dataverse.log", environment=machine_environment())
+        self.outreach = Service(OwnProgram("outreach"), log=logs / "outreach.log", environment=machine_environment())
 
     def __enter__(self) -> Self:
         try:

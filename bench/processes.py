@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from bench.laboratory import Laboratory
 from bench.report import Measure
 from sandbox.azurite import ROOT
 from sandbox.child import ChildFailed
+from sandbox.environment import machine_environment
 
 _MB = 1024 * 1024
 _QUEUE = "bench-processes"
@@ -112,7 +112,7 @@ def run_probe(
     with subprocess.Popen(  # noqa: S603 - our own code
         command,
         cwd=ROOT,
-        env={**_clean_environment(), **environment},
+        env={**machine_environment(), **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -130,10 +130,6 @@ def run_probe(
         raise ChildFailed(f"bench.probe {' '.join(arguments)} failed.\n{''.join(said)}")
     found: dict[str, Any] = json.loads(printed)
     return found
-
-
-def _clean_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
 async def _message(environment: Mapping[str, str]) -> str:

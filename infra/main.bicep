@@ -29,8 +29,8 @@ param previousWebhookSecretVersion string = ''
 
 // ---- How big it is --------------------------------------------------------------------------------------------------
 
-@allowed(['3.11', '3.12'])
-@description('The tests run on the default.')
+@allowed(['3.11', '3.12', '3.13', '3.14'])
+@description('The tests were run on each of these.')
 param pythonVersion string = '3.11'
 
 @allowed([512, 2048, 4096])

@@ -29,6 +29,7 @@ from sandbox.story import demo as tell_demo
 from sandbox.up import read_addresses
 from sandbox.up import up as run_up
 from shared.errors import BadSettings
+from shared.http.loopback import past_the_proxy
 from shared.settings import read_settings
 
 app = typer.Typer(
@@ -160,6 +161,7 @@ def _fail(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.environ |= past_the_proxy(os.environ)
     try:
         app(prog_name="python -m sandbox")
     except (ChildFailed, InstallFailed) as failed:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from sandbox.child import Child, ChildFailed, free_port
-from sandbox.npm import NpmPackage, find_node, install, say
+from sandbox.npm import InstallFailed, NpmPackage, find_node, install, say
 
 ROOT = Path(__file__).resolve().parent.parent
 SANDBOX_FOLDER = ROOT / ".sandbox"
@@ -159,5 +160,8 @@ def install_azurite(folder: Path = SANDBOX_FOLDER) -> tuple[Path, Path]:
 
 
 if __name__ == "__main__":
-    install_azurite()
+    try:
+        install_azurite()
+    except InstallFailed as failed:
+        sys.exit(str(failed))
     say(f"Azurite {AZURITE.version} is installed.")

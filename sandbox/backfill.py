@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ from rich.table import Table
 from sandbox.appointments import Appointment, all_appointments, differences
 from sandbox.azurite import ROOT
 from sandbox.child import Child
+from sandbox.environment import machine_environment
 from sandbox.outreach.exports import REJECTED, is_queued, row, wanted, write_csv, write_json_lines
 from sandbox.stack import Stack
 
@@ -115,7 +115,7 @@ class _Run:
             "back-fill",
             [sys.executable, "-m", "ops", "backfill", file, *options],
             log=stack.logs / "ops.log",
-            environment={**os.environ, **stack.app_settings()},
+            environment={**machine_environment(), **stack.app_settings()},
             folder=ROOT,
         )
 

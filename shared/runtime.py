@@ -32,6 +32,7 @@ from shared.errors import BadSettings, Transient
 from shared.http.authorization import FixedToken, Token
 from shared.http.client import Caller, http_client
 from shared.http.credentials import CachedToken, azure_credential, dataverse_token
+from shared.http.loopback import past_the_proxy
 from shared.meeting.delivery import Delivery
 from shared.meeting.patch import accepts
 from shared.outreach import tokens
@@ -442,6 +443,7 @@ class Runtime:
 @cache
 def runtime() -> Runtime:
     """The one runtime of this process, made from its environment."""
+    os.environ |= past_the_proxy(os.environ)
     _quiet_libraries()
     return Runtime(os.environ)
 

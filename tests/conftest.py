@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -13,13 +14,18 @@ from sandbox.azurite import Azurite, StorageNames
 from sandbox.outreach.store import Store
 from shared.storage.account import Table
 from tests.clock import Clock
+from tests.environment import forget_the_shell
 from tests.outreach.support import standing_in
 from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In a worker of xdist the lines are part of what it hands over when it ends."""
+    """Keep only what tests may take from the environment; give the lines of the end a place.
+
+    In a worker of xdist the lines are part of what it hands over when it ends.
+    """
+    forget_the_shell(os.environ)
     config.stash[SUMMARY] = getattr(config, "workeroutput", {}).setdefault("summary", [])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sandbox.host.errors import HostError
 from sandbox.host.serve import serve
+from shared.http.loopback import past_the_proxy
 
 
 def main() -> int:
@@ -21,6 +22,7 @@ def main() -> int:
         "--root", type=Path, default=Path.cwd(), help="the app's folder, with host.json (default: here)"
     )
     options = parser.parse_args()
+    os.environ |= past_the_proxy(os.environ)
     try:
         asyncio.run(serve(options.app, port=options.port, root=options.root))
     except (HostError, OSError) as error:

@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.azurite import ROOT
 from sandbox.child import Child, free_port
+from sandbox.environment import machine_environment
 from sandbox.outreach.deliveries import MeetingScript
 
 SECONDS = 60.0
@@ -30,8 +31,10 @@ def _run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _running(tmp_path: Path, *arguments: str, ready: str) -> Iterator[Child]:
-    child = Child("command", [sys.executable, *arguments], log=tmp_path / "command.log", folder=ROOT)
+def _running(tmp_path: Path, *arguments: str, ready: str, **settings: str) -> Iterator[Child]:
+    environment = {**machine_environment(), **settings}
+    log = tmp_path / "command.log"
+    child = Child("command", [sys.executable, *arguments], log=log, environment=environment, folder=ROOT)
     child.start()
     try:
         child.wait_until_ready(lambda output: re.search(ready, output) is not None, seconds=SECONDS)
@@ -49,14 +52,16 @@ def test_a_stand_in_runs_alone_and_ends_on_sigterm(tmp_path: Path, part: str) ->
         assert child.stop() == 0
 
 
-def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str) -> None:
     """It prints one line with `listening`, needs nothing but its environment, and ends without complaints."""
-    monkeypatch.setenv("AzureWebJobsStorage", azurite)
-    monkeypatch.setenv("OUTREACH_WEBHOOK_SECRET", "a secret")
-    monkeypatch.setenv("DATAVERSE_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("OUTREACH_API_URL", f"http://127.0.0.1:{free_port()}")
+    settings = {
+        "AzureWebJobsStorage": azurite,
+        "OUTREACH_WEBHOOK_SECRET": "a-secret-for-tests-only",
+        "DATAVERSE_URL": f"http://127.0.0.1:{free_port()}",
+        "OUTREACH_API_URL": f"http://127.0.0.1:{free_port()}",
+    }
     port = free_port()
-    with _running(tmp_path, "-m", "sandbox", "host", "--port", str(port), ready="listening") as child:
+    with _running(tmp_path, "-m", "sandbox", "host", "--port", str(port), ready="listening", **settings) as child:
         response = httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=30)
         assert response.status_code == 503
         parts = {name: part["status"] for name, part in response.json()["parts"].items()}
@@ -143,20 +148,59 @@ def test_make_alone_names_every_target_with_its_sentence() -> None:
     assert set(told) == set(phony[1].split())
 
 
-@pytest.mark.skipif(MAKE is None, reason="make is not installed")
-def test_make_says_when_there_is_no_python(tmp_path: Path) -> None:
-    """Without Python 3.11 the error says what to do, and nothing is left behind."""
+# Stands in for a Python of another version: it answers as one does to the two questions that the Makefile asks.
+OTHER_PYTHON = """#!/bin/sh
+case "$2" in *sys.exit*) exit 1 ;; *) echo 3.15 ;; esac
+"""
+
+
+def _make_without_python(folder: Path, *options: str) -> str:
+    """What `make lint` says in a copy of the project on a machine without a Python that fits."""
     assert MAKE is not None
     for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    tools = tmp_path / "tools"
+        shutil.copy(ROOT / name, folder)
+    tools = folder / "tools"
     tools.mkdir()
     for name in ("sh", "rm", "echo", "awk", "tee"):
         (tools / name).symlink_to(shutil.which(name) or name)
-    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").write_text(OTHER_PYTHON)
     (tools / "python3").chmod(0o755)
     environment = {"PATH": str(tools)}
-    done = subprocess.run([MAKE, "lint"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own Makefile
+    done = subprocess.run(  # noqa: S603 - our own Makefile
+        [MAKE, "lint", *options], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
-    assert "No Python 3.11 or later" in done.stderr
+    return done.stderr
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_make_says_when_there_is_no_python(tmp_path: Path) -> None:
+    """Where no Python fits the error says what to do, and nothing is left behind."""
+    assert "No Python 3.11 to 3.14 on the path." in _make_without_python(tmp_path)
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("python3", "python3 is Python 3.15; this needs one from 3.11 to 3.14."),
+        ("nowhere/python", "PYTHON=nowhere/python is no Python that runs."),
+    ],
+)
+def test_a_python_that_does_not_fit_is_told_before_anything_is_installed(
+    tmp_path: Path, named: str, sentence: str
+) -> None:
+    """Pip would only say that it finds no package."""
+    assert _make_without_python(tmp_path, f"PYTHON={named}").startswith(sentence)
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_a_virtual_environment_of_another_python_is_told(tmp_path: Path) -> None:
+    """One that an older Python made, and one that was made with another than is named now."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").write_text(OTHER_PYTHON)
+    (tmp_path / ".venv" / "bin" / "python").chmod(0o755)
+    said = _make_without_python(tmp_path)
+    assert said.startswith(".venv has Python 3.15; this needs one from 3.11 to 3.14: type make clean first.")

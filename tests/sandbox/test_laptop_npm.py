@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_an_installed_azurite_is_not_installed_again(monkeypatch: pytest.MonkeyP
 
 
 # Stands in for npm: takes a while and leaves what a real install would leave.
-FAKE_NPM = """#!{python}
+FAKE_NPM = """
 import json, pathlib, time
 time.sleep(0.3)
 with open({calls!r}, "a") as calls:
@@ -43,9 +44,9 @@ def fake_npm(tmp_path: Path) -> dict[str, str]:
     """An environment whose `npm` is quick and counts its calls in `calls`."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "npm").write_text(
-        FAKE_NPM.format(python=sys.executable, calls=str(tmp_path / "calls"), version=PACKAGE.version)
-    )
+    (tools / "npm.py").write_text(FAKE_NPM.format(calls=str(tmp_path / "calls"), version=PACKAGE.version))
+    # The first line of a script cannot name a program whose path holds a space.
+    (tools / "npm").write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(tools / 'npm.py'))}\n")
     (tools / "npm").chmod(0o755)
     (tools / "node").write_text("#!/bin/sh\necho v22.0.0\n")
     (tools / "node").chmod(0o755)
@@ -80,10 +81,11 @@ def test_another_version_is_replaced(tmp_path: Path, fake_npm: dict[str, str], m
 def test_a_failing_npm_leaves_nothing_and_says_so(
     tmp_path: Path, fake_npm: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error carries what npm said, and the next run starts from nothing."""
-    (tmp_path / "tools" / "npm").write_text("#!/bin/sh\necho no network here >&2\nexit 1\n")
+    """The error carries the reason that npm gave, without its stack, and the next run starts from nothing."""
+    said = "npm error FetchError: no network here\nnpm error     at ClientRequest (index.js:130:14) {\nnpm error }\n"
+    (tmp_path / "tools" / "npm").write_text(f"#!/bin/sh\nprintf '%s' '{said}' >&2\nexit 1\n")
     monkeypatch.setenv("PATH", fake_npm["PATH"])
-    with pytest.raises(InstallFailed, match="no network here"):
+    with pytest.raises(InstallFailed, match=r"no network here$"):
         install(PACKAGE, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thing.lock", "tools"]
 
