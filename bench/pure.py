@@ -15,9 +15,9 @@ from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import Reference, parse_delivery, parse_json
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import CrmRecord, Person
 from shared.meeting.merge import Fields, merge
 from shared.meeting.patch import read_patch
+from shared.meeting.people import CrmRecord, Person
 from shared.pipeline.signature import sign, verify
 
 _SECRET = "a-secret-for-the-bench-only"  # noqa: S105 - it protects nothing

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.delivery import Delivery, Reference, parse_delivery
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.meeting import CrmRecord, Person
 from shared.meeting.merge import Fields, Stamp, Stamped
+from shared.meeting.people import CrmRecord, Person
 
 # The same examples in every run, and no test that depends on the speed of a machine.
 law = settings(derandomize=True, deadline=None)

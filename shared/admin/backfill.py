@@ -22,9 +22,9 @@ from shared.errors import BadDelivery, Transient, Unmappable
 from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import Person
 from shared.meeting.merge import sortable
 from shared.meeting.patch import read_patch
+from shared.meeting.people import Person
 from shared.pipeline.retry import delay_seconds
 from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, Trace

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from shared.errors import Unmappable
 from shared.meeting.apply import holds
-from shared.meeting.appointment import STATE, Desired, People, Policy, collapse, fingerprint
+from shared.meeting.appointment import STATE, Desired, Policy, collapse, fingerprint, plain
 from shared.meeting.delivery import Delivery, Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Row, Signal, Source
-from shared.meeting.meeting import MeetingState, Person
+from shared.meeting.meeting import MeetingState
 from shared.meeting.merge import Fields, Stamped
 from shared.meeting.patch import FieldName, read_patch
+from shared.meeting.people import People, Person
 from shared.outreach.connections import custom_id, data_connections
 
 Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
@@ -137,7 +138,7 @@ def found_people(people: People, records: Mapping[Reference, Mapping[str, Any] |
     return tuple(
         Found(
             reference,
-            tuple(f"{record.table}:{record.id}" for record in person.records),
+            tuple(map(str, person.records)),
             person.email,
             _how(reference, person, records.get(reference)),
         )
@@ -157,7 +158,7 @@ def columns(
     waits: str,
 ) -> tuple[Explained, ...]:
     """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
-    results: dict[str, Any] = dict(want.columns) if want is not None else {}
+    results = {name: plain(value) for name, value in want.columns.items()} if want is not None else {}
     if want is not None:
         results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
     values = collapse(after.fields, mapping)

@@ -11,7 +11,7 @@ import httpx
 from shared.dataverse.client import Dataverse
 from shared.errors import Permanent, SyncError
 from shared.meeting.delivery import Reference
-from shared.meeting.meeting import Person
+from shared.meeting.people import Person
 from shared.outreach.client import Outreach
 from shared.storage.account import Entity, Table
 from shared.storage.people_cache import PeopleCache

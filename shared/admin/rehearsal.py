@@ -14,7 +14,8 @@ from shared.errors import RowConflict
 from shared.meeting.apply import STATE_NAMES
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Actual, MeetingState, Person, Written
+from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.people import Person
 from shared.meeting.ports import Directory, FenceRefused, TargetMissing
 
 ReadMeeting = Callable[[MeetingKey], Awaitable[tuple[MeetingState | None, str | None]]]

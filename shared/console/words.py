@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.meeting.people import Party
+
 NONE: Final = "\N{EM DASH}"
 OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "created": ("New appointment made", "good"),
@@ -42,9 +44,6 @@ _PARTS: Final[Mapping[str, str]] = {
     "token": "the Outreach token",
     "retention": "rows kept long enough",
 }
-
-# https://learn.microsoft.com/power-apps/developer/data-platform/activityparty-entity
-_MASKS: Final[Mapping[str, str]] = {"5": "required attendee", "6": "optional attendee", "7": "organizer"}
 
 # A number and its unit stay on one line.
 _GAP: Final = "\N{NO-BREAK SPACE}"
@@ -89,9 +88,13 @@ def written(fingerprint: str) -> str:
 
 
 def _party(text: str) -> str:
-    """`5:contact:…` as `required attendee contact …`."""
-    mask, _, who = str(text).partition(":")
-    return f"{_MASKS[mask]} {who.replace(':', ' ', 1)}" if mask in _MASKS else str(text)
+    """`5:contact:…` as `required attendee contact …`; anything else as it is."""
+    try:
+        party = Party.parse(text)
+    except ValueError:
+        return text
+    who = f"address {party.who}" if isinstance(party.who, str) else f"{party.who.table} {party.who.id}"
+    return f"{party.role.words} {who}"
 
 
 def part(name: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.meeting.appointment import ORGANIZER, OWNER, PARTIES, REGARDING, REQUIRED_ATTENDEE
+from shared.meeting.appointment import OWNER, PARTIES, REGARDING
+from shared.meeting.people import CrmRecord, Party, Role
 
 ENTITY_SETS: Mapping[str, str] = {
     "account": "accounts",
@@ -25,8 +26,6 @@ ENTITY_SETS: Mapping[str, str] = {
     "systemuser": "systemusers",
 }
 LOOKUP_TABLE = "Microsoft.Dynamics.CRM.lookuplogicalname"
-_OPTIONAL_ATTENDEE = 6
-_OUR_MASKS = frozenset({REQUIRED_ATTENDEE, _OPTIONAL_ATTENDEE, ORGANIZER})
 _INSTANTS = frozenset({"scheduledstart", "scheduledend", "overriddencreatedon"})
 
 
@@ -35,7 +34,7 @@ def to_body(columns: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name, value in columns.items():
         if name == PARTIES:
-            body[name] = [_party(text) for text in value or ()]
+            body[name] = [_party_body(party) for party in value or ()]
         elif name == REGARDING:
             # A lookup is cleared by a null bind, under whichever of its targets' names.
             table, _, record = (value or "opportunity:").partition(":")
@@ -67,7 +66,7 @@ def from_row(row: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]
     values: dict[str, Any] = {}
     for name in columns:
         if name == PARTIES:
-            values[name] = sorted(text for party in row.get(PARTIES, ()) if (text := _party_text(party)))
+            values[name] = sorted(filter(None, map(_party, row.get(PARTIES, ()))), key=str)
         elif name in {REGARDING, OWNER}:
             values[name] = _lookup(row, name)
         elif name in _INSTANTS and row.get(name):
@@ -81,24 +80,24 @@ def _path(table: str, record: str) -> str:
     return f"/{ENTITY_SETS[table]}({record})"
 
 
-def _party(text: str) -> dict[str, Any]:
-    mask, table, record = text.split(":", 2)
-    if table == "address":
-        return {"participationtypemask": int(mask), "addressused": record}
-    return {"participationtypemask": int(mask), f"partyid_{table}@odata.bind": _path(table, record)}
+def _party_body(party: Party) -> dict[str, Any]:
+    who = party.who
+    if isinstance(who, str):
+        return {"participationtypemask": int(party.role), "addressused": who}
+    return {"participationtypemask": int(party.role), f"partyid_{who.table}@odata.bind": _path(who.table, who.id)}
 
 
-def _party_text(party: Mapping[str, Any]) -> str | None:
+def _party(row: Mapping[str, Any]) -> Party | None:
     """One party in our form. Owner and regarding parties, which Dataverse adds by itself, are none of ours."""
-    mask = party.get("participationtypemask")
+    mask = row.get("participationtypemask")
     # The party of a deleted person keeps its address; sent back as one it would be a new attendee.
-    if mask not in _OUR_MASKS or party.get("ispartydeleted"):
+    if mask not in set(Role) or row.get("ispartydeleted"):
         return None
-    record, table = party.get("_partyid_value"), party.get(f"_partyid_value@{LOOKUP_TABLE}")
+    record, table = row.get("_partyid_value"), row.get(f"_partyid_value@{LOOKUP_TABLE}")
     if record and table in ENTITY_SETS:
-        return f"{mask}:{table}:{record.lower()}"
-    address = party.get("addressused")
-    return f"{mask}:address:{address.lower()}" if address and not record else None
+        return Party(Role(mask), CrmRecord(str(table), record.lower()))
+    address = row.get("addressused")
+    return Party(Role(mask), address.lower()) if address and not record else None
 
 
 def _lookup(row: Mapping[str, Any], name: str) -> str | None:

@@ -27,7 +27,6 @@ from typing import Any, Literal
 from shared.errors import Permanent, RowConflict, SyncError, Transient, Unmappable
 from shared.meeting.aliases import link
 from shared.meeting.appointment import (
-    ORGANIZER,
     OWNER,
     PARTIES,
     REGARDING,
@@ -44,6 +43,7 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import Condition, MappingFile
 from shared.meeting.meeting import Actual, MeetingState, Recent, Written
 from shared.meeting.merge import Fields, Merged, merge
+from shared.meeting.people import Party, Role
 from shared.meeting.ports import (
     AppointmentClosed,
     Appointments,
@@ -478,7 +478,7 @@ class _Work:
         if actual is None:
             return columns
         if PARTIES in columns:
-            columns[PARTIES] = _with_theirs(columns[PARTIES], actual.columns.get(PARTIES, ()), claim.parties)
+            columns[PARTIES] = _with_theirs(columns[PARTIES], actual.columns.get(PARTIES) or (), claim.parties)
         now = {**actual.columns, STATE: STATE_NAMES.get(actual.state[0], "open")}
         differing = {name: value for name, value in columns.items() if name not in now or now[name] != value}
         if differing and not plan.only_fence:
@@ -619,13 +619,9 @@ def _target_state(claim: MeetingState, want: Desired) -> tuple[int, int] | None:
     return claim.closed_as
 
 
-def _with_theirs(ours: list[str], actual: Any, ever_sent: frozenset[str]) -> list[str]:
+def _with_theirs(ours: Collection[Party], actual: Collection[Party], ever_sent: frozenset[Party]) -> list[Party]:
     """Our parties and those that somebody added in Dynamics: present there, never sent by us."""
     # An appointment has one organizer: where we name one, whoever stood there before gives way.
-    taken = f"{ORGANIZER}:" if any(party.startswith(f"{ORGANIZER}:") for party in ours) else None
-    theirs = [
-        party
-        for party in actual or ()
-        if party not in ever_sent and not (taken is not None and party.startswith(taken))
-    ]
-    return sorted({*ours, *theirs})
+    taken = {Role.ORGANIZER} & {party.role for party in ours}
+    theirs = {party for party in actual if party not in ever_sent and party.role not in taken}
+    return sorted({*ours, *theirs}, key=str)

@@ -1,8 +1,7 @@
 """From merged fields to the appointment's columns, with the values that Dynamics should have.
 
-Column values are plain JSON of our own: a lookup is `table:guid`, the activity parties a sorted list of
-`mask:table:guid` or `5:address:e-mail`, the state one of `open`, `completed`, `canceled`. `odata.py` turns them into
-what goes over the wire.
+Column values are plain JSON of our own: a lookup is `table:guid`, the state one of `open`, `completed`, `canceled`.
+Only the activity parties are a type, in a list sorted by their text. `odata.py` turns all into what goes over the wire.
 """
 
 from __future__ import annotations
@@ -17,16 +16,14 @@ from typing import Any, Literal
 from shared.errors import Unmappable
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile, Row
-from shared.meeting.meeting import Person
 from shared.meeting.merge import Fields, Stamp, Stamped, canonical
 from shared.meeting.patch import FieldName
+from shared.meeting.people import CrmRecord, Party, People, Person, Role
 
 PARTIES = "appointment_activity_parties"
 STATE = "statecode"
 REGARDING = "regardingobjectid"
 OWNER = "ownerid"
-REQUIRED_ATTENDEE = 5
-ORGANIZER = 7
 
 _LONGEST_PLAIN_FINGERPRINT = 200
 _LAST_MINUTE = time(23, 59)
@@ -34,7 +31,6 @@ _MAX_ADDRESS = 320
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
 
-People = Mapping[Reference, Person]
 _Told = dict[FieldName, Stamped]
 
 
@@ -180,16 +176,22 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
         if row.transform == "created_on" and values.get(row.field):
             created_on = _plain(row, values, mapping, policy)
         elif row.transform == "created_by" and creators(values, mapping) <= people.keys():
-            created_by = _user(values, row, people, notes)
+            booker = _user(values, row, people, notes)
+            created_by = booker.id if booker else None
     return Desired(columns, created_on, created_by, tuple(notes))
 
 
 def fingerprint(value: object) -> str:
     """A short text that is equal exactly when the column value is: a long text is remembered by its digest."""
-    text = canonical(value)
+    text = canonical(plain(value))
     if len(text) <= _LONGEST_PLAIN_FINGERPRINT:
         return text
     return f"sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def plain(value: Any) -> Any:
+    """A column's value as plain JSON: parties by their text."""
+    return [str(item) for item in value] if isinstance(value, list) else value
 
 
 def _targets(values: Mapping[str, Any], field: str) -> tuple[Reference, ...]:
@@ -269,9 +271,9 @@ def _people_columns(
     values: Mapping[str, Any], mapping: MappingFile, people: People, columns: dict[str, Any], notes: list[str]
 ) -> None:
     """Owner, activity parties and regarding: the three columns that need to know who somebody is in Dynamics."""
-    parties: set[str] = set()
+    parties: set[Party] = set()
     asked = False
-    attendees: list[str] | None = None
+    attendees: list[CrmRecord | str] | None = None
     for row in mapping.rows:
         if row.field not in values:
             continue
@@ -279,25 +281,25 @@ def _people_columns(
             asked = True
             owner = _user(values, row, people, notes)
             if owner:
-                columns[row.column] = f"systemuser:{owner}"
-                parties.add(f"{ORGANIZER}:systemuser:{owner}")
+                columns[row.column] = str(owner)
+                parties.add(Party(Role.ORGANIZER, owner))
         elif row.transform == "attendees":
             asked = True
             found = (_attendee(people[target], target, mapping, notes) for target in _targets(values, row.field))
-            attendees = [party for party in found if party]
-            parties |= {f"{REQUIRED_ATTENDEE}:{party}" for party in attendees}
+            attendees = [who for who in found if who]
+            parties |= {Party(Role.REQUIRED, who) for who in attendees}
     if asked:
-        columns[PARTIES] = sorted(parties)
+        columns[PARTIES] = sorted(parties, key=str)
     _regarding(values, mapping, people, attendees, columns, notes)
 
 
-def _attendee(person: Person, target: Reference, mapping: MappingFile, notes: list[str]) -> str | None:
+def _attendee(person: Person, target: Reference, mapping: MappingFile, notes: list[str]) -> CrmRecord | str | None:
     for table in mapping.attendees.order:
         if record := person.record(table):
-            return f"{table}:{record.id}"
+            return record
     if mapping.attendees.unresolved == "address" and person.email and is_address(person.email):
         notes.append(f"{target.type} {target.id} is nobody in Dynamics; invited by address.")
-        return f"address:{person.email.lower()}"
+        return person.email.lower()
     notes.append(f"{target.type} {target.id} is nobody in Dynamics; left out.")
     return None
 
@@ -306,7 +308,7 @@ def _regarding(
     values: Mapping[str, Any],
     mapping: MappingFile,
     people: People,
-    attendees: list[str] | None,
+    attendees: list[CrmRecord | str] | None,
     columns: dict[str, Any],
     notes: list[str],
 ) -> None:
@@ -316,22 +318,21 @@ def _regarding(
         return
     for target in _targets(values, row.field):
         if record := people[target].record("opportunity"):
-            columns[row.column] = f"opportunity:{record.id}"
+            columns[row.column] = str(record)
             return
         notes.append(f"opportunity {target.id} is not known in Dynamics.")
     if attendees is not None or row.field in values:
-        records = (party for party in attendees or () if not party.startswith("address:"))
-        columns[row.column] = next(records, None)
+        columns[row.column] = next((str(who) for who in attendees or () if isinstance(who, CrmRecord)), None)
 
 
-def _user(values: Mapping[str, Any], row: Row, people: People, notes: list[str]) -> str | None:
+def _user(values: Mapping[str, Any], row: Row, people: People, notes: list[str]) -> CrmRecord | None:
     """The systemuser of a row that names a user; a booker may be a prospect, and then there is none."""
     for target in _targets(values, row.field):
         if target.type == "prospect":
             notes.append(f"{row.row}: a prospect booked; Dynamics knows no user for it.")
             return None
         if record := people[target].record("systemuser"):
-            return record.id
+            return record
         notes.append(f"{row.row}: user {target.id} is no user in Dynamics.")
     return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.meeting.merge import Fields
+from shared.meeting.people import Party
 
 RECENT_EVENTS = 25
 
@@ -57,7 +58,7 @@ class MeetingState:
     doubt: frozenset[str] = frozenset()
     crm_version: str | None = None
     closed_as: tuple[int, int] | None = None
-    parties: frozenset[str] = frozenset()
+    parties: frozenset[Party] = frozenset()
     parked: str = ""
     gone: bool = False
     moved_to: str = ""
@@ -80,27 +81,6 @@ class MeetingState:
         """The state with `event` last in its time line, once."""
         others = [recent for recent in self.recent if not recent.is_same_event(event)]
         return replace(self, recent=(*others, event)[-RECENT_EVENTS:])
-
-
-@dataclass(frozen=True, slots=True)
-class CrmRecord:
-    """A row in Dynamics: `table` is its logical name (contact, lead, systemuser, …), `id` a lower-case GUID."""
-
-    table: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who an Outreach record is in Dynamics: its records, best known first, and an e-mail address for want of one."""
-
-    records: tuple[CrmRecord, ...] = ()
-    email: str | None = None
-    note: str = ""
-
-    def record(self, table: str) -> CrmRecord | None:
-        """The record in `table`, if there is one."""
-        return next((record for record in self.records if record.table == table), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from shared.errors import SyncError
-from shared.meeting.appointment import People
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.people import People
 
 
 class FenceRefused(SyncError):

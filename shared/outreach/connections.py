@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.meeting.identity import GUID, guid
-from shared.meeting.meeting import CrmRecord
+from shared.meeting.people import CrmRecord
 
 _TABLES = {
     "contact": "contact",

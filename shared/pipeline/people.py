@@ -29,7 +29,7 @@ from shared.errors import Transient
 from shared.meeting.appointment import is_address
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import guid
-from shared.meeting.meeting import CrmRecord, Person
+from shared.meeting.people import CrmRecord, Person
 from shared.meeting.ports import TargetMissing
 from shared.outreach.client import Outreach
 from shared.outreach.connections import addresses, custom_id, data_connections

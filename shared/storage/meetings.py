@@ -8,6 +8,7 @@ from typing import Any
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import MeetingState, Recent
 from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.people import Party
 from shared.storage.account import Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
 from shared.storage.parked import PARTITION, Parked
@@ -100,7 +101,7 @@ def to_document(state: MeetingState) -> dict[str, Any]:
         "doubt": sorted(state.doubt),
         "crm_version": state.crm_version,
         "closed_as": state.closed_as,
-        "parties": sorted(state.parties),
+        "parties": sorted(map(str, state.parties)),
         "parked": state.parked,
         "gone": state.gone,
         "moved_to": state.moved_to,
@@ -123,7 +124,7 @@ def from_document(document: dict[str, Any]) -> MeetingState:
         doubt=frozenset(document["doubt"]),
         crm_version=document["crm_version"],
         closed_as=tuple(document["closed_as"]) if document["closed_as"] else None,
-        parties=frozenset(document["parties"]),
+        parties=frozenset(map(Party.parse, document["parties"])),
         parked=document["parked"],
         gone=document["gone"],
         moved_to=document["moved_to"],

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import table_key
-from shared.meeting.meeting import CrmRecord, Person
 from shared.meeting.merge import sortable
+from shared.meeting.people import CrmRecord, Person
 from shared.storage.account import Entity, Table
 
 TABLE = "directory"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.dataverse.odata import ENTITY_SETS, LOOKUP_TABLE, from_row, quoted, selection, to_body
 from shared.meeting.appointment import OWNER, PARTIES, REGARDING
+from shared.meeting.people import CrmRecord, Party, Role
 from tests.samples import guid, law
 
 _TABLES = {entity_set: table for table, entity_set in ENTITY_SETS.items()}
@@ -22,6 +23,12 @@ party_texts = st.one_of(
     st.builds("7:systemuser:{}".format, guids),
     st.builds("5:address:{}@example.com".format, st.from_regex(r"[a-z:.]{1,9}", fullmatch=True)),
 )
+
+
+def _parties(texts: list[str]) -> list[Party]:
+    return [Party.parse(text) for text in texts]
+
+
 appointments = st.fixed_dictionaries(
     {},
     optional={
@@ -30,7 +37,9 @@ appointments = st.fixed_dictionaries(
         "scheduledstart": st.none() | st.just("2026-03-05T10:00:00Z"),
         OWNER: st.builds("systemuser:{}".format, guids),
         REGARDING: st.none() | st.builds("{}:{}".format, st.sampled_from(["opportunity", "contact", "lead"]), guids),
-        PARTIES: st.lists(party_texts, max_size=4, unique=True).map(sorted),
+        PARTIES: st.lists(party_texts, max_size=4, unique=True).map(
+            lambda texts: list(map(Party.parse, sorted(texts)))
+        ),
     },
 )
 
@@ -97,7 +106,11 @@ def test_names_on_the_wire() -> None:
             "subject": "Intro",
             OWNER: f"systemuser:{guid(1)}",
             REGARDING: f"opportunity:{guid(2)}",
-            PARTIES: [f"5:contact:{guid(3)}", "5:address:one@example.com", f"7:systemuser:{guid(1)}"],
+            PARTIES: [
+                Party(Role.REQUIRED, CrmRecord("contact", guid(3))),
+                Party(Role.REQUIRED, "one@example.com"),
+                Party(Role.ORGANIZER, CrmRecord("systemuser", guid(1))),
+            ],
         }
     )
     assert body == {
@@ -136,7 +149,7 @@ def test_parties_that_are_none_of_ours(party: dict[str, Any]) -> None:
 def test_addresses_in_lower_case() -> None:
     """An address that Dataverse kept in capitals is the one that was sent."""
     row = {PARTIES: [{"participationtypemask": 5, "addressused": "One@Example.com", "_partyid_value": None}]}
-    assert from_row(row, [PARTIES]) == {PARTIES: ["5:address:one@example.com"]}
+    assert from_row(row, [PARTIES]) == {PARTIES: [Party(Role.REQUIRED, "one@example.com")]}
 
 
 @pytest.mark.parametrize("text", ["2026-03-05T10:00:00Z", "2026-03-05T11:00:00+01:00", "2026-03-05T10:00:00.0000000Z"])

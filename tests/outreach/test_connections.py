@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.meeting.identity import guid
-from shared.meeting.meeting import CrmRecord
+from shared.meeting.people import CrmRecord
 from shared.outreach.connections import addresses, custom_id, data_connections
 from tests.samples import guid as made
 from tests.samples import json_values, law

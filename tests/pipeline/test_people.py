@@ -24,7 +24,7 @@ from sandbox.outreach.deliveries import MeetingScript, Target
 from sandbox.outreach.records import Record
 from sandbox.outreach.seed import FORMER_USER, NEWCOMER, UNKNOWN_OPPORTUNITY, UNKNOWN_USER, connection
 from shared.meeting.delivery import Reference
-from shared.meeting.meeting import CrmRecord, Person
+from shared.meeting.people import CrmRecord, Person
 from shared.pipeline.people import AT_ONCE, CrmDirectory
 from shared.storage.account import Table
 from shared.storage.people_cache import PeopleCache

@@ -21,7 +21,8 @@ from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from shared.dataverse.appointments import AppointmentApi
 from shared.errors import Permanent, Transient
 from shared.meeting.delivery import Reference
-from shared.meeting.meeting import Actual, Person
+from shared.meeting.meeting import Actual
+from shared.meeting.people import Person
 from shared.pipeline.people import CrmDirectory
 from shared.pipeline.signature import sign
 from shared.runtime import new_trace

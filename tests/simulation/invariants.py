@@ -90,11 +90,11 @@ def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
 def _parties(now: Appointment, ours: set[str]) -> Iterator[str]:
     actual = set(now.columns.get(PARTIES) or ())
     if missing := ours - actual:
-        yield f"parties {sorted(missing)} are missing"
+        yield f"parties {sorted(map(str, missing))} are missing"
     if lost := now.guests - actual:
-        yield f"parties {sorted(lost)}, added by a person, are lost"
+        yield f"parties {sorted(map(str, lost))}, added by a person, are lost"
     if extra := actual - ours - now.guests:
-        yield f"parties {sorted(extra)} should have gone"
+        yield f"parties {sorted(map(str, extra))} should have gone"
 
 
 def _applied(state: MeetingState, now: Appointment) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _applied(state: MeetingState, now: Appointment) -> Iterator[str]:
             }
             known |= {code for code in STATES if STATE in now.theirs}
         elif name == PARTIES:
-            known_parties = sorted(set(now.ours.get(PARTIES) or ()) - now.guests)
+            known_parties = sorted(set(now.ours.get(PARTIES) or ()) - now.guests, key=str)
             if fingerprint(known_parties) != remembered:
                 yield f"{name}: the row remembers {remembered}, Dynamics was last given {known_parties}"
             continue

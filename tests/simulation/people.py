@@ -59,7 +59,7 @@ def do_edit(
     parties = now.columns.get(PARTIES) or ()
     shown = {name: value for name, value in saved.items() if name != STATE}
     if edit.guest:
-        shown[PARTIES] = sorted({*parties, edit.guest})
+        shown[PARTIES] = sorted({*parties, edit.guest}, key=str)
     changed = replace(
         now,
         version=fresh,

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from shared.errors import Permanent
 from shared.meeting.apply import Rules
-from shared.meeting.appointment import People, Policy
+from shared.meeting.appointment import Policy
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.meeting import CrmRecord, Person
 from shared.meeting.merge import Fields, Stamp, Stamped
+from shared.meeting.people import CrmRecord, Party, People, Person
 from shared.meeting.ports import Appointments, Directory, Meetings
 from tests.simulation.operations import SimulatedAppointments, SimulatedLetters, SimulatedMeetings
 from tests.simulation.stores import Organisation
@@ -77,7 +77,7 @@ class Edit:
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     state: tuple[int, int] | None = None
-    guest: str = ""
+    guest: Party | None = None
     deletes: bool = False
     in_peace: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.meeting.apply import CANCELED, COMPLETED, OPEN
 from shared.meeting.appointment import Policy
+from shared.meeting.people import CrmRecord, Party, Role
 from tests.simulation.scenario import (
     CALENDAR_EVENT,
     MEETING,
@@ -37,7 +38,7 @@ _OTHERS = event(4, prospects=["2", "3"])
 _THEIR_TITLE = Edit({"subject": "Theirs"})
 _THEIR_PLACE = Edit({"location": "Theirs"})
 _PLUGIN = Edit()
-_GUEST = Edit(guest="5:contact:guest")
+_GUEST = Edit(guest=Party(Role.REQUIRED, CrmRecord("contact", "guest")))
 _DELETES = Edit(deletes=True)
 _CANCELS = Edit(state=CANCELED)
 

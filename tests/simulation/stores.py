@@ -14,6 +14,7 @@ from shared.errors import RowConflict
 from shared.meeting.apply import OPEN
 from shared.meeting.appointment import PARTIES, STATE
 from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.people import Party
 from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
 from tests.simulation.interned import Version
 from tests.simulation.operations import (
@@ -88,7 +89,7 @@ class Appointment:
     ours: Mapping[str, Any] = field(default_factory=dict)
     theirs: Mapping[str, Theirs] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
-    guests: frozenset[str] = frozenset()
+    guests: frozenset[Party] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def _refusal(
 def _write(
     crm: Crm, appointment_id: str, now: Appointment, columns: Mapping[str, Any], organisation: Organisation
 ) -> tuple[Crm, Answer]:
-    mentioned = {party.partition(":")[2] for party in columns.get(PARTIES) or ()}
+    mentioned = {str(party.who) for party in columns.get(PARTIES) or ()}
     if mentioned & organisation.missing:
         return crm, Answer(error=TargetMissing)
     # Who writes back what a person wrote has not written anything.

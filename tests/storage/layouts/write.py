@@ -32,7 +32,6 @@ from tests.product.bench import Installation, installation
 
 QUEUE = "layout-events"
 TOO_EARLY = "2020-01-01T00:00:00Z"
-EARLY = {"updatedAt": "2020-01-01T00:00:00Z"}
 
 
 async def store_everything(product: Installation, folder: Path) -> list[QueueMessage]:
@@ -50,7 +49,8 @@ async def _applied(product: Installation) -> None:
     """Meetings 1 (changed, merged, twice, too late), 2 (held, with a column cleared), 11 (deleted by a person)."""
     script = MeetingScript(1)
     booked = script.booked(prospects=[101, 102], location="Room 1")
-    await product.sync(booked, script.changed(title="Changed \N{SNOWMAN}"), booked, script.changed(title="Old", **EARLY))
+    changed, early = script.changed(title="Changed \N{SNOWMAN}"), script.changed(title="Old", updatedAt=TOO_EARLY)
+    await product.sync(booked, changed, booked, early)
     await product.sync(script.canceled())
     held = MeetingScript(2)
     await product.sync(held.booked(description="long " * 200), held.changed(location=None), held.completed())
@@ -61,7 +61,7 @@ async def _applied(product: Installation) -> None:
 
 
 async def _linked(product: Installation) -> None:
-    """Calendar events 17 (its appointment became meeting 15's), 18 (meeting 16's second), 19 with a task (meeting 20)."""
+    """Calendar events 17 (its appointment became meeting 15's), 18 (the second of meeting 16), 19 (20, with a task)."""
     own = MeetingScript(17, resource="calendarEvent")
     await product.sync(own.booked(), own.changed(relationships={"meeting": Target("meeting", 15)}))
     meeting, second = MeetingScript(16), MeetingScript(18, resource="calendarEvent")
@@ -161,14 +161,14 @@ def _plain(value: Any) -> Any:
 TABLES = ("meetings", "correlations", "deadletters", "spill", "sweep", "directory", "tallies")
 
 
-async def main(path: Path) -> None:
-    """Write the file."""
+async def everything() -> str:
+    """One of everything, stored by this version, as JSON."""
     with Azurite(persistence="memory") as azurite, tempfile.TemporaryDirectory() as folder:
         async with installation(azurite.connection_string, QUEUE) as product:
             messages = [one.content for one in await store_everything(product, Path(folder))]
         document = {"tables": await stored(azurite.connection_string, TABLES), "queue": messages}
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    Path(sys.argv[1]).write_text(asyncio.run(everything()), encoding="utf-8")
