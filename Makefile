@@ -8,7 +8,7 @@ UV := .sandbox/uv/bin/uv
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test up bench soak lint lock clean
+.PHONY: help setup browser tools demo test up bench soak lint lock clean
 .SUFFIXES:
 
 help: ## Say what there is to type
@@ -24,7 +24,11 @@ demo: setup ## Run the main job once on real storage, show what happened, check 
 browser: $(PACKAGES) ## Install Chromium where it is missing and can be (test does it too)
 	@$(PY) -m tests.console.chromium
 
+tools: $(PACKAGES) ## Install what our texts are held against: the Azure CLI (1.1 GB) and Kusto's language service
+	@$(PY) -m tests.tools
+
 test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", one at a time with ARGS="-n 0"
+	@$(PY) -m tests.tools.kusto
 	@$(PY) -m pytest -n 4 --dist loadfile $(ARGS)
 
 up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it

@@ -15,6 +15,7 @@ from shared.console.words import OUTCOMES
 from shared.pipeline.sweep import RETRY
 from shared.settings import Guard
 from shared.telemetry import LINES, METRICS
+from tests.tools import kusto
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "infra/kql").glob("*.kql"))}
@@ -136,6 +137,29 @@ def test_columns_exist(name: str) -> None:
     tables = words & COLUMNS.keys()
     assert tables
     assert words - tables <= set().union(*(COLUMNS[table] for table in tables))
+
+
+def test_the_language_service_takes_every_query(tmp_path: Path) -> None:
+    """Syntax, names and types, against the real tables: alerts, workbook, and what our pages have to copy."""
+    if (missing := kusto.missing()) is not None:
+        pytest.skip(missing)
+    files = [ROOT / "infra/kql" / name for name in QUERIES]
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "infra").glob("*.md")]):
+        blocks = re.findall(r"^```(?:kql|kusto)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for number, block in enumerate(blocks, 1):
+            files.append(tmp_path / f"{page.stem}-{number}.kql")
+            files[-1].write_text(block, encoding="utf-8")
+    assert kusto.refused(files) == ""
+
+
+def test_the_language_service_refuses_what_it_should(tmp_path: Path) -> None:
+    """The test above can fail: on a column that does not exist, a value of another type, a word left out."""
+    if (missing := kusto.missing()) is not None:
+        pytest.skip(missing)
+    for number, query in enumerate(("where Massage == ''", "where SeverityLevel has 'x'", "summarize by")):
+        wrong = tmp_path / f"{number}.kql"
+        wrong.write_text(f"AppTraces | {query}")
+        assert "1 refused" in kusto.refused([wrong])
 
 
 @pytest.mark.parametrize("name", QUERIES)
