@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from ops.report import Refused
-from shared.meeting.merge import sortable
 from shared.pipeline.signature import SIGNATURE_HEADER, sign
 from shared.pipeline.subscription import EVENTS_PATH
+from shared.timestamps import sortable
 
 TEST_RECORD = "ops-test"
 _TIMEOUT = httpx.Timeout(30, connect=10)

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from shared.errors import BadDelivery, RowConflict
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import MeetingState, Recent
-from shared.meeting.merge import sortable
 from shared.storage.account import Continuation, Entity
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.envelope import Envelope
@@ -25,6 +24,7 @@ from shared.storage.meetings import MeetingTable
 from shared.storage.outbox import Outbox
 from shared.storage.overflow import Spill
 from shared.telemetry import line
+from shared.timestamps import sortable
 
 log = logging.getLogger("outreach_dynamics.admin")
 

@@ -22,7 +22,6 @@ from shared.errors import BadDelivery, Transient, Unmappable
 from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.mapping import MappingFile
-from shared.meeting.merge import sortable
 from shared.meeting.patch import read_patch
 from shared.meeting.people import Person
 from shared.pipeline.retry import delay_seconds
@@ -30,6 +29,7 @@ from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.journal import Journal
 from shared.storage.outbox import Outbox
+from shared.timestamps import sortable
 
 # How many rows go in before the queue is asked again, and progress is noted, at most.
 LARGEST_CHUNK = 32

@@ -18,12 +18,13 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import chain, count
 from typing import Any
 
 from shared.errors import BadDelivery, SyncError
 from shared.meeting.delivery import parse_json
+from shared.timestamps import parse_time
 
 # What a row is, where nobody says otherwise.
 RESOURCE = "meeting"
@@ -223,9 +224,8 @@ def _instant(value: Any, name: str) -> str | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub(r"\1", value.strip()))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    except (AttributeError, ValueError, OverflowError) as error:
+        return parse_time(_SPACE_BEFORE_ZONE.sub(r"\1", value.strip())).astimezone(UTC).isoformat()
+    except (AttributeError, ValueError) as error:
         raise BadRow(f"{name} is not a time such as 2026-01-31 09:30:00.") from error
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from shared.console import words
 from shared.errors import BadDelivery
 from shared.storage.sessions import Session
+from shared.timestamps import parse_time
 
 ROOT = "/api/console"
 NOBODY = Session("", "")
@@ -142,7 +143,7 @@ def _moment(text: str | datetime | None) -> Markup:
     if not text:
         return Markup("{}").format(words.NONE)
     try:
-        moment = (text if isinstance(text, datetime) else datetime.fromisoformat(str(text))).astimezone(UTC)
+        moment = (text if isinstance(text, datetime) else parse_time(text)).astimezone(UTC)
     except ValueError:
         return Markup("{}").format(text)
     return Markup('<time datetime="{}">{}</time>').format(

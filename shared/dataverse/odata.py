@@ -8,11 +8,11 @@ Binds are case sensitive and named as in Microsoft's appointment reference
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from shared.meeting.appointment import OWNER, PARTIES, REGARDING
 from shared.meeting.people import CrmRecord, Party, Role
+from shared.timestamps import parse_time, whole_seconds
 
 ENTITY_SETS: Mapping[str, str] = {
     "account": "accounts",
@@ -70,7 +70,7 @@ def from_row(row: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]
         elif name in {REGARDING, OWNER}:
             values[name] = _lookup(row, name)
         elif name in _INSTANTS and row.get(name):
-            values[name] = _utc(row[name])
+            values[name] = whole_seconds(parse_time(row[name]))
         else:
             values[name] = row.get(name)
     return values
@@ -103,12 +103,6 @@ def _party(row: Mapping[str, Any]) -> Party | None:
 def _lookup(row: Mapping[str, Any], name: str) -> str | None:
     record = row.get(f"_{name}_value")
     return f"{row.get(f'_{name}_value@{LOOKUP_TABLE}', '')}:{record.lower()}" if record else None
-
-
-def _utc(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -19,6 +19,7 @@ import httpx
 from shared.errors import Transient, called
 from shared.http.breaker import Breaker
 from shared.telemetry import THROTTLED, calling, resource_of
+from shared.timestamps import parse_time
 from shared.work import current
 
 MAX_CONNECTIONS = 32
@@ -150,7 +151,7 @@ def retry_after(response: httpx.Response) -> float | None:
         return max(0.0, min(float(text), 3600.0))
     except ValueError:
         pass
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
+    for read in (parsedate_to_datetime, parse_time):
         try:
             moment = read(text)
         except (ValueError, OverflowError):

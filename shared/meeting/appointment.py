@@ -19,6 +19,7 @@ from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile, Row
 from shared.meeting.merge import Fields, Stamp, Stamped, canonical
 from shared.meeting.patch import FieldName
 from shared.meeting.people import CrmRecord, Party, People, Person, Role
+from shared.timestamps import is_day, parse_time, whole_seconds
 
 PARTIES = "appointment_activity_parties"
 STATE = "statecode"
@@ -206,7 +207,7 @@ def _plain(row: Row, values: Mapping[str, Any], mapping: MappingFile, policy: Po
         return _text(value, row.max_length)
     try:
         if row.transform in {"start", "end"} and value_of("isalldayevent", values, mapping) is True:
-            return _text_utc(datetime.combine(_day(row, values, mapping, policy), time(), tzinfo=policy.zone))
+            return whole_seconds(datetime.combine(_day(row, values, mapping, policy), time(), tzinfo=policy.zone))
         return _utc_seconds(value, policy.zone)
     except OverflowError as error:
         raise Unmappable("time_out_of_range", f"{row.field}: no calendar has such a day.") from error
@@ -231,17 +232,16 @@ def _whole_days(start: str, end: str) -> int:
 
     Somebody in another zone begins and ends at midnights of their own, which are none in ours.
     """
-    try:
-        length = datetime.fromisoformat(end) - datetime.fromisoformat(start)
-    except TypeError:
-        return 0  # one of them is a day and the other an instant
+    if is_day(start) != is_day(end):
+        return 0
+    length = parse_time(end) - parse_time(start)
     days = round(length / timedelta(days=1))
     return days if abs(length - timedelta(days=days)) <= timedelta(hours=1) else 0
 
 
 def _as_told(value: str, zone: tzinfo) -> datetime:
     """An all-day bound on the clock that it is a day of: its own where that is at midnight or in the minute before."""
-    moment = datetime.fromisoformat(value)
+    moment = parse_time(value)
     return moment if moment.time() == time() or moment.time() >= _LAST_MINUTE else moment.astimezone(zone)
 
 
@@ -257,14 +257,8 @@ def _text(value: str, max_length: int | None) -> str:
 
 
 def _utc_seconds(value: str, zone: tzinfo) -> str:
-    if len(value) == len("2026-01-05"):
-        return _text_utc(datetime.combine(date.fromisoformat(value), time(), tzinfo=zone))
-    return _text_utc(datetime.fromisoformat(value))
-
-
-def _text_utc(moment: datetime) -> str:
-    """UTC to the second, which is what Dataverse keeps."""
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    moment = parse_time(value)
+    return whole_seconds(moment.replace(tzinfo=zone) if is_day(value) else moment)
 
 
 def _people_columns(

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from shared.errors import BadDelivery, told
+from shared.timestamps import parse_time
 
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -43,10 +44,8 @@ def _nothing_as_empty(value: object) -> object:
 def _moment_or_none(value: object) -> datetime | None:
     """A time that cannot be read is no reason to lose an event: it counts from its receipt then."""
     try:
-        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
-        moment = moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-        return moment.astimezone(UTC) if moment is not None else None
-    except (ValueError, OverflowError):
+        return parse_time(value).astimezone(UTC)
+    except ValueError:
         return None
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 
@@ -33,11 +32,6 @@ class Stamped(NamedTuple):
 
 
 Fields = Mapping[str, Stamped]
-
-
-def sortable(moment: datetime) -> str:
-    """`moment` (aware) as UTC text of fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def canonical(value: object) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from shared.errors import Unmappable
 from shared.meeting.delivery import Delivery, Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import REFERENCE_KINDS, KeySource, Kind, MappingFile, Resource, Row, Signal, Source
-from shared.meeting.merge import Stamp, Stamped, sortable
+from shared.meeting.merge import Stamp, Stamped
+from shared.timestamps import is_day, parse_time, sortable
 
 # A stamp from the far future would win for ever, so none is believed beyond this.
 MAX_CLOCK_AHEAD = timedelta(days=1)
@@ -221,7 +222,7 @@ def _instant(value: object, name: str) -> str | None:
     """A day as `2026-01-05`, or an instant in ISO form with the offset it came with."""
     if value == "":
         return None
-    if isinstance(value, str) and len(value) == len("2026-01-05"):
+    if isinstance(value, str) and is_day(value):
         try:
             return date.fromisoformat(value).isoformat()
         except ValueError:
@@ -231,14 +232,9 @@ def _instant(value: object, name: str) -> str | None:
 
 def _datetime(value: object, name: str) -> datetime:
     try:
-        if not isinstance(value, str):
-            raise TypeError  # noqa: TRY301 - one message for both
-        moment = datetime.fromisoformat(value.strip())
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment.astimezone(UTC)  # the first and last day of the calendar overflow in some zones
-    except (TypeError, ValueError, OverflowError) as error:
+        return parse_time(value)
+    except ValueError as error:
         raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
-    return moment
 
 
 _CHECKS: Mapping[Kind, Callable[[object, str], Any]] = {"text": _text, "flag": _flag, "instant": _instant}

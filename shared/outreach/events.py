@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from shared.errors import BadDelivery
 from shared.meeting.delivery import parse_json
+from shared.timestamps import parse_time
 
 RESOURCE = "event"
 
@@ -94,7 +94,7 @@ def _references(value: object, kind: str) -> Any:
 
 def _is_time(value: object) -> bool:
     try:
-        datetime.fromisoformat(value if isinstance(value, str) else "")
+        parse_time(value)
     except ValueError:
         return False
     return True

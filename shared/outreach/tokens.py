@@ -41,9 +41,9 @@ from typing import Any, TypeVar
 
 from shared.errors import RemoteError, RowConflict, SyncError, Transient
 from shared.meeting.identity import table_key
-from shared.meeting.merge import sortable
 from shared.storage.account import Entity, Table
 from shared.telemetry import line
+from shared.timestamps import parse_time, sortable
 
 log = logging.getLogger("outreach_dynamics.tokens")
 
@@ -321,7 +321,7 @@ class SharedToken:
 
 def _row(entity: Entity) -> _Row:
     def moment(name: str) -> datetime:
-        return datetime.fromisoformat(str(entity[name]))
+        return parse_time(entity[name])
 
     def digests(name: str) -> tuple[str, ...]:
         found: list[Any] = json.loads(entity[name])

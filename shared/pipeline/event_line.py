@@ -9,6 +9,7 @@ from shared import telemetry
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry
 from shared.storage.statistics import Tallies
+from shared.timestamps import parse_time
 from shared.work import Work
 
 log = logging.getLogger("outreach_dynamics.event")
@@ -20,7 +21,7 @@ _HISTORY = ".backfill"
 
 def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds: float, tallies: Tallies) -> None:
     """Log and measure one attempt that took `seconds` and ended at `now` with `entry`."""
-    received = now - datetime.fromisoformat(entry.received_at)
+    received = now - parse_time(entry.received_at)
     lag = lag_seconds(entry, work, now)
     resource = entry.event.partition(".")[0]
     log.info(
@@ -64,4 +65,4 @@ def lag_seconds(entry: Entry, work: Work, now: datetime) -> float | None:
     """From the change in Outreach until Dynamics had it; None where nothing was written, or history was read in."""
     if entry.outcome not in APPLIED or not work.changed_at or entry.event.endswith(_HISTORY):
         return None
-    return round(max(0.0, (now - datetime.fromisoformat(work.changed_at)).total_seconds()), 3)
+    return round(max(0.0, (now - parse_time(work.changed_at)).total_seconds()), 3)

@@ -15,12 +15,12 @@ from typing import Literal
 
 from shared.errors import BadDelivery, BadSettings
 from shared.meeting.delivery import Delivery, parse_delivery, parse_json
-from shared.meeting.merge import sortable
 from shared.pipeline.signature import SIGNATURE_HEADER, VerifiedBody, verify
 from shared.settings import WebhookSecrets
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import Outbox, Way
 from shared.telemetry import joined
+from shared.timestamps import sortable
 
 EVENT_ID_HEADER = "outreach-webhook-event-id"
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")

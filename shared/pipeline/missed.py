@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -18,7 +18,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from shared.errors import BadDelivery, Permanent
 from shared.meeting.delivery import RecordId, parse_delivery
 from shared.meeting.mapping import MappingFile, Resource
-from shared.meeting.merge import sortable
 from shared.meeting.patch import accepts
 from shared.outreach.client import Outreach
 from shared.outreach.events import RESOURCE, delivery_body
@@ -26,6 +25,7 @@ from shared.storage.checkpoints import Marks
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import Outbox
 from shared.telemetry import line
+from shared.timestamps import parse_time, sortable, whole_seconds
 
 log = logging.getLogger("outreach_dynamics.missed")
 
@@ -77,7 +77,7 @@ class Missed:
             return {}
         counts = {"read": 0, "sent": 0, "left_out": 0, "unreadable": 0}
         mark = await self._mark()
-        through = datetime.fromisoformat(mark["through"])
+        through = parse_time(mark["through"])
         seen: dict[str, str] = dict(mark["seen"])
         # While there is more than one look can read, the overlap waits: it alone could fill every look.
         start = (through if mark["behind"] else through - OVERLAP).replace(microsecond=0)
@@ -146,6 +146,5 @@ def _tell(entry: str, code: str) -> None:
 
 
 def _query(rule: Resource, *, start: datetime) -> dict[str, str]:
-    since = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    query = {"filter[createdAt]": f"{since}..inf", "sort": "createdAt", "page[size]": str(PAGE_SIZE)}
+    query = {"filter[createdAt]": f"{whole_seconds(start)}..inf", "sort": "createdAt", "page[size]": str(PAGE_SIZE)}
     return query | ({"filter[name]": ",".join(sorted(rule.actions))} if rule.actions else {})

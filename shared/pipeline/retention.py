@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.meeting.merge import sortable
 from shared.storage.account import Entity, Table
 from shared.storage.checkpoints import Marks
+from shared.timestamps import sortable
 
 BETWEEN_PASSES = timedelta(days=1)
 # Requests per table and run, and rows per request: 10,000 rows looked through a minute at most.

@@ -21,9 +21,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from shared import telemetry
 from shared.errors import Permanent, Transient
 from shared.meeting.delivery import RecordId
-from shared.meeting.merge import sortable
 from shared.outreach.client import API, Outreach
 from shared.storage.checkpoints import Marks
+from shared.timestamps import sortable
 
 log = logging.getLogger("outreach_dynamics.subscription")
 

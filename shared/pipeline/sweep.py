@@ -29,13 +29,13 @@ from uuid import uuid4
 
 from shared.errors import RemoteError, SyncError
 from shared.meeting.identity import MeetingKey
-from shared.meeting.merge import sortable
 from shared.storage.account import Queue
 from shared.storage.checkpoints import Lease, LookAgain, Marks
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.overflow import Spill
 from shared.storage.parked import Parked, meeting_of
 from shared.telemetry import line, where
+from shared.timestamps import sortable
 from shared.work import Work, begin
 
 log = logging.getLogger("outreach_dynamics.sweep")

@@ -25,7 +25,6 @@ from shared.meeting.delivery import parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Recent
-from shared.meeting.merge import sortable
 from shared.meeting.patch import Patch, read_patch
 from shared.meeting.ports import Appointments, Directory
 from shared.pipeline.event_line import tell
@@ -40,6 +39,7 @@ from shared.storage.meetings import MeetingTable
 from shared.storage.overflow import Spill
 from shared.storage.statistics import Tallies
 from shared.telemetry import carrying_out, line, where
+from shared.timestamps import parse_time, sortable
 from shared.work import Work, begin, current
 
 log = logging.getLogger("outreach_dynamics.sync")
@@ -216,7 +216,7 @@ class Sync:
         delivery = parse_delivery(envelope.body)
         if delivery.resource not in self._mapping.resources:
             raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
-        return read_patch(delivery, mapping=self._mapping, received_at=datetime.fromisoformat(envelope.received_at))
+        return read_patch(delivery, mapping=self._mapping, received_at=parse_time(envelope.received_at))
 
     def _meeting_of(self, envelope: Envelope) -> str:
         """The meeting that an event names, or else the record that it is about."""
@@ -279,7 +279,7 @@ class Sync:
         told = failure.paused and bool(envelope.first_failed_at)
         first = envelope.first_failed_at or sortable(now)
         envelope = envelope.model_copy(update={"first_failed_at": first})
-        exhausted = is_exhausted(datetime.fromisoformat(first), now)
+        exhausted = is_exhausted(parse_time(first), now)
         if failure.unforeseen and envelope.attempt + 1 >= MAX_UNFORESEEN:
             exhausted = True
         if not failure.may_pass or exhausted:
@@ -292,7 +292,7 @@ class Sync:
     async def _put_back(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
         # Waiting for a paused service is not an attempt: nothing was sent.
         attempt = envelope.attempt if failure.paused else envelope.attempt + 1
-        waited = (self._now() - datetime.fromisoformat(envelope.first_failed_at)).total_seconds()
+        waited = (self._now() - parse_time(envelope.first_failed_at)).total_seconds()
         delay = delay_seconds(envelope.attempt, retry_after=failure.retry_after, jitter=self._jitter(), waited=waited)
         again = envelope.model_copy(update={"attempt": attempt})
         if again.spill_key:

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from shared.errors import RowConflict
 from shared.meeting.identity import MeetingKey, table_key
-from shared.meeting.merge import sortable
 from shared.storage.account import Table
 from shared.storage.documents import pack, unpack
+from shared.timestamps import parse_time, sortable
 
 TABLE = "sweep"
 _MARKS, _LEASES, _AGAIN = "marks", "leases", "again"
@@ -97,7 +97,7 @@ class LookAgain:
         """This look is on its way; plan the next one, or forget after the last."""
         key, step = MeetingKey.parse(row["meeting"]), int(row["step"]) + 1
         if step < len(LOOK_AGAIN_AFTER):
-            await self._put(key, since=datetime.fromisoformat(row["since"]), step=step)
+            await self._put(key, since=parse_time(row["since"]), step=step)
         else:
             await self.forget(key)
 

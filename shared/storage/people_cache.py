@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import table_key
-from shared.meeting.merge import sortable
 from shared.meeting.people import CrmRecord, Person
 from shared.storage.account import Entity, Table
+from shared.timestamps import parse_time, sortable
 
 TABLE = "directory"
 _ROW = "person"
@@ -28,7 +28,7 @@ class PeopleCache:
         found = await self._table.get(_key(reference), _ROW)
         if found is None:
             return None
-        left = (datetime.fromisoformat(str(found[0]["until"])) - self._now()).total_seconds()
+        left = (parse_time(found[0]["until"]) - self._now()).total_seconds()
         return (_person(found[0]), left) if left > 0 else None
 
     async def last_known(self, reference: Reference) -> Person | None:

@@ -16,8 +16,8 @@ from hmac import compare_digest, new
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from shared.meeting.merge import sortable
 from shared.storage.account import Table
+from shared.timestamps import sortable
 
 TABLE = "sessions"
 LENGTH = timedelta(hours=8)

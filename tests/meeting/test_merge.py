@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.merge import Fields, Stamp, Stamped, canonical, merge, sortable
+from shared.meeting.merge import Fields, Stamp, Stamped, canonical, merge
+from shared.timestamps import sortable
 from tests.samples import json_values, law, stamped
 
 Merge = Callable[[Fields, Fields], Fields]

@@ -15,8 +15,9 @@ from shared.meeting.appointment import collapse
 from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.merge import Fields, merge, sortable
+from shared.meeting.merge import Fields, merge
 from shared.meeting.patch import MAX_CLOCK_AHEAD, Patch, accepts, read_patch
+from shared.timestamps import sortable
 from tests.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
 
 EVERYTHING = everything_enabled()

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from sandbox.outreach.deliveries import DEFAULT_START, MeetingScript
-from shared.meeting.merge import sortable
 from shared.pipeline import retention
 from shared.pipeline.retention import Kept, Retention
 from shared.storage import journal, people_cache, statistics
 from shared.storage.account import Table
 from shared.storage.checkpoints import Marks
+from shared.timestamps import sortable
 from tests.clock import Clock
 from tests.product.bench import Installation
 

@@ -13,13 +13,13 @@ from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.seed import NEWCOMER
 from shared.errors import Permanent, RowConflict, Transient
 from shared.meeting.identity import MeetingKey
-from shared.meeting.merge import sortable
 from shared.pipeline import sweep as sweeping
 from shared.pipeline.sweep import Counts, Failing, Part, Sweep, Swept, failing_parts
 from shared.storage import overflow
 from shared.storage.account import Table
 from shared.storage.checkpoints import Lease, LookAgain, Marks
 from shared.storage.envelope import Envelope
+from shared.timestamps import sortable
 from tests.clock import Clock
 from tests.product.bench import Installation
 

@@ -24,10 +24,10 @@ from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan as OutreachFaults
-from shared.meeting.merge import sortable
 from shared.pipeline.retention import Retention
 from shared.pipeline.signature import SIGNATURE_HEADER, sign
 from shared.storage.envelope import Envelope
+from shared.timestamps import sortable
 from tests.outreach.samples import mapping_file
 from tests.outreach.support import add_event, add_webhook
 from tests.outreach.test_tokens import OAUTH
