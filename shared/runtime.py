@@ -74,6 +74,7 @@ from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.envelope import Trace
 from shared.storage.outbox import Outbox
 from shared.telemetry import line
+from shared.timestamps import Clock
 
 if TYPE_CHECKING:
     from shared.console.console import Console
@@ -87,9 +88,7 @@ SETTINGS_DELAY = 60.0
 class Runtime:
     """Everything that one worker process holds on to. Parts are built on first use and must be used on one loop."""
 
-    def __init__(
-        self, environment: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], *, now: Clock = lambda: datetime.now(UTC)) -> None:
         self._environment = dict(environment)
         self._now = now
         self._to_close: list[Callable[[], Awaitable[object]]] = []

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -24,7 +23,7 @@ from shared.storage.meetings import MeetingTable
 from shared.storage.outbox import Outbox
 from shared.storage.overflow import Spill
 from shared.telemetry import line
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 log = logging.getLogger("outreach_dynamics.admin")
 
@@ -41,7 +40,7 @@ _AT_ONCE = 16
 class Admin:
     """Reads the journal, the meetings and the dead letters.
 
-    `dataverse_url` makes links for people; `now` is the time of day, aware.
+    `dataverse_url` makes links for people.
     """
 
     journal: Journal
@@ -50,7 +49,7 @@ class Admin:
     outbox: Outbox
     spill: Spill
     dataverse_url: str
-    now: Callable[[], datetime]
+    now: Clock
 
     async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
         """The journal of one event; others of the same trace under `others`."""

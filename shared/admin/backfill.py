@@ -29,7 +29,7 @@ from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.journal import Journal
 from shared.storage.outbox import Outbox
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 # How many rows go in before the queue is asked again, and progress is noted, at most.
 LARGEST_CHUNK = 32
@@ -126,7 +126,7 @@ Note = Callable[[Progress, list[Reject]], None]
 
 
 class Backfill:
-    """`now` is the time of day, aware; `clock` a monotonic clock in seconds; `sleep` waits for seconds."""
+    """Reads an export and puts its meetings into the queue. `clock` is monotonic; it and `sleep` are in seconds."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Backfill:
         rules: Rules,
         pace: Pace,
         note: Note,
-        now: Callable[[], datetime],
+        now: Clock,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:

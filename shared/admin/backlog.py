@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from shared import telemetry
 from shared.storage.account import Queue
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.overflow import Spill
 from shared.storage.parked import Parked
+from shared.timestamps import Clock
 
 log = logging.getLogger("outreach_dynamics.standing")
 
@@ -39,7 +38,7 @@ class Counts:
 
 
 class Standing:
-    """`now` is the time of day, aware."""
+    """Counts what waits, and reports it."""
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class Standing:
         spill: Spill,
         parked: Parked,
         dead_letters: DeadLetters,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._queue = queue
         self._spill = spill

@@ -34,6 +34,7 @@ from shared.meeting.meeting import MeetingState
 from shared.meeting.patch import Patch, accepts, read_patch
 from shared.meeting.ports import Meetings
 from shared.pipeline.people import CrmDirectory
+from shared.timestamps import Clock
 
 LookUp = Callable[[], tuple[CrmDirectory, NotedOutreach]]
 
@@ -99,7 +100,7 @@ class Previewer:
         mapping: MappingFile,
         policy: Policy,
         org: str,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._meetings = meetings
         self._appointments = appointments

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpx
@@ -15,6 +14,7 @@ from shared.meeting.people import Person
 from shared.outreach.client import Outreach
 from shared.storage.account import Entity, Table
 from shared.storage.people_cache import PeopleCache
+from shared.timestamps import Clock
 
 
 class GetOnlyDataverse(Dataverse):
@@ -79,7 +79,7 @@ class UnmadeTable(Table):
 class FormerPeople(PeopleCache):
     """Who people were, for those whom Outreach has deleted; everybody else is looked up, and nothing is kept."""
 
-    def __init__(self, table: Table, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, *, now: Clock) -> None:
         """Over the same table as the sync's."""
         super().__init__(UnmadeTable(table), now=now)
 

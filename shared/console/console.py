@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from shared.admin.admin import MAX_REASON, Admin, read_reason
@@ -30,6 +30,7 @@ from shared.pipeline.sweep import Failing
 from shared.storage.sessions import Session
 from shared.storage.statistics import Tallies, total
 from shared.telemetry import line, where
+from shared.timestamps import Clock
 
 log = logging.getLogger("outreach_dynamics.console")
 
@@ -57,9 +58,9 @@ class Sources:
 
 
 class Console:
-    """`now` is the time of day, aware."""
+    """The web pages for admins, and who may see them."""
 
-    def __init__(self, sources: Sources, access: Access, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, sources: Sources, access: Access, *, now: Clock) -> None:
         self._sources = sources
         self._access = access
         self._now = now

@@ -43,7 +43,7 @@ from shared.errors import RemoteError, RowConflict, SyncError, Transient
 from shared.meeting.identity import table_key
 from shared.storage.account import Entity, Table
 from shared.telemetry import line
-from shared.timestamps import parse_time, sortable
+from shared.timestamps import Clock, parse_time, sortable
 
 log = logging.getLogger("outreach_dynamics.tokens")
 
@@ -109,7 +109,7 @@ class SharedToken:
     """The token called `name`. `seed`: the refresh token in the settings; empty for S2S, which needs none.
 
     `sent_along`: what else Outreach may refuse a refresh token for (the redirect URI); a refusal counts for that only.
-    `now` is the time of day, aware. Costs one table read per process and token; buying costs two writes more.
+    Costs one table read per process and token; buying costs two writes more.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SharedToken:
         *,
         name: str,
         buy: Buy,
-        now: Callable[[], datetime],
+        now: Clock,
         seed: str = "",
         sent_along: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

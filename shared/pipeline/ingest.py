@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from shared.errors import BadDelivery, BadSettings
@@ -20,7 +19,7 @@ from shared.settings import WebhookSecrets
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import Outbox, Way
 from shared.telemetry import joined
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 EVENT_ID_HEADER = "outreach-webhook-event-id"
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -38,7 +37,7 @@ class Receipt:
 
 
 class Ingest:
-    """`accepts` tells whether a resource is one of ours; `now` is the time of day, aware."""
+    """Takes deliveries in, durably. `accepts` tells whether a resource is one of ours."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Ingest:
         outbox: Outbox,
         secrets: WebhookSecrets,
         accepts: Callable[[Delivery], bool],
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._outbox = outbox
         self._secrets = secrets

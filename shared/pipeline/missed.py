@@ -8,7 +8,7 @@ anything that goes in twice all the same (a crash between queue and mark) change
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
@@ -25,7 +25,7 @@ from shared.storage.checkpoints import Marks
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import Outbox
 from shared.telemetry import line
-from shared.timestamps import parse_time, sortable, whole_seconds
+from shared.timestamps import Clock, parse_time, sortable, whole_seconds
 
 log = logging.getLogger("outreach_dynamics.missed")
 
@@ -53,7 +53,7 @@ class _Entry(BaseModel):
 
 
 class Missed:
-    """`outreach` is for spare capacity; `now` is the time of day, aware."""
+    """Takes in what webhooks missed. `outreach` is for spare capacity."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Missed:
         outbox: Outbox,
         marks: Marks,
         mapping: MappingFile,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._outreach = outreach
         self._outbox = outbox

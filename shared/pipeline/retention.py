@@ -7,14 +7,14 @@ a few requests per run, and begins again a day after it came to the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from shared.storage.account import Entity, Table
 from shared.storage.checkpoints import Marks
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 BETWEEN_PASSES = timedelta(days=1)
 # Requests per table and run, and rows per request: 10,000 rows looked through a minute at most.
@@ -35,9 +35,9 @@ class Kept:
 
 
 class Retention:
-    """`now` is the time of day, aware."""
+    """Deletes what was kept long enough, a page at a time."""
 
-    def __init__(self, kept: Collection[Kept], *, marks: Marks, now: Callable[[], datetime]) -> None:
+    def __init__(self, kept: Collection[Kept], *, marks: Marks, now: Clock) -> None:
         self._kept = kept
         self._marks = marks
         self._now = now

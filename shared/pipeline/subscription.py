@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import httpx
@@ -23,7 +23,7 @@ from shared.errors import Permanent, Transient
 from shared.meeting.delivery import RecordId
 from shared.outreach.client import API, Outreach
 from shared.storage.checkpoints import Marks
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 log = logging.getLogger("outreach_dynamics.subscription")
 
@@ -75,7 +75,7 @@ class _Tries:
 
 
 class Subscription:
-    """`url` is the app's own address, empty where that is not known; `now` is the time of day, aware."""
+    """Watches our webhooks in Outreach. `url` is the app's own address, empty where that is not known."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Subscription:
         marks: Marks,
         url: str,
         guard: Literal["repair", "watch"],
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._outreach = outreach
         self._marks = marks

@@ -35,7 +35,7 @@ from shared.storage.envelope import Envelope, Trace
 from shared.storage.overflow import Spill
 from shared.storage.parked import Parked, meeting_of
 from shared.telemetry import line, where
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 from shared.work import Work, begin
 
 log = logging.getLogger("outreach_dynamics.sweep")
@@ -96,9 +96,9 @@ class Swept:
 
 
 class Sweep:
-    """`now` is the time of day, aware."""
+    """Runs the parts that are due, one after the other."""
 
-    def __init__(self, parts: Collection[Part], *, lease: Lease, marks: Marks, now: Callable[[], datetime]) -> None:
+    def __init__(self, parts: Collection[Part], *, lease: Lease, marks: Marks, now: Clock) -> None:
         self._parts = parts
         self._lease = lease
         self._marks = marks
@@ -179,7 +179,7 @@ class Feeding:
         spill: Spill,
         parked: Parked,
         look_again: LookAgain,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._queue = queue
         self._spill = spill

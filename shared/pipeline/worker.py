@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
@@ -39,7 +39,7 @@ from shared.storage.meetings import MeetingTable
 from shared.storage.overflow import Spill
 from shared.storage.statistics import Tallies
 from shared.telemetry import carrying_out, line, where
-from shared.timestamps import parse_time, sortable
+from shared.timestamps import Clock, parse_time, sortable
 from shared.work import Work, begin, current
 
 log = logging.getLogger("outreach_dynamics.sync")
@@ -67,7 +67,7 @@ class Stores:
 
 
 class Sync:
-    """`now`: the time of day, aware; `pause`: how long Dynamics wants to be left alone; `jitter`: numbers 0 to 1."""
+    """Carries out events. `pause`: how long Dynamics wants to be left alone; `jitter`: numbers 0 to 1."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Sync:
         mapping: MappingFile,
         policy: Policy,
         org: str,
-        now: Callable[[], datetime],
+        now: Clock,
         pause: Callable[[], float],
         tallies: Tallies,
         jitter: Callable[[], float] = random.random,

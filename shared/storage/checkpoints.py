@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ from shared.errors import RowConflict
 from shared.meeting.identity import MeetingKey, table_key
 from shared.storage.account import Table
 from shared.storage.documents import pack, unpack
-from shared.timestamps import parse_time, sortable
+from shared.timestamps import Clock, parse_time, sortable
 
 TABLE = "sweep"
 _MARKS, _LEASES, _AGAIN = "marks", "leases", "again"
@@ -38,9 +38,9 @@ class Marks:
 
 
 class Lease:
-    """The right to do something, for one at a time. `now` is the time of day, aware."""
+    """The right to do something, for one at a time."""
 
-    def __init__(self, table: Table, *, name: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, *, name: str, now: Clock) -> None:
         self._table = table
         self._row = {"PartitionKey": _LEASES, "RowKey": table_key(name)}
         self._now = now
@@ -72,9 +72,9 @@ class Lease:
 
 
 class LookAgain:
-    """Meetings that were written while somebody in them was nobody in Dynamics. `now` is the time of day, aware."""
+    """Meetings that were written while somebody in them was nobody in Dynamics."""
 
-    def __init__(self, table: Table, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, *, now: Clock) -> None:
         self._table = table
         self._now = now
 

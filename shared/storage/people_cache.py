@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import table_key
 from shared.meeting.people import CrmRecord, Person
 from shared.storage.account import Entity, Table
-from shared.timestamps import parse_time, sortable
+from shared.timestamps import Clock, parse_time, sortable
 
 TABLE = "directory"
 _ROW = "person"
 
 
 class PeopleCache:
-    """One row per Outreach record, each in a partition of its own. `now` is the time of day, aware."""
+    """One row per Outreach record, each in a partition of its own."""
 
-    def __init__(self, table: Table, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, *, now: Clock) -> None:
         self._table = table
         self._now = now
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from hmac import compare_digest, new
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from shared.storage.account import Table
-from shared.timestamps import sortable
+from shared.timestamps import Clock, sortable
 
 TABLE = "sessions"
 LENGTH = timedelta(hours=8)
@@ -57,9 +56,9 @@ class Session:
 
 
 class Sessions:
-    """`now` is the time of day, aware."""
+    """The console's sessions, one row each."""
 
-    def __init__(self, table: Table, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, *, now: Clock) -> None:
         self._table = table
         self._now = now
 

@@ -12,7 +12,7 @@ import contextvars
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from uuid import uuid4
 from shared.errors import RemoteError, RowConflict
 from shared.storage.account import Table
 from shared.telemetry import line
+from shared.timestamps import Clock
 
 log = logging.getLogger("outreach_dynamics.tallies")
 
@@ -48,9 +49,9 @@ class Tally:
 
 
 class Tallies:
-    """`now` is the time of day, aware; `store_after` in seconds."""
+    """Counts how events ended, and stores it after `store_after` seconds."""
 
-    def __init__(self, table: Table, *, now: Callable[[], datetime], store_after: float = STORE_AFTER_SECONDS) -> None:
+    def __init__(self, table: Table, *, now: Clock, store_after: float = STORE_AFTER_SECONDS) -> None:
         self._table = table
         self._now = now
         self._store_after = store_after
