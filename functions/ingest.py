@@ -17,8 +17,8 @@ log = logging.getLogger("outreach_dynamics.ingest")
 @blueprint.function_name("ingest")
 @blueprint.route("outreach/events", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: ignore[no-untyped-def]  # noqa: ANN001 - the worker refuses an annotated context
-    """Store the delivery durably, then answer 202."""
-    from shared.errors import BadDelivery, BadSettings, Transient
+    """Store the delivery durably, then answer 202; while that cannot be done, do not answer."""
+    from shared.errors import BadDelivery, BadSettings, NotStored
     from shared.runtime import new_trace, runtime
     from shared.storage.envelope import Trace
     from shared.telemetry import DELIVERIES, line
@@ -38,10 +38,12 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
         return refusal(
             503, "not_configured", "The app's settings are incomplete; GET /api/health lists what is missing."
         )
-    except Transient:
+    except NotStored as error:
+        if error.reason == "copy":  # its first is held on, so nothing is lost
+            return refusal(503, "storage_unavailable", "The same delivery came before, and still waits for storage.")
         # No stack: it would repeat for every event of an outage and says nothing that the code does not.
         DELIVERIES.record(1, status="not_stored", way="none")
-        log.error(line("not_stored", correlation_id=trace.correlation_id))  # noqa: TRY400
+        log.error(line("not_stored", correlation_id=trace.correlation_id, reason=error.reason))  # noqa: TRY400
         return refusal(503, "storage_unavailable", "The event could not be stored. Send it again.")
     DELIVERIES.record(1, status=receipt.status, way=receipt.way)
     log.info(

@@ -41,10 +41,10 @@ param instanceMemoryMB int = 512
 @description('Instances of each scale group at most. Times the queue concurrency in host.json this stays below Dataverse\'s 52 concurrent requests; see README.md, "Sizes", before you raise it.')
 param maximumInstanceCount int = 4
 
-@minValue(1)
+@minValue(64)
 @maxValue(1000)
-@description('Requests that one instance takes in at a time.')
-param httpConcurrency int = 16
+@description('Requests that one instance takes in at a time. While storage is away up to 50 of them wait for it, and the console and health must answer all the same.')
+param httpConcurrency int = 64
 
 @minValue(0)
 @description('Instances that are always warm for HTTP: Outreach hangs up after 5 seconds, a cold start can take longer.')

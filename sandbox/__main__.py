@@ -20,11 +20,15 @@ from sandbox.backfill import Form
 from sandbox.backfill import Plan as BackfillPlan
 from sandbox.backfill import backfill as run_backfill
 from sandbox.child import ChildFailed, interruptible
+from sandbox.gate import How
 from sandbox.npm import InstallFailed
+from sandbox.outage import Plan as OutagePlan
+from sandbox.outage import outage as run_outage
 from sandbox.outreach.deliveries import delivery_of
 from sandbox.outreach.sender import Sender, Sent
 from sandbox.soak import Plan as SoakPlan
 from sandbox.soak import soak as run_soak
+from sandbox.stack import HostKind
 from sandbox.story import demo as tell_demo
 from sandbox.up import read_addresses
 from sandbox.up import up as run_up
@@ -65,6 +69,31 @@ def soak(
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
     plan = SoakPlan(events=events, kill_every=kill_every, seed=seed)
     raise typer.Exit(run_soak(replace(plan, trouble=False, disorder=0) if calm else plan))
+
+
+@app.command()
+def outage(
+    seconds: Annotated[float, typer.Option(help="how long storage is away")] = 8.0,
+    how: Annotated[How, typer.Option(help="what its clients meet: no answer, no connection, or 503")] = "hangs",
+    share: Annotated[float, typer.Option(help="of the requests that a busy account turns away")] = 1.0,
+    deliveries: Annotated[int, typer.Option(help="how many deliveries")] = 16,
+    spread: Annotated[float, typer.Option(help="over how many seconds they come; 0: all at once")] = 0.0,
+    size: Annotated[int, typer.Option(help="characters of each meeting's description")] = 0,
+    host: Annotated[HostKind, typer.Option(help="ours, or Microsoft's")] = "sandbox",
+    stop: Annotated[bool, typer.Option("--stop", help="end the app in the middle, and start it again")] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Storage goes away and comes back; 0 only if every delivery is in Dynamics and none was answered no."""
+    plan = OutagePlan(
+        seconds=seconds,
+        how=how,
+        share=share,
+        deliveries=deliveries,
+        spread=spread,
+        size=size,
+        host=host,
+        stop=stop,
+    )
+    raise typer.Exit(run_outage(plan))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 SyncError
 ├── BadDelivery          what came in is not a delivery: answer 400 (or 401, 413), nothing is stored
+├── NotStored            a delivery could not be stored, and its call cannot wait (any longer): answer 503
 ├── BadMapping           the mapping file is wrong: every problem listed
 ├── BadSettings          the environment is wrong: every problem listed
 ├── Unmappable           a value that the mapping cannot turn into a column: dead letter
@@ -14,7 +15,7 @@ SyncError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 
 class SyncError(Exception):
@@ -36,6 +37,18 @@ class BadDelivery(SyncError):
         self.code = code
         self.message = message
         self.status = status
+
+
+class NotStored(SyncError):
+    """A delivery could not be stored, and its call cannot wait for storage, or no longer.
+
+    `reason`: `bounds`, no more can be held; `waited`, it was held for as long as a call may last; `copy`, it is a copy
+    of one that is held on.
+    """
+
+    def __init__(self, reason: Literal["bounds", "waited", "copy"]) -> None:
+        super().__init__(f"The delivery could not be stored ({reason}).")
+        self.reason = reason
 
 
 class BadConfiguration(SyncError):

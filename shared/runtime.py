@@ -39,7 +39,8 @@ from shared.outreach import tokens
 from shared.outreach.client import Outreach
 from shared.outreach.credentials import oauth_buyer, s2s_buyer
 from shared.outreach.quota import Budget
-from shared.pipeline.ingest import Ingest
+from shared.pipeline.held import Held
+from shared.pipeline.ingest import Ingest, Receipt
 from shared.pipeline.missed import Missed
 from shared.pipeline.people import CrmDirectory
 from shared.pipeline.retention import Kept, Retention
@@ -136,10 +137,16 @@ class Runtime:
         """Takes in deliveries."""
         return Ingest(
             outbox=self.outbox,
+            held=self.held,
             secrets=self.ingest_settings.secrets,
             accepts=self._accepts,
             now=self._now,
         )
+
+    @cached_property
+    def held(self) -> Held[Receipt]:
+        """Deliveries that wait until storage is back."""
+        return Held(now=self._now)
 
     @cached_property
     def sync(self) -> Sync:

@@ -57,6 +57,7 @@ THROTTLED = Metric("sync.throttled", "counter", "s", "Pauses that a service aske
 DELIVERIES = Metric(
     "ingest.deliveries", "counter", "{delivery}", "Requests of Outreach by answer and where they lie", ("status", "way")
 )
+HELD = Metric("ingest.held", "gauge", "{delivery}", "Deliveries that one process holds until storage takes them")
 QUEUE_DEPTH = Metric("standing.queue", "gauge", "{message}", "Messages that wait, those put back with a delay included")
 QUEUE_AGE = Metric("standing.queue.age", "gauge", "s", "How long the oldest message that may be taken has waited")
 SPILL_DEPTH = Metric("standing.spill", "gauge", "{event}", "Accepted events that lie in the spill table")
@@ -73,6 +74,7 @@ METRICS = (
     CACHE_HITS,
     THROTTLED,
     DELIVERIES,
+    HELD,
     QUEUE_DEPTH,
     QUEUE_AGE,
     SPILL_DEPTH,
@@ -94,14 +96,20 @@ class Line:
 LINES = (
     Line(
         "ingest",
-        "a delivery was answered with 202; `way` says where it lies",
+        "a delivery was answered with 202; `way` says where it lies; `copy`: it is one with another, which has a line",
         ("status", "correlation_id", "event", "record", "way", "seconds"),
     ),
     Line("refused", "a request was no verified delivery: 400, 401 or 413", ("correlation_id", "code")),
     Line(
         "not_stored",
-        "neither queue nor table took a delivery: 503, and Outreach will not send it again",
-        ("correlation_id",),
+        "neither queue nor table took a delivery: 503, and Outreach will not send it again; `reason` is `bounds`: no "
+        "more could be held, or `waited`: it was held in vain",
+        ("correlation_id", "reason"),
+    ),
+    Line(
+        "holding",
+        "storage is away, and this many deliveries wait for it in one process, the first one since then",
+        ("count", "bytes", "since"),
     ),
     Line(
         "settings",

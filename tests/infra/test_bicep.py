@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.pipeline.held import BOUNDS
 from tests.test_function_app import bindings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,13 @@ def test_all_instances_together_stay_below_dataverses_concurrency() -> None:
     queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
     at_once = int(default_of("maximumInstanceCount")) * (queues["batchSize"] + queues["newBatchThreshold"])
     assert at_once <= DATAVERSE_CONCURRENT_REQUESTS
+
+
+def test_what_is_held_leaves_room_for_other_requests() -> None:
+    """While storage is away health and console answer, whatever number is chosen."""
+    least = re.search(r"^@minValue\((\d+)\)\n(?:@.*\n)*param httpConcurrency int", MAIN, re.MULTILINE)
+    assert least
+    assert BOUNDS.calls < int(least[1]) <= int(default_of("httpConcurrency"))
 
 
 def test_the_pythons_agree() -> None:

@@ -16,6 +16,7 @@ from shared.errors import BadDelivery, Unmappable
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.patch import read_patch
+from shared.pipeline.held import Held
 from shared.pipeline.ingest import Ingest
 from shared.pipeline.signature import sign
 from shared.settings import WebhookSecrets
@@ -79,15 +80,21 @@ class Memory:
         """Nothing to remember here."""
 
 
+def now() -> datetime:
+    """Always the same."""
+    return datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def take_in(body: bytes, headers: dict[str, str]) -> Memory:
     """Run ingest on one request."""
     memory = Memory()
     stores: dict[str, Any] = {"queue": memory, "spill": memory}
     ingest = Ingest(
         outbox=Outbox(**stores),
+        held=Held(now=now),
         secrets=WebhookSecrets(SECRET),
         accepts=lambda delivery: delivery.resource in MAPPING.resources,
-        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        now=now,
     )
     asyncio.run(ingest.receive(body, headers=headers, trace=TRACE))
     return memory

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Collection
-from datetime import timedelta
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +19,14 @@ from aiohttp import web
 
 from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
+from sandbox.gate import Gate, How
 from sandbox.outreach.deliveries import MeetingScript
 from shared.errors import BadDelivery, BadSettings, Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.pipeline.held import BOUNDS, Held
 from shared.pipeline.signature import sign
 from shared.runtime import new_trace
-from shared.storage.outbox import ALL_SECONDS
-from tests.product.bench import SECRET, Installation, OwnTables, installation, served
+from tests.product.bench import SECRET, Installation, installation, served
 
 
 def trouble(product: Installation, *kinds: str, **options: Any) -> None:
@@ -277,31 +282,39 @@ async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeyp
     assert len(product.crm.appointments) == 1
 
 
-async def test_both_ways_down_is_told_in_time(storage_names: StorageNames) -> None:
-    """With neither queue nor table there is an error in time to answer, even where storage hangs."""
-    stopped = asyncio.Event()
-
-    async def hang(_: web.Request) -> web.Response:
-        await stopped.wait()
-        return web.Response(status=500)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", hang)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    environment = {"AzureWebJobsStorage": connection_string(port, port, port), "OUTREACH_WEBHOOK_SECRET": SECRET}
-    runtime = OwnTables(environment | {"SYNC_QUEUE_NAME": storage_names.queue("events")})
-    body = MeetingScript(1).booked().body
-    with pytest.raises(Transient):
-        await runtime.ingest.receive(
-            body, headers={"outreach-webhook-signature": sign(body, SECRET)}, trace=new_trace()
-        )
-    assert ALL_SECONDS < 4
-    stopped.set()
-    await runtime.aclose()
-    await runner.cleanup()
+@pytest.mark.parametrize("how", ["hangs", "refuses", "busy"])
+async def test_storage_away_is_waited_for(azurite: str, storage_names: StorageNames, how: How) -> None:
+    """While storage is away there is no answer, even to who asks again; once it is back both are answered yes."""
+    with ExitStack() as open_:
+        ports = [endpoint.rpartition(":")[2].partition("/")[0] for endpoint in re.findall(r"Endpoint=([^;]+)", azurite)]
+        gates = [open_.enter_context(Gate(partial(int, port))) for port in ports]
+        storage = connection_string(*(gate.port for gate in gates))
+        async with installation(azurite, storage_names.queue("events")) as product:
+            await product.restart(AzureWebJobsStorage=storage)
+            patient = replace(BOUNDS, copy_seconds=BOUNDS.seconds)  # however slow this machine is
+            product.runtime.held = Held(now=lambda: datetime.now(UTC), bounds=patient)
+            script = MeetingScript(1)
+            await product.send(script.booked())  # connections are there when the trouble begins
+            for gate in gates:
+                gate.shut(how)
+            moved = script.changed(title="Moved")
+            first = asyncio.create_task(product.send(moved))
+            while not product.runtime.held._calls:
+                assert not first.done()
+                await asyncio.sleep(0.05)
+            copy = asyncio.create_task(product.send(moved))
+            other = {"data": {"type": "prospect", "id": 3}, "meta": {"eventName": "prospect.updated"}}
+            assert (await product.send(other))[0].status == "ignored"
+            assert [call.done() for call in (first, copy)] == [False, False]
+            for gate in gates:
+                gate.open()
+            (receipt,), (same,) = await first, await copy
+            assert receipt.way in {"queue", "spill"}
+            assert (same.way, same.correlation_id) == ("copy", receipt.correlation_id)
+            product.runtime.later = timedelta(minutes=1)
+            await product.runtime.sweep.run()  # what the queue was too slow for
+            await product.work()
+            assert product.appointment.values["subject"] == "Moved"
 
 
 async def test_wrong_signature_is_refused(product: Installation) -> None:

@@ -24,6 +24,7 @@ from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan as OutreachFaults
+from shared.pipeline.held import Bounds, Held
 from shared.pipeline.retention import Retention
 from shared.pipeline.signature import SIGNATURE_HEADER, sign
 from shared.storage.envelope import Envelope
@@ -149,6 +150,7 @@ async def ingest_failing(azure: Azure) -> None:
     for _ in range(3):
         await azure.request(secret="another")
     await azure.product.restart(AzureWebJobsStorage=connection_string(1, 1, 1))
+    azure.product.runtime.held = Held(now=lambda: azure.now, bounds=Bounds(seconds=0))
     await azure.request()
     await azure.product.restart(OUTREACH_WEBHOOK_SECRET="")
     await azure.request()
@@ -207,7 +209,7 @@ STUCK = "settings are wrong, and every event waits"
 TROUBLES: dict[str, tuple[Callable[[Azure], Awaitable[None]], set[str]]] = {
     "dead-letters": (dead_letters, {"0x80040220", "not_an_envelope"}),
     "lag": (lag, {LATE, RETRIED, WAITS, STUCK}),
-    "ingest-failing": (ingest_failing, {"refused", "not_stored", "settings", "answered 5xx"}),
+    "ingest-failing": (ingest_failing, {"refused", "not_stored", "holding", "settings", "answered 5xx"}),
     "ingest-silent": (ingest_silent, {"ingest-silent"}),
     "not-running": (not_running, {"all of it", "subscription", "retention"}),
     "queue-growing": (queue_growing, {"queue-growing"}),
