@@ -42,6 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+OnHost = Annotated[HostKind, typer.Option("--host", help="what runs the app; functions: Microsoft's own host")]
 Port = Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one", min=0, max=65535)]
 
 
@@ -62,12 +63,15 @@ def up(
 @app.command()
 def soak(
     events: Annotated[int, typer.Option(help="how many deliveries, about")] = 20_000,
-    kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app")] = 5.0,
+    kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app on our own host")] = 5.0,
     seed: Annotated[int, typer.Option(help="another seed is another run")] = 1,
     calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice, in any order")] = False,  # noqa: FBT002 - a flag of the command line
+    on: Annotated[
+        HostKind, typer.Option("--host", help="what runs the app; functions: Microsoft's own host")
+    ] = "sandbox",
 ) -> None:
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
-    plan = SoakPlan(events=events, kill_every=kill_every, seed=seed)
+    plan = SoakPlan(events=events, host=on, kill_every=kill_every, seed=seed)
     raise typer.Exit(run_soak(replace(plan, trouble=False, disorder=0) if calm else plan))
 
 

@@ -69,7 +69,7 @@ def read_appointment(row: Mapping[str, Any]) -> Appointment:
 def differences(actual: Appointment, wanted: Appointment) -> list[str]:
     """One sentence for every column that is not as it must be."""
     return [
-        f"{field.name} is {_shown(found)}, must be {_shown(must)}"
+        f"{field.name} is {shown(found)}, must be {shown(must)}"
         for field in fields(Appointment)
         if (found := getattr(actual, field.name)) != (must := getattr(wanted, field.name))
     ]
@@ -88,7 +88,8 @@ def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value for people: a time, names in order, or a text that is not too long."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Iterable) and not isinstance(value, str):

@@ -29,12 +29,16 @@ CONTENT_TYPE: Final = "application/vnd.api+json"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one delivery. `status` is that of the answer, or `None` where no attempt got one."""
+    """What became of one delivery. `status` is that of the answer, or `None` where no attempt got one.
+
+    `arrived`: whether an attempt found a connection, so that the app may have the delivery without an answer.
+    """
 
     delivery: Delivery
     status: int | None
     attempts: int
     body: bytes = b""
+    arrived: bool = True
 
     @property
     def delivered(self) -> bool:
@@ -104,6 +108,7 @@ class Sender:
         if self._session is None:
             raise RuntimeError("Use the sender in `async with`.")
         sent_headers = headers(delivery, secret=self._secret if secret is None else secret)
+        arrived = False
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 await self._sleep(SECONDS_BETWEEN)
@@ -113,6 +118,8 @@ class Sender:
                         self._url, data=delivery.body, headers=sent_headers, allow_redirects=False
                     ) as response:
                         return Sent(delivery, response.status, attempt, await response.read())
-            except (aiohttp.ClientError, TimeoutError, OSError):
+            except aiohttp.ClientConnectorError:
                 continue
-        return Sent(delivery, None, ATTEMPTS)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                arrived = True
+        return Sent(delivery, None, ATTEMPTS, arrived=arrived)

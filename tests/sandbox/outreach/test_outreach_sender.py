@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestServer
 from sandbox.child import free_port
 from sandbox.outreach.deliveries import Delivery, Form, MeetingScript, Target, delivery_of
 from sandbox.outreach.sender import ATTEMPTS, Sender, headers, signature
+from tests.patience import PATIENCE
 
 RECORDED = Path(__file__).parents[4] / "shared" / "reference" / "data" / "outreach" / "webhooks"
 SECRET = "a secret"
@@ -215,20 +216,37 @@ async def test_a_later_attempt_can_succeed() -> None:
 
 async def test_an_answer_that_takes_too_long_is_no_answer() -> None:
     """After its patience is over the sender tries again."""
-    release = asyncio.Event()
-    calls = 0
+    given_up, release = asyncio.Event(), asyncio.Event()
 
     async def answer(_request: web.Request) -> web.Response:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
+        if not given_up.is_set():
             await release.wait()
         return web.Response(status=202)
 
-    async with receiving(answer) as url, Sender(url, secret=SECRET, timeout_seconds=0.2, sleep=no_sleep) as sender:
+    async def sleep(_seconds: float) -> None:
+        given_up.set()
+        sender._timeout_seconds = PATIENCE  # only the first attempt is to run out of time
+
+    async with receiving(answer) as url, Sender(url, secret=SECRET, timeout_seconds=0.2, sleep=sleep) as sender:
         sent = await sender.send(MeetingScript(5).booked())
         release.set()
     assert (sent.status, sent.attempts) == (202, 2)
+
+
+async def test_silence_may_hide_a_delivery_that_arrived() -> None:
+    """Who connects and hears nothing does not know what became of it; who finds no connection does."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=202)
+
+    async with receiving(answer) as url, Sender(url, secret=SECRET, sleep=no_sleep) as sender:
+        silent = await sender.send(MeetingScript(5).booked())
+    async with Sender(f"http://127.0.0.1:{free_port()}/hook", secret=SECRET, sleep=no_sleep) as sender:
+        refused = await sender.send(MeetingScript(5).booked())
+    assert (silent.status, silent.arrived) == (None, True)
+    assert (refused.status, refused.arrived) == (None, False)
 
 
 async def test_another_secret_makes_another_signature() -> None:

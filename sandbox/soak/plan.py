@@ -1,0 +1,63 @@
+"""How hard a soak is, and what is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandbox.stack import HostKind
+
+# How far an event may come from its place in the order.
+DISORDER: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How hard.
+
+    `trouble` off: no faults, kills or stops, only repeats and disorder. `storage_stops`: how often storage goes away,
+    for `away` seconds. `disorder`: how many places an event may come from its own; 0 means any place at all.
+    Our own host is killed about every `kill_every` seconds. Microsoft's is killed once and its worker three times,
+    because what a killed host has in work stays hidden for ten minutes.
+    """
+
+    events: int = 20_000
+    host: HostKind = "sandbox"
+    kill_every: float = 5.0
+    storage_stops: int = 3
+    away: float = 6.0
+    seed: int = 1
+    disorder: int = DISORDER
+    trouble: bool = True
+
+
+@dataclass(slots=True)
+class Count:
+    """What is printed in the end. `stale`: an appointment with a column that is not what was accepted last.
+
+    `refused`: answers other than 202, by status; Outreach takes each for delivered. `unanswered`: nothing but silence
+    in four attempts. `never_arrived`: no connection in four attempts.
+    """
+
+    sent: int = 0
+    accepted: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
+    unanswered: int = 0
+    never_arrived: int = 0
+    host_kills: int = 0
+    worker_kills: int = 0
+    storage_stops: int = 0
+    applied: int = 0
+    unpromised: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    stale: int = 0
+    dead_lettered: int = 0
+    dataverse_calls: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether the promise was kept."""
+        return not (self.lost or self.duplicated or self.stale or self.dead_lettered)
