@@ -1,10 +1,13 @@
-"""`GET /api/health`: what is reachable, for anybody. `HEAD`, which monitors send, has the status only."""
+"""`GET /api/health`: which parts are well, for anybody. `GET /api/status`: each part with its reason, for admins.
+
+`HEAD`, which monitors send, has the status only.
+"""
 
 from __future__ import annotations
 
 import azure.functions as func
 
-from functions.answers import answer
+from functions.answers import answer, for_admins
 
 blueprint = func.Blueprint()
 
@@ -13,7 +16,18 @@ blueprint = func.Blueprint()
 @blueprint.route("health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
     """200 when every part answers, else 503 with the parts that do not."""
+    from shared.admin.health import for_anybody
     from shared.runtime import runtime
 
     report = await runtime().health.report()
-    return answer(report, status=200 if report["status"] == "ok" else 503)
+    return answer(for_anybody(report), status=200 if report["status"] == "ok" else 503)
+
+
+@blueprint.function_name("status")
+@blueprint.route("status", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
+    """200 whatever it says: an admin asked, and is told."""
+    from shared.runtime import runtime
+
+    return answer(await runtime().health.report())

@@ -35,9 +35,8 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
     except BadSettings as error:
         DELIVERIES.record(1, status="not_configured", way="none")
         log.error(line("settings", part="ingest", problems=error.problems))  # noqa: TRY400 - the sentences say it all
-        return refusal(
-            503, "not_configured", "The app's settings are incomplete; GET /api/health lists what is missing."
-        )
+        message = "The app's settings are incomplete; GET /api/status (with the admin key) lists what is missing."
+        return refusal(503, "not_configured", message)
     except NotStored as error:
         if error.reason == "copy":  # its first is held on, so nothing is lost
             return refusal(503, "storage_unavailable", "The same delivery came before, and still waits for storage.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -17,7 +18,7 @@ from ops.checks.storage import check_storage
 from ops.columns import Columns, read_file
 from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
-from ops.settings import AppUrl, SettingsFile, app_url, environment, running
+from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv, SettingsFile, app_url, environment, running
 
 Metadata = Annotated[
     Path | None,
@@ -33,56 +34,63 @@ def doctor(
     *,
     settings: SettingsFile = None,
     url: AppUrl = "",
+    key_env: KeyEnv = DEFAULT_KEY_ENV,
     metadata: Metadata = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that all is as the sync needs it.
 
     Settings, storage, Dynamics, Outreach, the mapping and, with --url (or PUBLIC_URL), the running app. What it
-    finds is what your own sign-in sees; with --url the app's health tells what its identity sees. It writes a probe
-    into the queue and each table and takes it away again, and changes nothing else.
+    finds is what your own sign-in sees; with --url the app tells what its identity sees, and with its admin key also
+    why not. It writes a probe into the queue and each table and takes it away again, and changes nothing else.
     """
     with reporting(as_json=as_json) as report:
         values = environment(settings)
         app = app_url(url) if url else ""
         saved = read_file(metadata) if metadata else None
         with report.progress.status("Looking …"):
-            findings = asyncio.run(_examine(values, app, saved))
+            findings = asyncio.run(_examine(values, app, key_env, saved))
         report.show(to_json(findings), lambda console: say(findings, console))
         if has_problems(findings):
             raise typer.Exit(FOUND)
 
 
-async def _examine(values: Mapping[str, str], app: str, saved: Columns | None) -> list[Finding]:
+async def _examine(values: Mapping[str, str], app: str, key_env: str, saved: Columns | None) -> list[Finding]:
     settings, findings = check_settings(values)
     if settings is None:
         what = "Not looked at before the settings are right."
         findings += [Finding(area, "skipped", what) for area in ("Storage", "Dynamics", "Mapping", "Outreach")]
-        return findings + (await _health(app) if app else [])
+        return findings + (await _the_app(app, key_env) if app else [])
     if not app and settings.public_url:
         app = app_url(settings.public_url)
     async with running(values) as runtime:
         findings += await check_storage(settings.ingest, values)
         findings += await check_dynamics(runtime.dataverse, settings, saved=saved)
         findings += await check_outreach(runtime.outreach, settings, app=app)
-    return findings + (await _health(app) if app else [])
+    return findings + (await _the_app(app, key_env) if app else [])
 
 
-async def _health(app: str) -> list[Finding]:
+async def _the_app(app: str, key_env: str) -> list[Finding]:
     """What the running app says of itself: the only word on what its own identity may do."""
     area = "The app"
+    key = os.environ.get(key_env, "").strip()
+    path = "/api/status" if key else "/api/health"
     try:
         async with httpx.AsyncClient(base_url=app, timeout=30) as client:
-            report = (await client.get("/api/health")).json()
-        parts = dict(report["parts"])
+            answer = await client.get(path, headers={"x-functions-key": key} if key else {})
+        if answer.status_code == 401:
+            fix = f"Put the admin (master) key of this app into {key_env}, or empty it: then reasons are left out."
+            return [Finding(area, "problem", "The app does not accept the key.", fix)]
+        parts = dict(answer.json()["parts"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         fix = "Check --url. An app that has just been deployed needs a minute."
-        return [Finding(area, "problem", f"{app}/api/health does not answer as this app does.", fix)]
-    found = []
-    for name, part in parts.items():
-        reason = str(part.get("reason") or "")
-        if part.get("status") != "ok":
-            found.append(Finding(area, "problem", f"{name}: {reason}"))
-        else:
-            found.append(Finding(area, "warning" if reason else "ok", f"{name}: {reason or 'ok.'}"))
-    return found
+        return [Finding(area, "problem", f"{app}{path} does not answer as this app does.", fix)]
+    why = "" if key else f"Put the app's admin (master) key into {key_env}, and the app says why."
+    return [_part(area, name, part, why) for name, part in parts.items()]
+
+
+def _part(area: str, name: str, part: Mapping[str, Any], why: str) -> Finding:
+    reason = str(part.get("reason") or "")
+    if part.get("status") != "ok":
+        return Finding(area, "problem", f"{name}: {reason or 'not ok.'}", "" if reason else why)
+    return Finding(area, "warning" if reason else "ok", f"{name}: {reason or 'ok.'}")

@@ -1,4 +1,4 @@
-"""`status`: what became of an event, or how a meeting stands."""
+"""`status`: what became of an event, how a meeting stands, or how the app itself is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.remote import RemoteApp
-from ops.report import FOUND, USAGE, AsJson, Refused, reporting, visible
+from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv
 
 _CORRELATION_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -21,17 +21,25 @@ _TROUBLE = frozenset({"dead-lettered"})
 
 
 def status(
-    what: Annotated[str, typer.Argument(help="A meeting's id (5, meeting:5, calendarEvent:17) or a correlation id.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="A meeting's id (5, meeting:5, calendarEvent:17) or a correlation id. [default: the app itself]"
+        ),
+    ] = None,
     *,
     url: AppUrl = "",
     key_env: KeyEnv = DEFAULT_KEY_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Show how a meeting or an event stands.
+    """Show how a meeting, an event or the app stands.
 
     Exit code 1: it is unknown, or needs a person.
     """
     with reporting(as_json=as_json) as report:
+        if what is None:
+            _show_app(report, url, key_env)
+            return
         if not what.strip():
             raise Refused("Which one? Give a meeting's id or a correlation id.", code="nothing_named", exit_code=USAGE)
         kind = "correlations" if _CORRELATION_ID.fullmatch(what) else "meetings"
@@ -48,6 +56,25 @@ def status(
         report.show(found, lambda console: say(visible(found), console))
         if found.get("outcome") in _TROUBLE or found.get("state") == "needs attention":
             raise typer.Exit(FOUND)
+
+
+def _show_app(report: Report, url: str, key_env: str) -> None:
+    with RemoteApp(url, key_env=key_env) as app:
+        found = app.get("/api/status")
+    report.show(found, lambda console: _say_app(visible(found), console))
+    if found["status"] != "ok":
+        raise typer.Exit(FOUND)
+
+
+def _say_app(found: dict[str, Any], console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, part in found["parts"].items():
+        well = part["status"] == "ok"
+        table.add_row(
+            Text("ok" if well else "BAD", style="green" if well else "bold red"), name, part.get("reason", "")
+        )
+    console.print(table)
+    console.print(f"Looked at {found['checkedAt'][:19]} UTC; the services are asked once a minute at most.")
 
 
 def say_event(entry: dict[str, Any], console: Console) -> None:

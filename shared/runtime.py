@@ -283,7 +283,7 @@ class Runtime:
         """Says what is reachable."""
         checks: dict[str, Check] = {"settings": self._check_settings, "queue": self._check_queue}
         checks |= {"tables": self._check_tables, "dataverse": self._check_dataverse, "outreach": self._check_outreach}
-        return Health(checks, clock=time.monotonic)
+        return Health(checks, clock=time.monotonic, now=self._now)
 
     @cached_property
     def queue(self) -> Queue:

@@ -60,6 +60,7 @@ def test_routes_are_those_promised() -> None:
     promised = {
         "outreach/events": (["POST"], "function"),
         "health": (["GET", "HEAD"], "anonymous"),
+        "status": (["GET"], "admin"),
         "correlations/{correlationId}": (["GET"], "admin"),
         "meetings/{meetingId}": (["GET"], "admin"),
         "deadletters": (["GET"], "admin"),

@@ -1,53 +1,64 @@
-"""Is everything reachable that the sync needs? Answered from memory for a few seconds, because anybody may ask."""
+"""Is everything reachable that the sync needs? Anybody may ask, so the services are asked once a minute at most."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from shared.errors import SyncError
+from shared.telemetry import line, where
+from shared.timestamps import Clock, sortable
 
-FRESH_SECONDS = 5.0
+log = logging.getLogger("outreach_dynamics.health")
+
+FRESH_SECONDS = 60.0
 # So old a report may be for those who come while another is being made: with a part that hangs that takes seconds, and
 # they would take up the instance's places for requests, Outreach's among them.
-STANDS_IN_SECONDS = 30.0
+STANDS_IN_SECONDS = 120.0
 PATIENCE_SECONDS = 8.0
 
 # Raises where the part is not well; returns what is to be noted all the same, or nothing.
 Check = Callable[[], Awaitable[str | None]]
+Report = dict[str, Any]
 
 
 class Health:
     """`checks` by name of the part; `clock` is a monotonic clock in seconds."""
 
-    def __init__(self, checks: Mapping[str, Check], *, clock: Callable[[], float]) -> None:
+    def __init__(self, checks: Mapping[str, Check], *, clock: Callable[[], float], now: Clock) -> None:
         self._checks = checks
         self._clock = clock
-        self._last: tuple[float, dict[str, Any]] | None = None
-        self._lock = asyncio.Lock()
+        self._now = now
+        self._last: tuple[float, Report] | None = None
+        self._look: asyncio.Task[Report] | None = None
 
-    async def report(self) -> dict[str, Any]:
-        """`{"status": "ok" | "unhealthy", "parts": {name: {"status": …, "reason": …}}}`; reasons hold no secrets.
+    async def report(self) -> Report:
+        """`{"status": "ok" | "unhealthy", "checkedAt": …, "parts": {name: {"status": …, "reason": …}}}`, for an admin.
 
-        A part that is `ok` has a `reason` only where there is something to note.
+        A part that is `ok` has a `reason` only where there is something to note. No reason holds a secret.
         """
-        last = self._not_older_than(STANDS_IN_SECONDS if self._lock.locked() else FRESH_SECONDS)
+        look = self._look
+        under_way = look is not None and not look.done()
+        last = self._not_older_than(STANDS_IN_SECONDS if under_way else FRESH_SECONDS)
         if last is not None:
             return last
-        async with self._lock:
-            last = self._not_older_than(FRESH_SECONDS)
-            if last is not None:
-                return last
-            results = await asyncio.gather(*(self._one(check) for check in self._checks.values()))
-            parts = dict(zip(self._checks, results, strict=True))
-            well = all(part["status"] == "ok" for part in parts.values())
-            report = {"status": "ok" if well else "unhealthy", "parts": parts}
-            self._last = (self._clock(), report)
-            return report
+        if look is None or look.done():
+            look = self._look = asyncio.create_task(self._examine())
+        # Shielded: whoever hangs up takes nothing from the others, and does not make the next one ask again.
+        return await asyncio.shield(look)
 
-    def _not_older_than(self, seconds: float) -> dict[str, Any] | None:
+    def _not_older_than(self, seconds: float) -> Report | None:
         return self._last[1] if self._last is not None and self._clock() - self._last[0] < seconds else None
+
+    async def _examine(self) -> Report:
+        results = await asyncio.gather(*map(self._one, self._checks.values()))
+        parts = dict(zip(self._checks, results, strict=True))
+        well = all(part["status"] == "ok" for part in parts.values())
+        report = {"status": "ok" if well else "unhealthy", "checkedAt": sortable(self._now()), "parts": parts}
+        self._last = (self._clock(), report)
+        return report
 
     async def _one(self, check: Check) -> dict[str, str]:
         try:
@@ -59,4 +70,14 @@ class Health:
             return {"status": "unreachable", "reason": str(error) or type(error).__name__}
         except (ValueError, KeyError, TypeError):
             return {"status": "unreachable", "reason": "Its answer makes no sense; is the address right?"}
+        except Exception as error:  # noqa: BLE001 - without a report the services would be asked again by everybody
+            name = type(error).__name__
+            log.error(line("unforeseen", correlation_id="", error=name, at=where(error)))  # noqa: TRY400 - its message may repeat a value
+            return {"status": "unreachable", "reason": f"An error in the app itself ({name}); its log says where."}
         return {"status": "ok", "reason": note} if note else {"status": "ok"}
+
+
+def for_anybody(report: Report) -> Report:
+    """What a stranger may know: which parts are well. Reasons name files, addresses and people's mistakes."""
+    parts = {name: {"status": part["status"]} for name, part in report["parts"].items()}
+    return {"status": report["status"], "parts": parts}

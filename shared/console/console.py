@@ -109,7 +109,12 @@ class Console:
         return await _guarded(lambda: self._admitted(request))
 
     async def _admitted(self, request: Request) -> Answer:
-        admitted = await self._access.check(request)
+        try:
+            admitted = await self._access.check(request)
+        except RemoteError:
+            # Why is told to those who are admitted only.
+            text = "Nobody can be let in right now. Try again in a minute."
+            return page("message.html", status=503, title="Out of reach", text=text)
         if admitted is None:
             return page("sign-in.html", status=200 if request.page == "sign-in" else 401, script="sign-in.js")
         session, cookie = admitted

@@ -13,7 +13,7 @@ import pytest
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan
 from shared.console import console, words
-from shared.console.pages import Answer
+from shared.console.pages import Answer, Request
 from shared.console.search import MAX_TEXT
 from shared.errors import Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
@@ -64,6 +64,18 @@ async def test_storage_away_is_told(product: Installation, monkeypatch: pytest.M
     answer = await product.runtime.console.show(request)
     assert answer.status == 503
     assert "Azure Storage cannot be reached." in answer.html
+
+
+async def test_a_stranger_is_not_told_why(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be looked up who somebody is, nobody gets in, and reasons stay with admins."""
+
+    async def away(_: str) -> None:
+        raise Transient("AuthorizationFailure of the account contoso.", service="storage")
+
+    monkeypatch.setattr(product.runtime.console._access._sessions, "find", away)
+    answer = await product.runtime.console.show(Request("GET", "home", headers={"cookie": "__Host-console=x"}))
+    assert answer.status == 503
+    assert "contoso" not in answer.html
 
 
 async def test_a_field_of_an_older_mapping_is_shown(product: Installation, tmp_path: Path) -> None:

@@ -37,6 +37,20 @@ def test_send_test_with_a_file_and_status(ops: Commands, tmp_path: Path) -> None
     assert "Intro call" in meeting.out
 
 
+def test_status_alone_is_that_of_the_app(ops: Commands) -> None:
+    """Each part, and the reason where one is not well; then the exit code is 1."""
+    result = ops.run("status", "--json")
+    assert (result.code, result.document["status"]) == (0, "ok")
+    assert result.document["parts"]["dataverse"] == {"status": "ok"}
+    assert "ok" in ops.run("status").out
+    ops.stack.host.restart(SYNC_PUSHING="perhaps")
+    try:
+        result = ops.run("status")
+    finally:
+        ops.stack.host.restart(SYNC_PUSHING="true")
+    assert (result.code, "SYNC_PUSHING is neither true nor false." in result.out) == (1, True)
+
+
 def test_send_test_says_when_the_secret_is_wrong(ops: Commands) -> None:
     """The app's own words come through, and the exit code is 1."""
     result = ops.run("send-test", OUTREACH_WEBHOOK_SECRET="another-long-secret")

@@ -67,6 +67,34 @@ def test_doctor_tells_of_a_secret_that_is_none_and_looks_on(ops: Commands) -> No
     assert states(result)["Dynamics"] != {"skipped"}
 
 
+def test_without_its_key_the_app_says_which_part_and_no_more(ops: Commands) -> None:
+    """With the admin key its reasons come along; with a wrong one it is told so."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            key = self.headers.get("x-functions-key")
+            self.send_response(401 if key == "wrong" else 200)
+            self.end_headers()
+            reason = ', "reason": "no such queue"' if (self.path, key) == ("/api/status", "right") else ""
+            self.wfile.write(f'{{"parts": {{"queue": {{"status": "unreachable"{reason}}}}}}}'.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with answering(Answer) as url:
+        found = [
+            [
+                one
+                for one in problems(ops.run("doctor", "--json", "--url", url, OPS_APP_KEY=key))
+                if "queue" in one or "key" in one
+            ]
+            for key in ("", "right", "wrong")
+        ]
+    assert found[0] == ["queue: not ok. Put the app's admin (master) key into OPS_APP_KEY, and the app says why."]
+    assert found[1] == ["queue: no such queue "]
+    assert found[2][0].startswith("The app does not accept the key.")
+
+
 def test_doctor_tells_what_is_left_of_the_example(ops: Commands) -> None:
     """Who copies the example and fills in half of it is told of the other half."""
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+
+import pytest
 
 from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
-from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Health
+from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Check, Health, for_anybody
+from shared.errors import BadSettings, Transient
 from tests.product.bench import Installation, installation
 
 
@@ -27,10 +31,15 @@ class Service:
         return self.now
 
 
+def health_of(service: Service, check: Check | None = None) -> Health:
+    """Health with this one part."""
+    return Health({"service": check or service.check}, clock=service.clock, now=lambda: datetime.now(UTC))
+
+
 async def test_many_who_ask_at_once_cost_one_look() -> None:
-    """Those who come first wait for it together; for some seconds it is answered from memory."""
+    """Those who come first wait for it together; for a minute it is answered from memory."""
     service = Service()
-    health = Health({"service": service.check}, clock=service.clock)
+    health = health_of(service)
     reports = await asyncio.gather(*(health.report() for _ in range(100)))
     assert (service.asked, {report["status"] for report in reports}) == (1, {"ok"})
     service.now += FRESH_SECONDS
@@ -38,10 +47,65 @@ async def test_many_who_ask_at_once_cost_one_look() -> None:
     assert service.asked == 2
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (Transient("The services are away.", service="dataverse"), "The services are away."),
+        (BadSettings(["MAPPING_FILE names mine.json, which is not there."]), "MAPPING_FILE names mine.json"),
+        (KeyError("value"), "Its answer makes no sense"),
+        (AttributeError("a bug"), "An error in the app itself (AttributeError)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_services_that_fail_are_asked_no_oftener(wrong: Exception, reason: str) -> None:
+    """Once a minute, whatever they answer; a stranger hears that they fail, an admin why."""
+    service = Service()
+
+    async def fail() -> None:
+        await service.check()
+        raise wrong
+
+    health = health_of(service, fail)
+    for _ in range(3):
+        report = await health.report()
+        service.now += FRESH_SECONDS / 3 - 1
+    assert service.asked == 1
+    assert reason in report["parts"]["service"]["reason"]
+    assert for_anybody(report) == {"status": "unhealthy", "parts": {"service": {"status": "unreachable"}}}
+
+
+async def test_who_hangs_up_makes_nobody_ask_again() -> None:
+    """The look goes on without the one who began it, and the others get what it finds."""
+    service = Service()
+    service.answers.clear()
+    health = health_of(service)
+    first, second = asyncio.create_task(health.report()), asyncio.create_task(health.report())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    service.answers.set()
+    assert (await second)["status"] == "ok"
+    await health.report()
+    assert service.asked == 1
+
+
+async def test_a_minute_is_a_minute() -> None:
+    """So long nobody but the first one makes the services answer."""
+    service = Service()
+    health = health_of(service)
+    await health.report()
+    service.now += 59.9
+    await health.report()
+    assert service.asked == 1
+    service.now += 0.1
+    await health.report()
+    assert service.asked == 2
+
+
 async def test_nobody_waits_for_somebody_elses_look() -> None:
     """While a part hangs, one request waits for it; the others get what was seen a moment ago."""
     service = Service()
-    health = Health({"service": service.check}, clock=service.clock)
+    health = health_of(service)
     await health.report()
     service.now += FRESH_SECONDS
     service.answers.clear()
@@ -57,7 +121,7 @@ async def test_nobody_waits_for_somebody_elses_look() -> None:
 async def test_what_was_seen_long_ago_counts_no_more() -> None:
     """Where nobody has asked for long, all wait for the first look."""
     service = Service()
-    health = Health({"service": service.check}, clock=service.clock)
+    health = health_of(service)
     await health.report()
     service.now += STANDS_IN_SECONDS
     service.answers.clear()
