@@ -47,17 +47,18 @@ Port = Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one",
 
 
 @app.command()
-def demo() -> None:
+def demo(on: OnHost = "sandbox") -> None:
     """Run the main job once, show what happened, check every appointment."""
-    raise typer.Exit(tell_demo())
+    raise typer.Exit(tell_demo(host=on))
 
 
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="where the app listens, if it is free", min=0, max=65535)] = 7071,
+    on: OnHost = "sandbox",
 ) -> None:
     """Start everything and leave it running until Ctrl-C."""
-    raise typer.Exit(run_up(Console(), port=port))
+    raise typer.Exit(run_up(Console(), port=port, host=on))
 
 
 @app.command()

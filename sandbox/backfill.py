@@ -135,8 +135,7 @@ class _Run:
                 self._console.print(f"  {row:,} rows after {time.monotonic() - started:,.0f} s", highlight=False)
             if app_kills and row >= app_kills[0]:
                 app_kills.pop(0)
-                self._stack.host.kill()
-                self._stack.host.start()
+                self._stack.kill("worker")
                 self._count.app_kills += 1
             if kills and row >= kills[0]:
                 kills.pop(0)

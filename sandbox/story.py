@@ -16,9 +16,10 @@ from rich.table import Table
 from sandbox.appointments import Appointment, all_appointments, differences
 from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
-from sandbox.stack import Stack
+from sandbox.stack import HostKind, Stack
 
-JOURNAL_SECONDS: Final = 20.0
+JOURNAL_SECONDS: Final = 60.0
+FIRST_ANSWER_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 # An attempt that will be repeated is no outcome yet.
 UNFINISHED: Final = frozenset({"retrying"})
@@ -36,13 +37,14 @@ class Told:
     problem: str = ""
 
 
-def demo(console: Console | None = None) -> int:
+def demo(console: Console | None = None, *, host: HostKind = "sandbox") -> int:
     """Tell the story on a stack of its own; 0 only if everything came out as it must."""
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, WIDTH_WITHOUT_TERMINAL)
     started = time.monotonic()
-    with console.status("Starting Azurite, Dataverse and Outreach stand-ins, and the app …"), Stack("demo") as stack:
+    starting = "Starting Azurite, Dataverse and Outreach stand-ins, and the app …"
+    with console.status(starting), Stack("demo", host=host) as stack:
         console.print(
             f"[bold]Up[/] in {time.monotonic() - started:.1f} s: the app on {stack.host_url}, storage is Azurite, "
             f"logs in {stack.logs}",
@@ -81,6 +83,8 @@ async def _chapter(stack: Stack, chapter: Chapter, console: Console) -> list[Tol
     console.print(f"[bold]The app {chapter.title}[/]", highlight=False)
     told = []
     async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender, httpx.AsyncClient() as client:
+        # The first call of a fresh worker loads the app. Outreach would not wait on a slow machine, and send again.
+        await client.get(f"{stack.host_url}/api/health", timeout=FIRST_ANSWER_SECONDS)
         for step in chapter.steps:
             one = await _step(stack, step, sender, client)
             sign = "[red]✗[/]" if one.problem else "[green]✓[/]"

@@ -17,7 +17,7 @@ from sandbox.child import interruptible
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from sandbox.service import Service
-from sandbox.stack import Stack
+from sandbox.stack import HostKind, Stack
 
 ADDRESSES: Final = "up.json"
 SETTINGS: Final = "up.settings.json"
@@ -42,14 +42,14 @@ def read_addresses(folder: Path = SANDBOX_FOLDER) -> Addresses | None:
         return None
 
 
-def up(console: Console, *, port: int, folder: Path = SANDBOX_FOLDER) -> int:
+def up(console: Console, *, port: int, host: HostKind = "sandbox", folder: Path = SANDBOX_FOLDER) -> int:
     """Run the stack until Ctrl-C or SIGTERM; 1 where one of its parts ends by itself.
 
     `folder` takes the addresses for `send`, settings for `python -m ops`, and examples to send.
     """
     with interruptible():
         try:
-            with console.status("Starting …"), Stack("up", port=port) as stack:
+            with console.status("Starting …"), Stack("up", host=host, port=port) as stack:
                 return _run(stack, console, folder)
         except KeyboardInterrupt:
             console.print("Stopped.")

@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
 from sandbox.azurite import Azurite, StorageNames
+from sandbox.functions_host import HostNotAtHand, start_program
 from sandbox.outreach.store import Store
+from sandbox.stack import HostKind
 from shared.storage.account import Table
 from tests.clock import Clock
 from tests.environment import forget_the_shell
 from tests.outreach.support import standing_in
 from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--host=functions` is what `make test HOST=functions` hands on."""
+    sentence = "what runs the app where a test starts it as a process; functions runs those tests alone"
+    parser.addoption("--host", choices=get_args(HostKind), default="sandbox", help=sentence)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,6 +35,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     forget_the_shell(os.environ)
     config.stash[SUMMARY] = getattr(config, "workeroutput", {}).setdefault("summary", [])
+    if config.getoption("host") == "functions":
+        try:
+            start_program()
+        except HostNotAtHand as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the real host leave out the tests that start no host: they would be the same on either."""
+    if config.getoption("host") == "functions":
+        others = [item for item in items if "host_kind" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,6 +60,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the lines."""
     for line in config.stash[SUMMARY]:
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def host_kind(pytestconfig: pytest.Config) -> HostKind:
+    """What a test's `Stack` runs the app on."""
+    kind: HostKind = pytestconfig.getoption("host")
+    return kind
 
 
 @pytest.fixture(scope="session")

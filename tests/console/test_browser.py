@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Page, expect
 
 from sandbox.outreach.deliveries import MeetingScript
-from sandbox.stack import Stack
+from sandbox.stack import HostKind, Stack
 from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing, required
 
@@ -35,12 +35,12 @@ ATTACK_ID = ATTACK.replace(" ", "/")
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
+def desk(host_kind: HostKind) -> Iterator[Desk]:
     """One stack with some events in it, and one browser, for this module."""
     executable = chromium()
     if executable is None:
         (pytest.fail if required() else pytest.skip)(missing())
-    with Stack("console") as stack, headless(executable) as browser:
+    with Stack("console", host=host_kind) as stack, headless(executable) as browser:
         desk = Desk(stack, browser)
         script = MeetingScript(1, now=datetime.now(UTC) - timedelta(minutes=4))
         desk.deliver(script.booked(title="First title", start=datetime.now(UTC) + timedelta(days=1), opportunity=301))

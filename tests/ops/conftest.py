@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.stack import Stack
+from sandbox.stack import HostKind, Stack
 from tests.ops.commands import Commands
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, host_kind: HostKind) -> Iterator[Stack]:
     """The app on its host, Azurite and both stand-ins, for all tests of the command line."""
-    with Stack("ops", logs=tmp_path_factory.mktemp("ops-logs")) as running:
+    with Stack("ops", host=host_kind, logs=tmp_path_factory.mktemp("ops-logs")) as running:
         yield running
 
 

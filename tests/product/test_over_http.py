@@ -13,15 +13,15 @@ import pytest
 
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.sender import signature
-from sandbox.stack import EVENTS_ROUTE, Stack
+from sandbox.stack import EVENTS_ROUTE, HostKind, Stack
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(host_kind: HostKind) -> Iterator[Stack]:
     """One running stack for this module."""
-    with Stack("tests") as running:
+    with Stack("tests", host=host_kind) as running:
         yield running
 
 

@@ -24,7 +24,7 @@ from sandbox.outreach.deliveries import MeetingScript, delivery_of
 from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
 from sandbox.service import OwnProgram, Service
-from sandbox.stack import Stack
+from sandbox.stack import HostKind, Stack
 from sandbox.story import tell
 from sandbox.up import instructions, write_examples, write_settings
 from shared.settings import read_settings
@@ -33,9 +33,9 @@ NOW = datetime(2026, 2, 3, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, host_kind: HostKind) -> Iterator[Stack]:
     """One stack for all tests of this module."""
-    with Stack("test", logs=tmp_path_factory.mktemp("logs")) as running:
+    with Stack("test", host=host_kind, logs=tmp_path_factory.mktemp("logs")) as running:
         yield running
 
 
@@ -85,7 +85,7 @@ async def test_a_story_that_ends_otherwise_says_what_differs(fresh: Stack, conso
 
 def test_every_part_is_reachable(stack: Stack) -> None:
     """Health names the parts, all of them well."""
-    response = httpx.get(f"{stack.host_url}/api/health")
+    response = httpx.get(f"{stack.host_url}/api/health", timeout=60)
     assert response.status_code == 200
     assert {part["status"] for part in response.json()["parts"].values()} == {"ok"}
 
@@ -108,7 +108,7 @@ def test_a_crashed_app_comes_back_at_the_same_address(stack: Stack) -> None:
         httpx.get(f"{before}/api/health")
     stack.host.start()
     assert stack.host_url == before
-    assert httpx.get(f"{before}/api/health").status_code == 200
+    assert httpx.get(f"{before}/api/health", timeout=60).status_code == 200
 
 
 async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from sandbox.outreach.deliveries import Delivery, MeetingScript
-from sandbox.stack import EVENTS_ROUTE, Stack
+from sandbox.stack import EVENTS_ROUTE, HostKind, Stack
+from tests.browser_client import browser_client
 from tests.telemetry import personal
 from tests.telemetry.personal import Watch
 
@@ -20,9 +21,9 @@ BY_ADDRESS = (107, 108, 109)
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(host_kind: HostKind) -> Iterator[Stack]:
     """One running stack, whose log is read afterwards."""
-    with Stack("personal") as running:
+    with Stack("personal", host=host_kind) as running:
         yield running
 
 
@@ -43,7 +44,7 @@ def booked(number: int, **attributes: Any) -> Delivery:
 def run_everything(stack: Stack, watch: Watch) -> None:
     """Good events, wrong ones, forged ones, throttling, refusals, an outage, and an admin who looks around."""
     key, admin = {"x-functions-key": stack.access.function_key}, {"x-functions-key": stack.access.admin_key}
-    with httpx.Client(base_url=stack.host_url, timeout=20) as http:
+    with browser_client(stack.host_url, timeout=20) as http:
 
         def deliver(body: bytes, **headers: str) -> str:
             signature = watch.sent(body, secret=stack.access.webhook_secret)
