@@ -16,25 +16,23 @@ from xml.etree import ElementTree as ET
 from ops.findings import Finding
 from ops.report import USAGE, Refused
 from shared.dataverse.client import Dataverse, rows
-from shared.meeting.mapping import MappingFile, Row
+from shared.meeting.mapping import MappingFile
+from shared.meeting.transforms import PARTIES, CreatedByRow, Row
 
 AREA = "Mapping"
 _DEFINITION = "/EntityDefinitions(LogicalName='appointment')"
 _CAST = "Microsoft.Dynamics.CRM."
 _EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
-_EDM_TYPES = {"Edm.String": "Text", "Edm.Boolean": "Boolean", "Edm.DateTimeOffset": "DateTime", "Edm.Date": "DateOnly"}
-_TYPES = {"String": "Text", "Memo": "Text"}
-# Which type of column a transform can write. Attendees are no column but rows of their own.
-_FITTING: Mapping[str, frozenset[str]] = {
-    "text": frozenset({"Text"}),
-    "boolean": frozenset({"Boolean"}),
-    "instant": frozenset({"DateTime"}),
-    "start": frozenset({"DateTime"}),
-    "end": frozenset({"DateTime"}),
-    "created_on": frozenset({"DateTime"}),
-    "created_by": frozenset({"Lookup"}),
-    "owner": frozenset({"Owner", "Lookup"}),
-    "regarding": frozenset({"Lookup"}),
+# EDMX names fewer types than Dataverse has: a choice is an Edm.Int32 too, and money an Edm.Decimal.
+_EDM_TYPES = {
+    "Edm.String": "String",
+    "Edm.Boolean": "Boolean",
+    "Edm.DateTimeOffset": "DateTime",
+    "Edm.Date": "DateOnly",
+    "Edm.Int32": "Integer",
+    "Edm.Int64": "BigInt",
+    "Edm.Decimal": "Decimal",
+    "Edm.Double": "Double",
 }
 # What Dataverse or the life cycle fills in.
 _FILLED = frozenset({"activityid", "ownerid", "statecode", "statuscode", "isdraft", "activitytypecode"})
@@ -42,7 +40,7 @@ _FILLED = frozenset({"activityid", "ownerid", "statecode", "statuscode", "isdraf
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `type` is Text, Boolean, DateTime, Lookup, Owner, or Dataverse's own name of another type.
+    """One column. `type` is Dataverse's own name of it.
 
     `max_length`, `required` and what may be written are None where the file does not tell.
     """
@@ -96,26 +94,26 @@ def compare(mapping: MappingFile, columns: Columns) -> list[Finding]:
 
 
 def _row_problems(row: Row, columns: Columns) -> Iterable[Finding]:
-    if row.transform == "attendees":
+    if row.only == PARTIES:
         return  # rows of their own, not a column
     column = columns.get(row.column)
     if column is None:
         fix = "Correct the name in the mapping file, or add the column to the appointment table in Dynamics."
         yield Finding(AREA, "problem", f"{row.row}: Dynamics has no column {row.column}.", fix)
         return
-    if column.type not in _FITTING[row.transform]:
-        needed = " or ".join(sorted(_FITTING[row.transform]))
+    if column.type not in row.types:
+        needed = " or ".join(sorted(row.types))
         what = f"{row.row}: {row.column} is of type {column.type}, and transform {row.transform} writes {needed}."
         yield Finding(AREA, "problem", what, "Choose another column or another transform in the mapping file.")
-    if row.transform == "created_by":
+    if row.only == CreatedByRow.only:
         return  # set by acting for the booker, never written
     if column.creatable is False:
         what = f"{row.row}: Dynamics lets nobody write {row.column} in a new appointment."
         yield Finding(AREA, "problem", what, "Choose another column in the mapping file.")
-    elif column.updatable is False and row.transform != "created_on":
+    elif column.updatable is False and not row.on_create:
         what = f"{row.row}: Dynamics lets nobody change {row.column} later, so an update of it would be refused."
         yield Finding(AREA, "problem", what, "Choose another column in the mapping file.")
-    if row.transform == "text" and column.max_length and (row.max_length or 2**31) > column.max_length:
+    if column.type in row.types and column.max_length and (row.max_length or 2**31) > column.max_length:
         what = f"{row.row}: {row.column} holds {column.max_length} characters; longer texts would be refused."
         yield Finding(AREA, "problem", what, f'Set "max_length": {column.max_length} in this row of the mapping file.')
 
@@ -136,7 +134,7 @@ def _from_definitions(attributes: Iterable[Mapping[str, Any]]) -> dict[str, Colu
         required = level.get("Value") if isinstance(level, dict) else level
         columns[one["LogicalName"]] = Column(
             name=one["LogicalName"],
-            type=_TYPES.get(one["AttributeType"], one["AttributeType"]),
+            type=one["AttributeType"],
             max_length=one.get("MaxLength"),
             required=None if required is None else required == "ApplicationRequired",
             creatable=one.get("IsValidForCreate"),

@@ -18,7 +18,7 @@ from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
 from ops.settings import SettingsFile, environment, mapping_path, running
 from ops.subscriptions import unheard_of
-from shared.admin.explain import condition_text, source_text
+from shared.admin.explain import condition_text
 from shared.errors import BadMapping
 from shared.mapping_file import load_mapping
 from shared.meeting.mapping import MappingFile
@@ -91,13 +91,12 @@ def _document(mapping: MappingFile) -> dict[str, Any]:
                 "field": row.field,
                 "column": row.column,
                 "transform": row.transform,
-                "sources": [source_text(source) for source in row.sources],
+                "sources": [str(source) for source in row.sources],
             }
             for row in mapping.rows
         ],
         "signals": [
-            {"field": signal.field, "sources": [source_text(source) for source in signal.sources]}
-            for signal in mapping.signals
+            {"field": signal.field, "sources": [str(source) for source in signal.sources]} for signal in mapping.signals
         ],
         "createConditions": [condition_text(condition) for condition in mapping.create_conditions],
         "attendees": {"order": list(mapping.attendees.order), "unresolved": mapping.attendees.unresolved},
@@ -113,7 +112,7 @@ def _say(mapping: MappingFile, console: Console) -> None:
     console.print()
     rows = Table("row", "column", "transform", "first source", "more", box=None, pad_edge=False)
     for row in mapping.rows:
-        first, *more = [source_text(source) for source in row.sources]
+        first, *more = [str(source) for source in row.sources]
         rows.add_row(row.row, row.column, row.transform, first, str(len(more)) if more else "")
     console.print(rows)
     console.print()

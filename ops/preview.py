@@ -86,7 +86,7 @@ def _columns(columns: list[dict[str, Any]]) -> Table:
     for one in columns:
         if one["origin"] != "nowhere":
             action = Text(one["action"], style=_STYLES.get(one["action"], "dim"))
-            value = "" if one["action"] == "none" else f" = {_short(one['result'])}"
+            value = "" if one["action"] == "none" else f" = {_short(one.get('shown', one['result']))}"
             table.add_row(action, Text(f"{one['column']}{value}", overflow="fold"))
             table.add_row("", Text(_why(one), style="dim"))
     silent = [one["column"] for one in columns if one["origin"] == "nowhere"]

@@ -153,7 +153,7 @@ class Runtime:
         """Carries out what is queued."""
         return Sync(
             Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.spill, self._look_again),
-            appointments=AppointmentApi(self.dataverse),
+            appointments=AppointmentApi(self.dataverse, wires=self.settings.mapping.wires),
             directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic, shared=self._people),
             mapping=self.settings.mapping,
             policy=self.settings.policy,
@@ -270,7 +270,7 @@ class Runtime:
 
         return Previewer(
             meetings=rows.load,
-            appointments=AppointmentApi(dataverse).read,
+            appointments=AppointmentApi(dataverse, wires=settings.mapping.wires).read,
             look_up=look_up,
             mapping=settings.mapping,
             policy=settings.policy,

@@ -10,7 +10,8 @@ from typing import get_args
 import pytest
 
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
-from shared.meeting.mapping import TRANSFORMS, Condition
+from shared.meeting.mapping import Condition
+from shared.meeting.transforms import TRANSFORMS
 from shared.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent

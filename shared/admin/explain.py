@@ -13,24 +13,30 @@ from typing import Any, Literal
 
 from shared.errors import Unmappable
 from shared.meeting.apply import holds
-from shared.meeting.appointment import STATE, Desired, Policy, collapse, fingerprint, plain
+from shared.meeting.appointment import Desired, Policy, collapse, fingerprint, plain
 from shared.meeting.delivery import Delivery, Reference
-from shared.meeting.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Row, Signal, Source
+from shared.meeting.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Signal
 from shared.meeting.meeting import MeetingState
 from shared.meeting.merge import Fields, Stamped
 from shared.meeting.patch import FieldName, read_patch
 from shared.meeting.people import People, Person
+from shared.meeting.sources import Source
+from shared.meeting.transforms import STATE, TRANSFORMS, CreatedByRow, CreatedOnRow, Kind, Row
 from shared.outreach.connections import custom_id, data_connections
 
 Origin = Literal["this delivery", "an earlier event", "a later event", "other fields", "nowhere"]
 
 # Columns that Dynamics takes with the create only.
-ON_CREATE = frozenset({"overriddencreatedon", "createdby"})
+ON_CREATE = frozenset(row.only for row in TRANSFORMS.values() if row.on_create)
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One column. `source`: where this delivery names it; `origin`: whose value stands after the merge."""
+    """One column.
+
+    `source`: where this delivery names it; `origin`: whose value stands after the merge; `result`: the value that
+    Dynamics should have; `shown`: the same for people.
+    """
 
     column: str
     row: str
@@ -42,6 +48,7 @@ class Explained:
     changed_at: str
     delivered_at: str
     result: Any
+    shown: str
     action: Literal["write", "keep", "wait", "none"]
     why: str
 
@@ -77,7 +84,7 @@ def sources_of(delivery: Delivery, mapping: MappingFile, *, received_at: datetim
         for source in item.sources:
             for name in _named_by(source, item, delivery, mapping, received_at):
                 if name not in by_action:
-                    found.setdefault(name, []).append(source_text(source))
+                    found.setdefault(name, []).append(str(source))
     return {name: texts[0] for name, texts in found.items()}
 
 
@@ -91,14 +98,6 @@ def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
     members = [("attributes", name) for name in delivery.attributes]
     members += [("relationships", name) for name in delivery.relationships]
     return tuple(sorted(f"{place}.{name}" for place, name in members if (place, name) not in sources))
-
-
-def source_text(source: Source) -> str:
-    """A source as it stands in the mapping file."""
-    if source.place == "action":
-        return f"action={source.name}"
-    suffix = "?" if source.presence else ("=" + "|".join(source.equals) if source.equals else "")
-    return f"{source.place}.{source.name}{suffix}"
 
 
 def checks(
@@ -158,9 +157,9 @@ def columns(
     waits: str,
 ) -> tuple[Explained, ...]:
     """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
-    results = {name: plain(value) for name, value in want.columns.items()} if want is not None else {}
+    results: dict[str, Any] = {}
     if want is not None:
-        results |= {"overriddencreatedon": want.created_on, "createdby": want.created_by}
+        results = {**want.columns, CreatedOnRow.only: want.created_on, CreatedByRow.only: want.created_by}
     values = collapse(after.fields, mapping)
     rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
@@ -180,7 +179,8 @@ def columns(
                 value=stamped.value if stamped else None,
                 changed_at=stamped.stamp.changed if stamped else "",
                 delivered_at=stamped.stamp.delivered if stamped else "",
-                result=results.get(row.column),
+                result=plain(results.get(row.column)),
+                shown=row.shown(results.get(row.column)),
                 action=action,
                 why=why,
             )
@@ -196,6 +196,11 @@ class _Lifecycle:
     column: str = STATE
     row: str = "Life cycle"
     transform: str = "state"
+    kind: Kind = Kind.FLAG
+
+    def shown(self, value: Any) -> str:
+        """The state as it is."""
+        return str(value or "")
 
 
 def _lifecycle(values: Mapping[str, Any]) -> _Lifecycle:
@@ -229,7 +234,7 @@ def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) 
     attendees are read from all their relationships.
     """
     own = {name: stamped for name, stamped in sorted(fields.items()) if FieldName.parse(name).field == row.field}
-    joined = own if row.transform == "attendees" else {}
+    joined = own if row.kind is Kind.PROSPECT else {}
     speaking = (name for name, stamped in own.items() if row.field in values and stamped.value == values[row.field])
     return joined or {name: own[name] for name in islice(speaking, 1)}
 

@@ -129,7 +129,7 @@ class Previewer:
 
     async def _rehearse(self, start: Preview, delivery: Delivery, patch: Patch, now: datetime) -> Preview:
         meetings = RehearsedMeetings(self._meetings)
-        appointments = RehearsedAppointments(self._appointments)
+        appointments = RehearsedAppointments(self._appointments, self._mapping.wires)
         directory, outreach = self._look_up()
         noted = NotedDirectory(directory)
         rules = Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.dataverse.odata import to_body
+from shared.dataverse.odata import Wires, to_body
 from shared.errors import RowConflict
 from shared.meeting.apply import STATE_NAMES
 from shared.meeting.delivery import Reference
@@ -63,6 +63,7 @@ class RehearsedAppointments:
     """
 
     look: ReadAppointment
+    wires: Wires
     requests: list[Request] = field(default_factory=list)
     met_closed: bool = False
     _version: str = ""
@@ -74,13 +75,13 @@ class RehearsedAppointments:
         if await self.look(appointment_id, ()) is not None:
             raise FenceRefused
         headers = {"If-None-Match": "*"} | ({"MSCRMCallerID": created_by} if created_by else {})
-        body = to_body(columns) | ({"overriddencreatedon": created_on} if created_on else {})
+        body = to_body(columns, self.wires) | ({"overriddencreatedon": created_on} if created_on else {})
         return self._noted(appointment_id, headers, body)
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
         """Note the update; refused as in Dynamics where the version is another by now."""
         await self._fence(appointment_id, version)
-        return self._noted(appointment_id, {"If-Match": version}, to_body(columns))
+        return self._noted(appointment_id, {"If-Match": version}, to_body(columns, self.wires))
 
     async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
         """Note the change of state."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.admin.explain import ON_CREATE, source_text
+from shared.admin.explain import ON_CREATE
 from shared.console.words import written
-from shared.meeting.appointment import PARTIES
-from shared.meeting.mapping import MappingFile, Row
+from shared.meeting.mapping import MappingFile
 from shared.meeting.patch import FieldName
+from shared.meeting.transforms import PARTIES, Row
 from shared.pipeline.event_line import APPLIED
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
@@ -133,7 +133,7 @@ def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None
         content["value"],
         kind,
         tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),
-        tuple(source_text(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
+        tuple(str(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
         content["changedAt"],
         set_by,
     )

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from shared.admin.admin import standing_of
 from shared.errors import BadDelivery
-from shared.meeting.appointment import PARTIES, collapse, value_of
+from shared.meeting.appointment import collapse, value_of
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import MeetingState
+from shared.meeting.transforms import PARTIES
 from shared.storage.account import Continuation
 from shared.storage.meetings import MeetingTable
 

@@ -12,19 +12,21 @@ from typing import Any
 import httpx
 
 from shared.dataverse.client import IMPERSONATED, NOT_FOUND, Dataverse, document, not_dataverse, request_id
-from shared.dataverse.odata import LOOKUP_TABLE, from_row, selection, to_body
+from shared.dataverse.odata import Wires, from_row, selection, to_body
 from shared.errors import Permanent
 from shared.meeting.meeting import Actual, Written
 from shared.meeting.ports import TargetMissing
+from shared.meeting.wire import LOOKUP_TABLE
 
 _PRIVILEGE_MEMORY_SECONDS = 3600.0
 
 
 class AppointmentApi:
-    """Implements `shared.meeting.ports.Appointments`."""
+    """Implements `shared.meeting.ports.Appointments`. `wires`: how each column goes over the wire."""
 
-    def __init__(self, dataverse: Dataverse, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, dataverse: Dataverse, *, wires: Wires, clock: Callable[[], float] = time.monotonic) -> None:
         self._dataverse = dataverse
+        self._wires = wires
         self._clock = clock
         # What was refused, and until when it is not asked for again; keyed by `createdon` or `createdby:GUID`.
         self._refused: dict[str, float] = {}
@@ -54,7 +56,7 @@ class AppointmentApi:
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
         """Write `columns`, fenced by `version`."""
-        return await self._patch(appointment_id, to_body(columns), version=version)
+        return await self._patch(appointment_id, to_body(columns, self._wires), version=version)
 
     async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
         """Write the state, fenced by `version`. Dataverse wants both codes in one request of their own."""
@@ -66,7 +68,7 @@ class AppointmentApi:
             response = await self._dataverse.request(
                 "GET",
                 f"/appointments({appointment_id})",
-                params=selection(columns),
+                params=selection(columns, self._wires),
                 headers={"Prefer": f'odata.include-annotations="{LOOKUP_TABLE}"'},
             )
         except TargetMissing:
@@ -75,7 +77,7 @@ class AppointmentApi:
         if "@odata.etag" not in row:
             raise not_dataverse(response)
         state = (int(row.get("statecode") or 0), int(row.get("statuscode") or 1))
-        return Actual(str(row["@odata.etag"]), from_row(row, columns), state)
+        return Actual(str(row["@odata.etag"]), from_row(row, columns, self._wires), state)
 
     def _attempts(self, on: str | None, by: str | None) -> list[tuple[str | None, str | None]]:
         """From all that is wanted down to nothing, without what was refused lately and without repeats."""
@@ -89,7 +91,7 @@ class AppointmentApi:
         headers = {"If-None-Match": "*", "Prefer": "return=representation"}
         if created_by:
             headers[IMPERSONATED] = created_by
-        body = to_body(columns)
+        body = to_body(columns, self._wires)
         if created_on:
             body["overriddencreatedon"] = created_on
         return await self._dataverse.request(

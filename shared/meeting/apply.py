@@ -26,19 +26,7 @@ from typing import Any, Literal
 
 from shared.errors import Permanent, RowConflict, SyncError, Transient, Unmappable
 from shared.meeting.aliases import link
-from shared.meeting.appointment import (
-    OWNER,
-    PARTIES,
-    REGARDING,
-    STATE,
-    Desired,
-    Policy,
-    collapse,
-    creators,
-    desired,
-    fingerprint,
-    references,
-)
+from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import Condition, MappingFile
 from shared.meeting.meeting import Actual, MeetingState, Recent, Written
@@ -52,6 +40,7 @@ from shared.meeting.ports import (
     Meetings,
     TargetMissing,
 )
+from shared.meeting.transforms import OWNER, PARTIES, REGARDING, STATE
 
 MAX_ROUNDS = 12
 OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)

@@ -6,23 +6,25 @@ reason: answering Outreach with an error would lose the event, because Outreach 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from shared.errors import Unmappable
 from shared.meeting.delivery import Delivery, Reference
 from shared.meeting.identity import MeetingKey
-from shared.meeting.mapping import REFERENCE_KINDS, KeySource, Kind, MappingFile, Resource, Row, Signal, Source
+from shared.meeting.mapping import MappingFile, Resource, Signal
 from shared.meeting.merge import Stamp, Stamped
-from shared.timestamps import is_day, parse_time, sortable
+from shared.meeting.sources import KeySource, Source
+from shared.meeting.transforms import Kind, Row
+from shared.timestamps import parse_time, sortable
 
 # A stamp from the far future would win for ever, so none is believed beyond this.
 MAX_CLOCK_AHEAD = timedelta(days=1)
 
 _ABSENT: Final = object()
+_RECORDS = frozenset(kind for kind in Kind if kind.is_reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
         said = {FieldName(item.field): constants[item.field]} if by_name else _said_by(rule, item, delivery)
         of = calendar.record_id if rule.key and calendar is not None else ""
         for name, value in said.items():
-            for_itself = item.per_calendar or (item.kind == "flag" and name.source)
+            for_itself = item.per_calendar or (item.kind is Kind.FLAG and name.source)
             fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
     return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
 
@@ -123,7 +125,10 @@ def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
     latest = received_at + MAX_CLOCK_AHEAD
     delivered = min(delivery.delivered_at or received_at, latest)
     updated_at = delivery.attributes.get("updatedAt")
-    changed = _datetime(updated_at, "updatedAt") if updated_at else delivered
+    try:
+        changed = parse_time(updated_at) if updated_at else delivered
+    except ValueError as error:
+        raise Unmappable("wrong_type", "updatedAt: an ISO 8601 time was expected.") from error
     return Stamp(sortable(min(changed, latest)), sortable(delivered))
 
 
@@ -145,10 +150,10 @@ def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
     found = [(source, value) for source in item.sources if (value := _read(source, delivery)) is not _ABSENT]
     if not found:
         return {}
-    if item.kind == "prospect":
+    if item.kind is Kind.PROSPECT:
         # A meeting may name one prospect and the list of all of them; every other relationship has one target.
         return {name._replace(source=one.name): _references(item, one, value, delivery) for one, value in found}
-    if item.kind in REFERENCE_KINDS:
+    if item.kind.is_reference:
         return {name: _references(item, *found[0], delivery)}
     words: dict[FieldName, bool] = {}
     for source, is_one_of_them in found:
@@ -158,7 +163,7 @@ def _said(item: Row | Signal, delivery: Delivery) -> dict[FieldName, Any]:
     wrong: Unmappable | None = None
     for value in (value for source, value in found if not source.equals):
         try:
-            return {**words, name: None if value is None else _CHECKS[item.kind](value, item.field)}
+            return {**words, name: None if value is None else item.kind.read(value, item.field)}
         except Unmappable as error:
             wrong = wrong or error  # the sources are guesses at a name: the next one may be meant
     if words or isinstance(item, Signal) or wrong is None:
@@ -196,45 +201,5 @@ def _references(item: Row | Signal, source: Source, value: Any, delivery: Delive
     reference: Reference
     for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
         kinds = (reference.type, told, item.kind)
-        seen[next(kind for kind in kinds if kind in REFERENCE_KINDS), reference.id] = None
+        seen[next(str(kind) for kind in kinds if kind in _RECORDS), reference.id] = None
     return [{"type": kind, "id": record_id} for kind, record_id in seen]
-
-
-def _text(value: object, name: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Unmappable("wrong_type", f"{name}: text was expected.")
-    if isinstance(value, float) and not math.isfinite(value):  # 1e999 is a number in JSON
-        raise Unmappable("wrong_type", f"{name}: text was expected, not a number that is too large to be read.")
-    return str(value)
-
-
-def _flag(value: object, name: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if value in (0, 1):
-        return bool(value)
-    raise Unmappable("wrong_type", f"{name}: true or false was expected.")
-
-
-def _instant(value: object, name: str) -> str | None:
-    """A day as `2026-01-05`, or an instant in ISO form with the offset it came with."""
-    if value == "":
-        return None
-    if isinstance(value, str) and is_day(value):
-        try:
-            return date.fromisoformat(value).isoformat()
-        except ValueError:
-            pass
-    return _datetime(value, name).isoformat()
-
-
-def _datetime(value: object, name: str) -> datetime:
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
-
-
-_CHECKS: Mapping[Kind, Callable[[object, str], Any]] = {"text": _text, "flag": _flag, "instant": _instant}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,6 +10,8 @@ from enum import IntEnum
 from shared.meeting.delivery import Reference
 
 _ADDRESS = "address"
+_MAX_ADDRESS = 320
+_ADDRESS_FORM = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,8 @@ class Party:
         """The party in `text`."""
         role, table, who = text.split(":", 2)
         return cls(Role(int(role)), who if table == _ADDRESS else CrmRecord(table, who))
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` can be an e-mail address: enough to keep nonsense and header tricks out of Dynamics."""
+    return len(text) <= _MAX_ADDRESS and _ADDRESS_FORM.fullmatch(text) is not None

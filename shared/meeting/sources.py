@@ -36,6 +36,17 @@ class Source:
     equals: tuple[str, ...] = ()
     presence: bool = False
 
+    def __str__(self) -> str:
+        if self.place == "action":
+            return f"action={self.name}"
+        suffix = "?" if self.presence else ("=" + "|".join(self.equals) if self.equals else "")
+        return f"{self.place}.{self.name}{suffix}"
+
+    @property
+    def says_whether(self) -> bool:
+        """Whether it gives true or false, whatever the value is."""
+        return self.place == "action" or bool(self.equals) or self.presence
+
     @classmethod
     def parse(cls, text: object) -> Self:
         """The source in `text`; raises `ValueError` that shows the forms there are."""

@@ -24,13 +24,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.dataverse.client import Dataverse, document
-from shared.dataverse.odata import ENTITY_SETS, quoted
+from shared.dataverse.odata import quoted
 from shared.errors import Transient
-from shared.meeting.appointment import is_address
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import guid
-from shared.meeting.people import CrmRecord, Person
+from shared.meeting.people import CrmRecord, Person, is_address
 from shared.meeting.ports import TargetMissing
+from shared.meeting.wire import ENTITY_SETS
 from shared.outreach.client import Outreach
 from shared.outreach.connections import addresses, custom_id, data_connections
 from shared.storage.people_cache import PeopleCache

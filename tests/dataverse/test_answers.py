@@ -13,6 +13,7 @@ from shared.dataverse.client import Dataverse
 from shared.errors import Transient
 from shared.http.authorization import FixedToken
 from shared.http.client import Caller
+from tests.samples import DEFAULT
 
 ID = "6a128781-9b13-534b-893f-216f98b8b130"
 
@@ -22,11 +23,17 @@ ANSWERS = {
     "a redirect": httpx.Response(302, headers={"Location": "https://login.example.com"}),
 }
 
+
+def api(dataverse: Dataverse) -> AppointmentApi:
+    """Appointments with the columns of the default mapping."""
+    return AppointmentApi(dataverse, wires=DEFAULT.wires)
+
+
 CALLS: dict[str, Callable[[Dataverse], Awaitable[object]]] = {
-    "create": lambda it: AppointmentApi(it).create(ID, {"subject": "A"}, created_on=None, created_by=None),
-    "update": lambda it: AppointmentApi(it).update(ID, {"subject": "A"}, version='W/"1"'),
-    "set_state": lambda it: AppointmentApi(it).set_state(ID, (1, 3), version='W/"1"'),
-    "read": lambda it: AppointmentApi(it).read(ID, ["subject"]),
+    "create": lambda it: api(it).create(ID, {"subject": "A"}, created_on=None, created_by=None),
+    "update": lambda it: api(it).update(ID, {"subject": "A"}, version='W/"1"'),
+    "set_state": lambda it: api(it).set_state(ID, (1, 3), version='W/"1"'),
+    "read": lambda it: api(it).read(ID, ["subject"]),
     "find": lambda it: it.find("contacts", filter_="statecode eq 0", select="contactid", top=1),
     "who_am_i": lambda it: it.who_am_i(),
 }

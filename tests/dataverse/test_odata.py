@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.odata import ENTITY_SETS, LOOKUP_TABLE, from_row, quoted, selection, to_body
-from shared.meeting.appointment import OWNER, PARTIES, REGARDING
+from shared.dataverse.odata import from_row, quoted, selection, to_body
 from shared.meeting.people import CrmRecord, Party, Role
-from tests.samples import guid, law
+from shared.meeting.transforms import OWNER, PARTIES, REGARDING
+from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE
+from tests.samples import DEFAULT, guid, law
 
 _TABLES = {entity_set: table for table, entity_set in ENTITY_SETS.items()}
 _PATH = re.compile(r"/(\w+)\(([0-9a-f-]{36})\)")
@@ -80,14 +81,14 @@ def _party_row(party: dict[str, Any]) -> dict[str, Any]:
 @given(appointments)
 def test_round_trip(columns: dict[str, Any]) -> None:
     """What is written is what is read back, column by column."""
-    assert from_row(answered(to_body(columns)), columns) == columns
+    assert from_row(answered(to_body(columns, DEFAULT.wires)), columns, DEFAULT.wires) == columns
 
 
 @law
 @given(appointments)
 def test_selection_asks_for_everything(columns: dict[str, Any]) -> None:
     """The query names each column that is wanted, lookups by their value, parties by an expand, and the state."""
-    query = selection(columns)
+    query = selection(columns, DEFAULT.wires)
     asked = query["$select"].split(",")
     assert {"statecode", "statuscode", "activityid"} <= set(asked)
     assert len(asked) == len(set(asked))
@@ -111,7 +112,8 @@ def test_names_on_the_wire() -> None:
                 Party(Role.REQUIRED, "one@example.com"),
                 Party(Role.ORGANIZER, CrmRecord("systemuser", guid(1))),
             ],
-        }
+        },
+        DEFAULT.wires,
     )
     assert body == {
         "subject": "Intro",
@@ -127,7 +129,7 @@ def test_names_on_the_wire() -> None:
 
 def test_cleared_regarding() -> None:
     """A lookup is cleared by a null bind."""
-    assert to_body({REGARDING: None}) == {"regardingobjectid_opportunity_appointment@odata.bind": None}
+    assert to_body({REGARDING: None}, DEFAULT.wires) == {"regardingobjectid_opportunity_appointment@odata.bind": None}
 
 
 @pytest.mark.parametrize(
@@ -143,24 +145,26 @@ def test_cleared_regarding() -> None:
 )
 def test_parties_that_are_none_of_ours(party: dict[str, Any]) -> None:
     """Owner and regarding parties, deleted people and unknown tables are not read as attendees."""
-    assert from_row({PARTIES: [party]}, [PARTIES]) == {PARTIES: []}
+    assert from_row({PARTIES: [party]}, [PARTIES], DEFAULT.wires) == {PARTIES: []}
 
 
 def test_addresses_in_lower_case() -> None:
     """An address that Dataverse kept in capitals is the one that was sent."""
     row = {PARTIES: [{"participationtypemask": 5, "addressused": "One@Example.com", "_partyid_value": None}]}
-    assert from_row(row, [PARTIES]) == {PARTIES: [Party(Role.REQUIRED, "one@example.com")]}
+    assert from_row(row, [PARTIES], DEFAULT.wires) == {PARTIES: [Party(Role.REQUIRED, "one@example.com")]}
 
 
 @pytest.mark.parametrize("text", ["2026-03-05T10:00:00Z", "2026-03-05T11:00:00+01:00", "2026-03-05T10:00:00.0000000Z"])
 def test_instants(text: str) -> None:
     """However an instant is written, it reads as UTC to the second."""
-    assert from_row({"scheduledstart": text}, ["scheduledstart"]) == {"scheduledstart": "2026-03-05T10:00:00Z"}
+    assert from_row({"scheduledstart": text}, ["scheduledstart"], DEFAULT.wires) == {
+        "scheduledstart": "2026-03-05T10:00:00Z"
+    }
 
 
 def test_column_that_is_not_there() -> None:
     """A column that the answer does not have is empty."""
-    assert from_row({}, ["subject", "scheduledstart", OWNER, REGARDING, PARTIES]) == {
+    assert from_row({}, ["subject", "scheduledstart", OWNER, REGARDING, PARTIES], DEFAULT.wires) == {
         "subject": None,
         "scheduledstart": None,
         OWNER: None,

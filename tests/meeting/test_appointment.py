@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Unmappable
-from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, is_address, references
+from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.meeting.merge import Fields, Stamp, canonical, merge
-from shared.meeting.people import CrmRecord, Party, Person, Role
+from shared.meeting.people import CrmRecord, Party, Person, Role, is_address
 from tests.samples import DEFAULT, guid, json_values, law, mapping_with, nobody, person, ref, stamped
 
 FORBIDDEN = [chr(code) for code in (0, 1, 8, 11, 12, 14, 31, 0xFFFE, 0xFFFF)]

@@ -12,7 +12,8 @@ from hypothesis import given
 
 from shared.errors import BadMapping
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
-from shared.meeting.mapping import KeySource, MappingFile, Source, parse_mapping
+from shared.meeting.mapping import MappingFile, parse_mapping
+from shared.meeting.sources import KeySource, Source
 from tests.samples import DEFAULT, default_content, json_values, law
 
 Change = Callable[[dict[str, Any]], object]
@@ -73,7 +74,10 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["rows"][2].update(collumn="x"), "rows.2.collumn", "not permitted"),
         (lambda c: c["rows"][2].update(column="Subject"), "rows.2.column", "pattern"),
         (lambda c: c["rows"][2].update(field="9"), "rows.2.field", "pattern"),
-        (lambda c: c["rows"][2].update(transform="upper"), "rows.2.transform", "'text'"),
+        (lambda c: c["rows"][2].update(transform="upper"), "rows.2.transform", "no transform 'upper'"),
+        (lambda c: c["rows"][2].update(transform="tekst"), "rows.2.transform", "is 'text' meant?"),
+        (lambda c: c["rows"][2].update(transform=5), "rows.2.transform", "valid string"),
+        (lambda c: c["rows"][2].pop("transform"), "rows.2.transform", "required"),
         (lambda c: c["rows"][2].update(max_length=0), "rows.2.max_length", "greater than 0"),
         (lambda c: c["rows"][2].update(max_length=2_000_000), "rows.2.max_length", "1048576"),
         (lambda c: c["rows"][2].update(sources=[]), "rows.2.sources", "at least 1"),
@@ -104,7 +108,7 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["rows"][3].update(field="title"), "the file", "field title is there twice"),
         (lambda c: c["signals"][0].update(field="title"), "the file", "field title is there twice"),
         (lambda c: c["rows"].pop(6), "the file", "no row writes scheduledstart"),
-        (lambda c: c["signals"][0].update(kind="number"), "signals.0.kind", "'text'"),
+        (lambda c: c["signals"][0].update(kind="colour"), "signals.0.kind", "'text'"),
         (
             lambda c: c["signals"][1].update(kind="text", sources=["attributes.a"]),
             "the file",

@@ -132,7 +132,7 @@ def test_what_is_no_metadata_is_refused(tmp_path: Path, content: str) -> None:
     [
         ({"column": "new_place"}, "Dynamics has no column new_place"),
         ({"column": "isdraft"}, "Dynamics has no column isdraft"),
-        ({"column": "scheduleddurationminutes"}, "is of type Integer, and transform text writes Text"),
+        ({"column": "scheduleddurationminutes"}, "is of type Integer, and transform text writes Memo or String"),
         ({"max_length": 201}, 'Set "max_length": 200'),
         ({"column": "new_fixed"}, "Dynamics lets nobody write new_fixed"),
         ({"column": "new_once"}, "Dynamics lets nobody change new_once"),

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.meeting.apply import CANCELED, STATES, Rules
-from shared.meeting.appointment import PARTIES, STATE, fingerprint
+from shared.meeting.appointment import fingerprint
 from shared.meeting.meeting import MeetingState
+from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.people import merged, wanted
 from tests.simulation.scenario import MEETING, Scenario
 from tests.simulation.stores import Appointment, Crm, Table

@@ -8,9 +8,10 @@ from functools import reduce
 from typing import Any
 
 from shared.meeting.apply import OPEN, Rules
-from shared.meeting.appointment import PARTIES, STATE, collapse, desired, fingerprint, references
+from shared.meeting.appointment import collapse, desired, fingerprint, references
 from shared.meeting.meeting import MeetingState
 from shared.meeting.merge import Fields, Stamped, merge
+from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.scenario import MEETING, Connections, Edit, Event
 from tests.simulation.stores import Crm, Table, Theirs, with_appointment, without

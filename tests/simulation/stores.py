@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from shared.errors import RowConflict
 from shared.meeting.apply import OPEN
-from shared.meeting.appointment import PARTIES, STATE
 from shared.meeting.meeting import Actual, MeetingState, Written
 from shared.meeting.people import Party
 from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
+from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.operations import (
     Acknowledge,

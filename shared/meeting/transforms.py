@@ -1,0 +1,523 @@
+"""The transforms: each is one class, a row of the mapping that reads one kind of value and writes one column.
+
+A class says what it reads (`kind`), which types of column it can write (`types`, or `only` one column), which records
+it needs to know first (`needs`), what it contributes to the appointment (`part`), how that goes over the wire (`wire`)
+and how it is shown to people (`shown`). Its fields are its keys in the mapping file.
+
+To add one, write its class here, name it in `TRANSFORMS`, test it in `tests/meeting/test_transforms.py`, and add a line
+to the table in `docs/mapping.md`. A transform does no I/O: whom it has to ask for it names in `needs`, and finds the
+answers in `Given.people`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from shared.errors import Unmappable
+from shared.meeting.delivery import Reference
+from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
+from shared.meeting.sources import Source, Sources
+from shared.meeting.wire import Lookup, Moment, Parties, Plain, Wire
+from shared.timestamps import is_day, parse_time, whole_seconds
+
+PARTIES = "appointment_activity_parties"
+REGARDING = "regardingobjectid"
+OWNER = "ownerid"
+STATE = "statecode"
+
+# Columns that belong to the life cycle or to Dataverse itself; a row of the mapping may not write them.
+RESERVED_COLUMNS = frozenset(
+    {
+        "activityid",
+        STATE,
+        "statuscode",
+        "createdon",
+        "modifiedon",
+        "modifiedby",
+        "versionnumber",
+        "globalobjectid",
+    }
+)
+
+_LAST_MINUTE = time(23, 59)
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+class Kind(StrEnum):
+    """What type of value a row or signal reads; `user`, `prospect` and `opportunity` are records of Outreach."""
+
+    TEXT = "text"
+    FLAG = "flag"
+    INSTANT = "instant"
+    USER = "user"
+    PROSPECT = "prospect"
+    OPPORTUNITY = "opportunity"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is read from relationships, else from attributes."""
+        return self not in _READERS
+
+    @property
+    def literal(self) -> str:
+        """How a value to compare with is written in the mapping file."""
+        return _COMPARED_WITH.get(self, _TEXT)[1]
+
+    def is_compared_with(self, value: object) -> bool:
+        """Whether `value` is of the type that a value of this kind has."""
+        types = _COMPARED_WITH.get(self, _TEXT)[0]
+        return isinstance(value, types) and isinstance(value, bool) == (bool in types)
+
+    def read(self, value: object, name: str) -> Any:
+        """What a delivery says of field `name`, as plain JSON. Raises `Unmappable` for another type."""
+        return _READERS[self](value, name)
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Raise `ValueError` for a source that can never give such a value: each event that has it would fail."""
+        for source in sources:
+            name = f"{source.place}.{source.name}"
+            if self.is_reference and source.place != "relationships":
+                raise ValueError(f"a {self} is read from relationships.NAME only, not from {name}")
+            if not self.is_reference and source.place == "relationships":
+                raise ValueError(
+                    f"{name} gives records, where a value of kind {self} was expected; write attributes.NAME"
+                )
+            if not self.is_reference and self is not Kind.FLAG and source.says_whether:
+                raise ValueError(
+                    f"{name} gives true or false here, where a value of kind {self} was expected; write attributes.NAME"
+                )
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unmappable("wrong_type", f"{name}: text was expected.")
+    if isinstance(value, float) and not math.isfinite(value):  # 1e999 is a number in JSON
+        raise Unmappable("wrong_type", f"{name}: text was expected, not a number that is too large to be read.")
+    return str(value)
+
+
+def _flag(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if value in (0, 1):
+        return bool(value)
+    raise Unmappable("wrong_type", f"{name}: true or false was expected.")
+
+
+def _instant(value: object, name: str) -> str | None:
+    """A day as `2026-01-05`, or an instant in ISO form with the offset it came with."""
+    if value == "":
+        return None
+    try:
+        moment = parse_time(value)
+    except ValueError as error:
+        raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
+    return moment.date().isoformat() if is_day(str(value)) else moment.isoformat()
+
+
+_READERS: Mapping[Kind, Callable[[object, str], Any]] = {
+    Kind.TEXT: _text,
+    Kind.FLAG: _flag,
+    Kind.INSTANT: _instant,
+}
+
+_TEXT = ((str,), "text in quotes")
+_COMPARED_WITH: Mapping[Kind, tuple[tuple[type, ...], str]] = {
+    Kind.FLAG: ((bool,), "true or false without quotes"),
+}
+
+
+class Strict(BaseModel):
+    """An object of the mapping file: a member that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Attendees(Strict):
+    """Who a prospect is in Dynamics: the order of preference, and what becomes of people without a record."""
+
+    order: Annotated[tuple[Literal["contact", "lead"], ...], Field(min_length=1)] = ("contact", "lead")
+    unresolved: Literal["address", "skip"] = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a row may look at: all merged values by field, the other rows, and who people are in Dynamics.
+
+    `zone`: where all-day meetings begin at midnight.
+    """
+
+    values: Mapping[str, Any]
+    rows: Sequence[Row]
+    people: People
+    attendees: Attendees
+    zone: tzinfo
+
+    def feeding(self, column: str) -> Any:
+        """The value that feeds `column`; None where no event has named it."""
+        return next((self.values.get(row.field) for row in self.rows if row.column == column), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one row contributes to the appointment. `parties`: None where it says nothing of them."""
+
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    parties: frozenset[Party] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Row(Strict):
+    """One row of the table: an Outreach field, where it stands in deliveries, and the column it becomes.
+
+    kind       what type of value it reads
+    types      the types of column that it can write, as Dataverse's metadata calls them
+    only       the one column that it writes; None: any of those types
+    on_create  Dynamics takes it with the create only
+    """
+
+    kind: ClassVar[Kind]
+    types: ClassVar[frozenset[str]]
+    only: ClassVar[str | None] = None
+    on_create: ClassVar[bool] = False
+
+    row: str
+    field: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    column: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    transform: str
+    sources: Sources
+    max_length: Annotated[int, Field(gt=0, le=1_048_576)] | None = None
+    per_calendar: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.only is not None and self.column != self.only:
+            raise ValueError(f"transform {self.transform} writes column {self.only}, not {self.column}")
+        taken = {transform.only for transform in TRANSFORMS.values()} | RESERVED_COLUMNS
+        if self.only is None and self.column in taken:
+            raise ValueError(f"column {self.column} cannot be written with transform {self.transform}")
+        self.kind.check(self.sources)
+        return self
+
+    @property
+    def wire(self) -> Wire:
+        """How the column goes over the wire."""
+        return Plain()
+
+    def needs(self, values: Mapping[str, Any]) -> frozenset[Reference]:
+        """The records whose counterparts in Dynamics must be known first."""
+        return frozenset(targets(values, self.field)) if self.kind.is_reference else frozenset()
+
+    def part(self, given: Given) -> Part:
+        """What the row contributes. Raises `Unmappable` for a value that no column can take."""
+        if self.field not in given.values:
+            return Part()
+        value = given.values[self.field]
+        return Part({self.column: None if value is None else self.value(value, given)})
+
+    def value(self, value: Any, given: Given) -> Any:  # noqa: ARG002 - most need no more than the value
+        """The column's value for a field's."""
+        return value
+
+    def shown(self, value: Any) -> str:
+        """The column's value as people read it."""
+        return "" if value is None else str(value)
+
+
+class TextRow(Row):
+    """Any column of text, cut at `max_length`."""
+
+    kind = Kind.TEXT
+    types = frozenset({"String", "Memo"})
+
+    def value(self, value: Any, given: Given) -> str:  # noqa: ARG002 - as above
+        """As Dataverse takes it: without characters that XML has no place for, cut where a column ends.
+
+        Dataverse refuses control characters (0x80040278) and counts UTF-16 code units, of which an emoji has two.
+        """
+        clean = _NO_XML.sub("", value)
+        if self.max_length is None or len(clean) * 2 <= self.max_length:
+            return clean
+        return clean.encode("utf-16-le")[: self.max_length * 2].decode("utf-16-le", "ignore")
+
+
+class BooleanRow(Row):
+    """Any column of two options."""
+
+    kind = Kind.FLAG
+    types = frozenset({"Boolean"})
+
+
+class InstantRow(Row):
+    """Any column of date and time. A day begins at midnight in the zone of all-day meetings."""
+
+    kind = Kind.INSTANT
+    types = frozenset({"DateTime"})
+
+    @property
+    def wire(self) -> Wire:
+        """UTC, to the second."""
+        return Moment()
+
+    def value(self, value: Any, given: Given) -> str:
+        """UTC, to the second."""
+        try:
+            return self._moment(value, given)
+        except OverflowError as error:
+            raise Unmappable("time_out_of_range", f"{self.field}: no calendar has such a day.") from error
+
+    def _moment(self, value: str, given: Given) -> str:
+        moment = parse_time(value)
+        return whole_seconds(moment.replace(tzinfo=given.zone) if is_day(value) else moment)
+
+
+class _BoundRow(InstantRow):
+    """Start or end: for an all-day meeting a midnight."""
+
+    def _moment(self, value: str, given: Given) -> str:
+        if given.feeding("isalldayevent") is not True:
+            return super()._moment(value, given)
+        return whole_seconds(datetime.combine(self._day(value, given), time(), tzinfo=given.zone))
+
+    def _day(self, value: str, given: Given) -> date:
+        """The day on whose first midnight an all-day meeting starts or ends."""
+        raise NotImplementedError
+
+
+class StartRow(_BoundRow):
+    """When it starts."""
+
+    only = "scheduledstart"
+
+    def _day(self, value: str, given: Given) -> date:
+        return _as_told(value, given.zone).date()
+
+
+class EndRow(_BoundRow):
+    """When it ends."""
+
+    only = "scheduledend"
+
+    def _day(self, value: str, given: Given) -> date:
+        # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
+        bound = _as_told(value, given.zone)
+        after = bound.date() + timedelta(days=bound.time() != time())
+        start = given.feeding(StartRow.only)
+        if not start:
+            return after
+        first = _as_told(start, given.zone).date()
+        return first + timedelta(days=max(_whole_days(start, value) or (after - first).days, 1))
+
+
+class CreatedOnRow(InstantRow):
+    """Created On: when the meeting was booked."""
+
+    only = "overriddencreatedon"
+    on_create = True
+
+    def part(self, given: Given) -> Part:
+        """A wish; without one Dynamics says when the appointment was created."""
+        value = given.values.get(self.field)
+        return Part({self.column: self.value(value, given)}) if value else Part()
+
+
+class _UserRow(Row):
+    """A user of Outreach, as the user of Dynamics."""
+
+    kind = Kind.USER
+
+    def user(self, given: Given) -> tuple[CrmRecord | None, tuple[str, ...]]:
+        """The user's record, and a note where there is none; a booker may be a prospect, and then there is none."""
+        notes: list[str] = []
+        for target in targets(given.values, self.field):
+            if target.type == "prospect":
+                return None, (*notes, f"{self.row}: a prospect booked; Dynamics knows no user for it.")
+            if record := given.people[target].record("systemuser"):
+                return record, tuple(notes)
+            notes.append(f"{self.row}: user {target.id} is no user in Dynamics.")
+        return None, tuple(notes)
+
+
+class CreatedByRow(_UserRow):
+    """Created By: no column that is written, but whom the create is made for."""
+
+    only = "createdby"
+    types = frozenset({"Lookup"})
+    on_create = True
+
+    def needs(self, values: Mapping[str, Any]) -> frozenset[Reference]:
+        """The user; a prospect who books is nobody's user."""
+        return frozenset(target for target in super().needs(values) if target.type != "prospect")
+
+    def part(self, given: Given) -> Part:
+        """The user's id alone."""
+        user, notes = self.user(given)
+        return Part({self.column: user.id} if user else {}, notes=notes)
+
+
+class OwnerRow(_UserRow):
+    """The owner, who is the organizer too."""
+
+    only = OWNER
+    types = frozenset({"Owner", "Lookup"})
+
+    @property
+    def wire(self) -> Wire:
+        """One bind for users and teams."""
+        return Lookup("ownerid")
+
+    def part(self, given: Given) -> Part:
+        """Owner and organizer; without a user neither, and whoever owns the appointment stays."""
+        if self.field not in given.values:
+            return Part()
+        user, notes = self.user(given)
+        if user is None:
+            return Part(parties=frozenset(), notes=notes)
+        return Part({self.column: str(user)}, frozenset({Party(Role.ORGANIZER, user)}), notes)
+
+
+class AttendeesRow(Row):
+    """The prospects, as required attendees."""
+
+    kind = Kind.PROSPECT
+    types = frozenset({"PartyList"})
+    only = PARTIES
+
+    @property
+    def wire(self) -> Wire:
+        """Rows of their own."""
+        return Parties()
+
+    def part(self, given: Given) -> Part:
+        """One party for everybody who can be invited."""
+        if self.field not in given.values:
+            return Part()
+        who, notes = self.who(given)
+        return Part(parties=frozenset(Party(Role.REQUIRED, one) for one in who), notes=notes)
+
+    def who(self, given: Given) -> tuple[list[CrmRecord | str], tuple[str, ...]]:
+        """Everybody who can be invited, in order, by record or address; and notes on who has no record."""
+        who, notes = [], []
+        for target in targets(given.values, self.field):
+            found, note = _attendee(given.people[target], given.attendees)
+            who += [found] if found else []
+            notes += [f"{target.type} {target.id} is nobody in Dynamics; {note}."] if note else []
+        return who, tuple(notes)
+
+    def shown(self, value: Any) -> str:
+        """Who, and in which role."""
+        return ", ".join(f"{party.who} ({party.role.words})" for party in value or ())
+
+
+class RegardingRow(Row):
+    """What the appointment is about: the opportunity, else the first attendee with a record."""
+
+    kind = Kind.OPPORTUNITY
+    types = frozenset({"Lookup"})
+    only = REGARDING
+
+    @property
+    def wire(self) -> Wire:
+        """A bind for each table that it may point at."""
+        return Lookup("regardingobjectid_{table}_appointment", clears="opportunity")
+
+    def part(self, given: Given) -> Part:
+        """The record; nothing where no event has named opportunity or attendees."""
+        notes: list[str] = []
+        for target in targets(given.values, self.field):
+            if record := given.people[target].record("opportunity"):
+                return Part({self.column: str(record)}, notes=tuple(notes))
+            notes.append(f"opportunity {target.id} is not known in Dynamics.")
+        rows = [row for row in given.rows if isinstance(row, AttendeesRow) and row.field in given.values]
+        if not rows and self.field not in given.values:
+            return Part()
+        known = (str(who) for row in rows for who in row.who(given)[0] if isinstance(who, CrmRecord))
+        return Part({self.column: next(known, None)}, notes=tuple(notes))
+
+
+TRANSFORMS: Mapping[str, type[Row]] = {
+    "text": TextRow,
+    "boolean": BooleanRow,
+    "instant": InstantRow,
+    "start": StartRow,
+    "end": EndRow,
+    "created_on": CreatedOnRow,
+    "created_by": CreatedByRow,
+    "attendees": AttendeesRow,
+    "owner": OwnerRow,
+    "regarding": RegardingRow,
+}
+
+
+def targets(values: Mapping[str, Any], field_name: str) -> tuple[Reference, ...]:
+    """The records of Outreach that a field names."""
+    return tuple(Reference(target["type"], target["id"]) for target in values.get(field_name) or ())
+
+
+def _attendee(person: Person, rules: Attendees) -> tuple[CrmRecord | str | None, str]:
+    """The record or the address to invite somebody by, and a note where there is no record."""
+    for table in rules.order:
+        if record := person.record(table):
+            return record, ""
+    if rules.unresolved == "address" and person.email and is_address(person.email):
+        return person.email.lower(), "invited by address"
+    return None, "left out"
+
+
+def _as_told(value: str, zone: tzinfo) -> datetime:
+    """An all-day bound on the clock that it is a day of: its own where that is at midnight or in the minute before."""
+    moment = parse_time(value)
+    return moment if moment.time() == time() or moment.time() >= _LAST_MINUTE else moment.astimezone(zone)
+
+
+def _whole_days(start: str, end: str) -> int:
+    """How many days lie between two instants, give or take an hour where clocks change; 0 where it is no whole number.
+
+    Somebody in another zone begins and ends at midnights of their own, which are none in ours.
+    """
+    if is_day(start) != is_day(end):
+        return 0
+    length = parse_time(end) - parse_time(start)
+    days = round(length / timedelta(days=1))
+    return days if abs(length - timedelta(days=days)) <= timedelta(hours=1) else 0
+
+
+def _unknown(name: str) -> str:
+    meant = difflib.get_close_matches(name, TRANSFORMS, n=1)
+    raise ValueError(
+        f"there is no transform {name!r}; " + (f"is {meant[0]!r} meant?" if meant else "docs/mapping.md lists them")
+    )
+
+
+class _UnknownRow(Row):
+    """A row whose transform is missing or misspelt: its other mistakes are told too."""
+
+    transform: Annotated[str, AfterValidator(_unknown)]
+
+
+class ByTransform:
+    """Reads an object of the mapping file as the class that its transform names."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """One schema per transform."""
+        rows = {**TRANSFORMS, "": _UnknownRow}
+        return core_schema.tagged_union_schema(
+            {name: handler.generate_schema(row) for name, row in rows.items()}, discriminator=_transform_of
+        )
+
+
+def _transform_of(content: object) -> str:
+    name = content.get("transform") if isinstance(content, Mapping) else None
+    return name if isinstance(name, str) and name in TRANSFORMS else ""
