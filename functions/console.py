@@ -7,6 +7,7 @@ themselves, because a browser sends no key when somebody follows a link (docs/de
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -76,8 +77,18 @@ def _request(req: func.HttpRequest, page: str = "", body: bytes = b"") -> Reques
         query=dict(req.params),
         headers=dict(req.headers),
         body=body,
-        https=req.url.startswith("https:"),
+        loopback=_is_loopback(req.url),
     )
+
+
+def _is_loopback(url: str) -> bool:
+    """By the host alone: behind a front end, Azure's own or a gateway, the scheme is that of its call to the app."""
+    from shared.settings import is_loopback
+
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
 
 
 def _response(answer: Answer) -> func.HttpResponse:

@@ -52,13 +52,12 @@ from shared.settings import (
     OutreachSettings,
     Settings,
     StorageSettings,
-    body_limit_note,
+    notes,
     queue_name,
     read_ingest_settings,
     read_outreach_settings,
     read_settings,
     read_storage_settings,
-    unknown_names,
 )
 from shared.storage import (
     checkpoints,
@@ -431,7 +430,7 @@ class Runtime:
             problems = error.problems
         if problems:
             raise Transient(" ".join(problems), service="settings")
-        return " ".join(filter(None, (*unknown_names(self._environment), body_limit_note(self._environment))))
+        return " ".join(notes(self._environment))
 
     async def _check_queue(self) -> None:
         await self.queue.depth()

@@ -60,6 +60,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OUTREACH_API_TOKEN", "", "Development only: an access token", secret=True),
     Setting("DATAVERSE_URL", None, "Dynamics organisation, for example https://contoso.crm.dynamics.com"),
     Setting("AZURE_CLIENT_ID", "", "Client id of the user-assigned identity"),
+    Setting(
+        "AZURE_TENANT_ID",
+        "",
+        "Tenant whose people App Service Authentication may sign in to the console; without it nobody",
+    ),
     Setting("SYNC_PUSHING", "true", "Plugin setting Pushing: send anything at all"),
     Setting("SYNC_OUTBOUND_CREATE", "true", "Plugin setting Outbound Create: make new appointments"),
     Setting("SYNC_OUTBOUND_UPDATE", "true", "Plugin setting Outbound Update: change existing appointments"),
@@ -460,16 +465,29 @@ def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{name} is no setting, so it does nothing.{_perhaps(name)}" for name in unknown)
 
 
-def body_limit_note(environment: Mapping[str, str]) -> str:
-    """A sentence where the host takes in too much for the instance's memory, or too little for a delivery; else empty.
-
-    Only the host reads this setting, so a wrong one is no reason to carry nothing out.
-    """
+def _body_limit_note(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Only the host reads this setting, so a wrong one is no reason to carry nothing out."""
     name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
     value = environment.get(name, "").strip()
     if value.isascii() and value.isdecimal() and _LEAST_BODY_LIMIT <= int(value) <= _MOST_BODY_LIMIT:
-        return ""
-    return f"{name} is not {_LEAST_BODY_LIMIT} to {_MOST_BODY_LIMIT}. Set it to {_DEFAULTS[name]}."
+        return ()
+    return (f"{name} is not {_LEAST_BODY_LIMIT} to {_MOST_BODY_LIMIT}. Set it to {_DEFAULTS[name]}.",)
+
+
+def platform_signs_in(environment: Mapping[str, str]) -> bool:
+    """Whether App Service Authentication guards the app; Azure sets this."""
+    return environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
+
+
+def notes(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What is allowed in the app's environment and hardly meant, a sentence each."""
+    return (*unknown_names(environment), *_body_limit_note(environment), *_sign_in_note(environment))
+
+
+def _sign_in_note(environment: Mapping[str, str]) -> tuple[str, ...]:
+    if not platform_signs_in(environment) or guid(environment.get("AZURE_TENANT_ID", "")):
+        return ()
+    return ("AZURE_TENANT_ID is not the GUID of a tenant, so the platform's sign-in opens no console. Set it.",)
 
 
 def _perhaps(name: str) -> str:

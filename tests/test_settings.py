@@ -12,8 +12,8 @@ from shared.errors import BadSettings
 from shared.settings import (
     SETTINGS,
     Settings,
-    body_limit_note,
     is_loopback,
+    notes,
     queue_name,
     read_ingest_settings,
     read_settings,
@@ -453,9 +453,19 @@ class TestHosts:
 def test_a_limit_on_bodies_that_protects_nobody_is_noted(text: str) -> None:
     """Too much fills the memory, too little turns deliveries away; it stops nothing, since only the host reads it."""
     name = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
-    assert body_limit_note({name: text}).startswith(f"{name} is not 1048576 to 4194304.")
-    assert body_limit_note({name: "4194304"}) == body_limit_note({name: " 1048576 "}) == ""
+    (note,) = notes({name: text})
+    assert note.startswith(f"{name} is not 1048576 to 4194304.")
+    assert notes({name: "4194304"}) == notes({name: " 1048576 "}) == ()
     assert read(**{name: text}) == read()
+
+
+@pytest.mark.parametrize("tenant", ["", "common", "contoso.onmicrosoft.com", VAULT])
+def test_a_sign_in_that_lets_nobody_in_is_noted(tenant: str) -> None:
+    """Only the people of one tenant may come in, so there must be one; where nobody signs in, none is needed."""
+    limit = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "4194304"}
+    signing_in = limit | {"WEBSITE_AUTH_ENABLED": "True", "AZURE_TENANT_ID": tenant}
+    assert [note.split(",")[0] for note in notes(signing_in)] == ["AZURE_TENANT_ID is not the GUID of a tenant"]
+    assert notes(signing_in | {"AZURE_TENANT_ID": IDENTITY}) == notes(limit | {"AZURE_TENANT_ID": tenant}) == ()
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "on", "false", "False", "0", "no", "OFF"])

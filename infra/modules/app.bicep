@@ -99,6 +99,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
       AZURE_CLIENT_ID: identityClientId
+      // Whose people may come into the console, where App Service Authentication is switched on.
+      AZURE_TENANT_ID: tenant().tenantId
       AzureWebJobsDisableHomepage: 'true'
       // What the host takes in, for anybody and each body several times over: its own 100 MB would fill an instance.
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '4194304'

@@ -12,20 +12,27 @@ import json
 from collections.abc import Mapping
 
 from shared.console.pages import Request
+from shared.meeting.identity import guid
+from shared.settings import platform_signs_in
 from shared.storage.sessions import LENGTH, Session, Sessions
 
 # The app role that a person needs whom App Service Authentication has signed in.
 ROLE = "Console.Admin"
 BY_KEY = "key"
+# The only provider whose people belong to a tenant. The others sign in anybody, or whom somebody else let in.
+# https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+_PROVIDER = "aad"
+_TENANT = frozenset({"tid", "http://schemas.microsoft.com/identity/claims/tenantid"})
 
 
 class Access:
-    """`environment` tells whether App Service Authentication guards the app."""
+    """`environment` tells whether App Service Authentication guards the app, and whose people it may let in."""
 
     def __init__(self, sessions: Sessions, environment: Mapping[str, str]) -> None:
         self._sessions = sessions
         # Only then does the platform set the header below, and remove it from requests that bring their own.
-        self._platform_signs_in = environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
+        self._platform_signs_in = platform_signs_in(environment)
+        self._tenant = guid(environment.get("AZURE_TENANT_ID", ""))
 
     async def begin(self, request: Request, *, who: str = BY_KEY) -> tuple[Session, str]:
         """A new session, and the cookie that carries it."""
@@ -46,23 +53,25 @@ class Access:
         return _cookie(request, "", seconds=0)
 
     def _person(self, request: Request) -> str:
-        """The id of the person whom the platform signed in, if they have the role; else empty."""
+        """The id of the person of our tenant whom the platform signed in, if they have the role; else empty."""
         header = request.headers.get("x-ms-client-principal", "")
-        if not self._platform_signs_in or not header:
+        who = request.headers.get("x-ms-client-principal-id", "").strip()
+        if not self._platform_signs_in or self._tenant is None or not header or not who:
             return ""
         try:
             principal = json.loads(base64.b64decode(header, validate=True))
-            role_type = principal.get("role_typ") or "roles"
+            provider, role_type = principal.get("auth_typ"), principal.get("role_typ") or "roles"
             claims = [(claim["typ"], claim["val"]) for claim in principal["claims"]]
+            tenants = {guid(value) for kind, value in claims if kind in _TENANT}
+            is_admin = any(kind in {role_type, "roles"} and held == ROLE for kind, held in claims)
         except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
             return ""
-        is_admin = any(kind in {role_type, "roles"} and held == ROLE for kind, held in claims)
-        return f"person:{request.headers.get('x-ms-client-principal-id', '')}" if is_admin else ""
+        return f"person:{who}" if provider == _PROVIDER and tenants == {self._tenant} and is_admin else ""
 
 
 def _name(request: Request) -> str:
     # The prefix keeps other hosts of the domain from setting it; browsers allow it with https only.
-    return "__Host-console" if request.https else "console"
+    return "console" if request.loopback else "__Host-console"
 
 
 def _token(request: Request) -> str:
@@ -74,5 +83,5 @@ def _token(request: Request) -> str:
 
 
 def _cookie(request: Request, token: str, *, seconds: int) -> str:
-    secure = "; Secure" if request.https else ""
+    secure = "" if request.loopback else "; Secure"
     return f"{_name(request)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

@@ -28,14 +28,17 @@ _MAX_FORM_FIELDS = 1100
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `headers` with lower-case names; `page` is what follows the console's address."""
+    """One request. `headers` with lower-case names; `page` is what follows the console's address.
+
+    `loopback`: the browser has come to this very machine, where nobody listens in and there is no certificate.
+    """
 
     method: str
     page: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    https: bool = True
+    loopback: bool = False
 
     def form(self) -> dict[str, list[str]]:
         """The form's fields. Raises `BadDelivery` for what is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,10 +29,10 @@ PATIENCE_SECONDS: Final = 30.0
 
 
 @contextmanager
-def headless(executable: str) -> Iterator[Browser]:
+def headless(executable: str, flags: Sequence[str] = FLAGS) -> Iterator[Browser]:
     """A browser without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=executable, args=list(flags))
         yield browser
         browser.close()
 

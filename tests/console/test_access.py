@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pytest
@@ -34,11 +36,28 @@ PAGES = (
 SHOWN = ("home", "deadletters", "preview", "sign-in")
 
 
-def principal(*roles: str, kind: str = "roles") -> dict[str, str]:
+TENANT = "7e000000-0000-4000-8000-000000000000"
+PLATFORM = {"WEBSITE_AUTH_ENABLED": "True", "AZURE_TENANT_ID": TENANT}
+TENANT_CLAIM = "http://schemas.microsoft.com/identity/claims/tenantid"
+
+
+def principal(
+    *roles: str,
+    kind: str = "roles",
+    provider: str = "aad",
+    tenants: Iterable[str] = (TENANT,),
+    claim: str = TENANT_CLAIM,
+    who: str = "11111111-1111-4111-8111-111111111111",
+) -> dict[str, str]:
     """The headers that App Service Authentication adds for a person."""
-    claims = [{"typ": kind, "val": role} for role in roles]
-    content = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims, "role_typ": "roles"}).encode()).decode()
-    return {"x-ms-client-principal": content, "x-ms-client-principal-id": "11111111-1111-4111-8111-111111111111"}
+    claims = [{"typ": kind, "val": role} for role in roles] + [{"typ": claim, "val": tenant} for tenant in tenants]
+    content = {"auth_typ": provider, "claims": claims, "role_typ": "roles"}
+    return {"x-ms-client-principal": encoded(content), "x-ms-client-principal-id": who}
+
+
+def encoded(content: Any) -> str:
+    """`content` as the platform writes it into its header."""
+    return base64.b64encode(json.dumps(content).encode()).decode()
 
 
 def cookie_of(answer: Answer) -> str:
@@ -93,15 +112,21 @@ async def test_what_every_page_says_to_browsers(product: Installation, page: str
 
 
 async def test_the_cookie(product: Installation) -> None:
-    """No script can read it, no other site use it, no plain http gets it; what is stored does not give it away."""
+    """No script can read it, no other site use it, no plain http gets it; what is stored does not give it away.
+
+    Only on the browser's own machine, where there is no certificate, it is not kept from plain http.
+    """
     answer = await product.runtime.console.sign_in(Request("POST", "session"))
     assert answer.status == 204
     name, _, token = cookie_of(answer).partition("=")
     assert name == "__Host-console"
     for attribute in ("HttpOnly", "Secure", "SameSite=Strict", "Path=/"):
         assert f"; {attribute}" in answer.headers["Set-Cookie"]
+    plain = await product.runtime.console.sign_in(Request("POST", "session", loopback=True))
+    assert cookie_of(plain).startswith("console=")
+    assert "Secure" not in plain.headers["Set-Cookie"]
     rows = await product.runtime._table(TABLE).query("PartitionKey eq @s", {"s": "session"}, limit=10)
-    assert len(rows) == 1
+    assert len(rows) == 2
     assert token not in json.dumps(rows, default=str)
 
 
@@ -193,7 +218,7 @@ async def test_what_is_no_form_is_refused(product: Installation, body: bytes) ->
 
 async def test_the_platform_may_sign_people_in(product: Installation) -> None:
     """With App Service Authentication on, a person with the role gets in and stays in; without it nobody does."""
-    await product.restart(WEBSITE_AUTH_ENABLED="True")
+    await product.restart(**PLATFORM)
     console = product.runtime.console
     entered = await console.show(Request("GET", "home", headers=principal("Reader", ROLE)))
     assert entered.status == 200
@@ -201,13 +226,51 @@ async def test_the_platform_may_sign_people_in(product: Installation) -> None:
     assert "Set-Cookie" not in (await console.show(Request("GET", "home", headers=again))).headers
     for headers in (principal("Reader"), principal(), principal(ROLE, kind="name"), {"x-ms-client-principal": "e30="}):
         assert (await console.show(Request("GET", "home", headers=headers))).status == 401
-    for broken in ("%%%", base64.b64encode(b"[]").decode(), base64.b64encode(b'{"claims": [1]}').decode()):
-        assert (await console.show(Request("GET", "home", headers={"x-ms-client-principal": broken}))).status == 401
+    for broken in ("%%%", encoded([]), encoded({"claims": [1]}), encoded({"claims": [{"typ": [], "val": {}}]})):
+        headers = principal(ROLE) | {"x-ms-client-principal": broken}
+        assert (await console.show(Request("GET", "home", headers=headers))).status == 401
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {"provider": "google"},
+        {"provider": "github"},
+        {"provider": ""},
+        {"tenants": ()},
+        {"tenants": ("7f000000-0000-4000-8000-000000000000",)},
+        {"tenants": (TENANT, "7f000000-0000-4000-8000-000000000000")},
+        {"tenants": ("",)},
+        {"claim": "issuer"},
+        {"who": ""},
+        {"who": " "},
+    ],
+    ids=str,
+)
+async def test_only_people_of_our_own_tenant_come_in(product: Installation, stranger: dict[str, Any]) -> None:
+    """Whom another provider or tenant signs in, or somebody without an id, is nobody, whatever role they bring."""
+    await product.restart(**PLATFORM)
+    answer = await product.runtime.console.show(Request("GET", "home", headers=principal(ROLE, **stranger)))
+    assert answer.status == 401
+    assert "Set-Cookie" not in answer.headers
+    short = principal(ROLE, claim="tid", tenants=(TENANT.upper(),))
+    assert (await product.runtime.console.show(Request("GET", "home", headers=short))).status == 200
+
+
+@pytest.mark.parametrize("tenant", ["", "common", "contoso.onmicrosoft.com"])
+async def test_without_a_tenant_the_platforms_sign_in_opens_nothing(product: Installation, tenant: str) -> None:
+    """Nobody can tell then whose people are ours; the admin key still works."""
+    await product.restart(WEBSITE_AUTH_ENABLED="True", AZURE_TENANT_ID=tenant)
+    for headers in (principal(ROLE), principal(ROLE, tenants=(tenant,)), principal(ROLE, tenants=())):
+        assert (await product.runtime.console.show(Request("GET", "home", headers=headers))).status == 401
+    assert (await product.runtime.console.show(await signed_in(product))).status == 200
+    report = await product.runtime.health.report()
+    assert "AZURE_TENANT_ID is not the GUID of a tenant" in report["parts"]["settings"]["reason"]
 
 
 async def test_a_persons_session_is_theirs(product: Installation) -> None:
     """A cookie of somebody whom the platform signed in is worth nothing without that sign-in."""
-    await product.restart(WEBSITE_AUTH_ENABLED="True")
+    await product.restart(**PLATFORM)
     console = product.runtime.console
     entered = await console.show(Request("GET", "home", headers=principal(ROLE)))
     alone = {"cookie": cookie_of(entered)}
