@@ -23,13 +23,13 @@ from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, repor
 from ops.settings import SettingsFile, environment, running
 from shared.admin.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
 from shared.admin.export import RESOURCE
+from shared.meeting.outcome import OutcomeKind
 from shared.runtime import Runtime
 from shared.settings import read_settings
 from shared.storage.envelope import Envelope
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _REASONS_SHOWN = 8
-_UNSETTLED = ("retrying", "dead-lettered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class _Outcome:
         if self.tally is None:
             return True
         outcomes = self.tally.outcomes
-        return sum(outcomes.values()) >= self.progress.queued and not any(outcomes[name] for name in _UNSETTLED)
+        unsettled = any(kind.comes_again or kind.needs_person for kind in map(OutcomeKind, outcomes))
+        return sum(outcomes.values()) >= self.progress.queued and not unsettled
 
 
 def backfill(

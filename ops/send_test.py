@@ -32,9 +32,8 @@ from ops.status import say_event
 from shared.errors import BadDelivery
 from shared.mapping_file import load_mapping
 from shared.meeting.delivery import parse_json
+from shared.meeting.outcome import OutcomeKind
 
-_UNDER_WAY = frozenset({"retrying"})
-_BAD = frozenset({"dead-lettered", "retrying"})
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -69,7 +68,7 @@ def send_test(
             with report.progress.status("Waiting for the outcome …"), RemoteApp(url, key_env=key_env) as app:
                 entry = asyncio.run(_follow(app, answer["correlationId"], seconds=wait))
         report.show({"answer": answer, "journal": entry}, lambda console: _say(answer, visible(entry), console))
-        if answer["status"] == "accepted" and (entry is None or entry["outcome"] in _BAD):
+        if answer["status"] == "accepted" and (entry is None or not _is_done(entry)):
             raise typer.Exit(FOUND)
 
 
@@ -104,7 +103,7 @@ async def _follow(app: RemoteApp, correlation_id: str, *, seconds: float) -> dic
     deadline = time.monotonic() + seconds
     while True:
         entry = await asyncio.to_thread(app.find, f"/api/correlations/{correlation_id}")
-        if (entry is not None and entry["outcome"] not in _UNDER_WAY) or time.monotonic() >= deadline:
+        if (entry is not None and not OutcomeKind(entry["outcome"]).comes_again) or time.monotonic() >= deadline:
             return entry
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
@@ -117,3 +116,8 @@ def _say(answer: dict[str, Any], entry: dict[str, Any] | None, console: Console)
         console.print("Nothing is known of it yet. Is the queue being worked on? Look again with status.")
     else:
         say_event(entry, console)
+
+
+def _is_done(entry: dict[str, Any]) -> bool:
+    kind = OutcomeKind(entry["outcome"])
+    return not (kind.comes_again or kind.needs_person)

@@ -14,10 +14,10 @@ from rich.text import Text
 from ops.remote import RemoteApp
 from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting, visible
 from ops.settings import DEFAULT_KEY_ENV, AppUrl, KeyEnv
+from shared.meeting.outcome import OutcomeKind
 
 _CORRELATION_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _IN_ORDER = ("event", "outcome", "meetingId", "appointmentId", "receivedAt", "finishedAt", "attempts", "nextAttemptAt")
-_TROUBLE = frozenset({"dead-lettered"})
 
 
 def status(
@@ -54,7 +54,7 @@ def status(
             raise Refused(sentence, code="not_found")
         say = say_event if kind == "correlations" else _say_meeting
         report.show(found, lambda console: say(visible(found), console))
-        if found.get("outcome") in _TROUBLE or found.get("state") == "needs attention":
+        if OutcomeKind(found.get("outcome", "")).needs_person or found.get("state") == "needs attention":
             raise typer.Exit(FOUND)
 
 

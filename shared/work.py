@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 class Work:
     """`calls` counts requests by service; `seconds` their time; `cache_hits` what the directory knew already.
 
-    `unresolved` names the Outreach records that are nobody in Dynamics. `changed_at` and `delivered_at`: the stamp of
-    what the event says. `rounds`: how often the merge had to begin, because others wrote the same meeting.
+    `unresolved`: how many Outreach records are nobody in Dynamics. `rounds`: how often the merge had to begin, because
+    others wrote the same meeting.
     """
 
     correlation_id: str = ""
@@ -23,9 +23,7 @@ class Work:
     calls: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     cache_hits: int = 0
-    unresolved: set[str] = field(default_factory=set)
-    changed_at: str = ""
-    delivered_at: str = ""
+    unresolved: int = 0
     rounds: int = 0
 
     def count(self, service: str, seconds: float) -> None:

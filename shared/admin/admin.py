@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from shared.errors import BadDelivery, RowConflict
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import MeetingState, Recent
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Continuation, Entity
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.envelope import Envelope
@@ -122,7 +123,7 @@ class Admin:
             event_id=letter.get("event_id", ""),  # an older version of the app noted neither this nor the two below
             event=letter["event"],
             received_at=letter.get("received_at") or letter["first_failed_at"],
-            outcome="dismissed",
+            outcome=OutcomeKind.DISMISSED,
             finished_at=sortable(self.now()),
             meeting="" if letter["meeting"] == "unknown" else letter["meeting"],
             attempts=letter["attempts"],
@@ -198,10 +199,10 @@ class Admin:
                 "at": letter["last_failed_at"],
             }
         for recent in reversed(state.recent):
-            if recent.outcome not in {"writing", "retrying", "failed"}:
+            if not (recent.outcome.comes_again or recent.outcome.needs_person):
                 continue
             for entry in await self.journal.read(recent.correlation_id):
-                if entry["lastError"] and entry["outcome"] == "retrying":
+                if entry["lastError"] and entry["outcome"] == OutcomeKind.RETRYING:
                     return {
                         **entry["lastError"],
                         "correlationId": recent.correlation_id,
@@ -248,7 +249,7 @@ def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str
             "correlationId": letter["correlation_id"],
             "event": letter["event"],
             "receivedAt": letter["first_failed_at"],
-            "outcome": "dead-lettered",
+            "outcome": OutcomeKind.DEAD_LETTERED,
         }
         for letter in letters
         if letter["correlation_id"] not in known

@@ -25,12 +25,13 @@ from shared.admin.rehearsal import (
 )
 from shared.errors import Permanent, Unmappable
 from shared.meeting.aliases import link
-from shared.meeting.apply import Kind, Outcome, Rules, apply
+from shared.meeting.apply import Outcome, Rules, apply
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, references
 from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import MeetingState
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, accepts, read_patch
 from shared.meeting.ports import Meetings
 from shared.pipeline.people import CrmDirectory
@@ -38,14 +39,14 @@ from shared.timestamps import Clock
 
 LookUp = Callable[[], tuple[CrmDirectory, NotedOutreach]]
 
-_SENTENCES: Mapping[Kind, str] = {
-    "created": "A new appointment would be made.",
-    "updated": "The appointment would be changed.",
-    "merged": "It would be remembered; no column of the appointment changes by it.",
-    "duplicate": "Nothing in it is new; nothing would be written.",
-    "superseded": "Everything in it is older than what is known; nothing would be written.",
-    "parked": "It would be remembered, and nothing written for now.",
-    "left": "The appointment was deleted in Dynamics and the mapping says to leave it so.",
+_SENTENCES: Mapping[OutcomeKind, str] = {
+    OutcomeKind.CREATED: "A new appointment would be made.",
+    OutcomeKind.UPDATED: "The appointment would be changed.",
+    OutcomeKind.MERGED: "It would be remembered; no column of the appointment changes by it.",
+    OutcomeKind.DUPLICATE: "Nothing in it is new; nothing would be written.",
+    OutcomeKind.SUPERSEDED: "Everything in it is older than what is known; nothing would be written.",
+    OutcomeKind.PARKED: "It would be remembered, and nothing written for now.",
+    OutcomeKind.LEFT: "The appointment was deleted in Dynamics and the mapping says to leave it so.",
 }
 
 _CLOSED = (
@@ -58,13 +59,12 @@ _CLOSED = (
 class Preview:
     """What would become of one delivery.
 
-    outcome    as in the journal (`created`, `updated`, `merged`, `duplicate`, `superseded`, `parked`, `left`), or
-               `ignored`: it does not count, or `dead-lettered`: `reason` and `code` say why
+    outcome    as in the journal; where it is a dead letter, `reason` and `code` say why
     requests   what Dataverse would get, in order
     unread     members of the delivery that no source of the mapping names
     """
 
-    outcome: str
+    outcome: OutcomeKind
     sentence: str
     event: str
     record: str
@@ -116,7 +116,7 @@ class Previewer:
         Raises `BadDelivery` for what is no delivery, `Transient` where Dynamics, Outreach or the table cannot be asked.
         """
         delivery = parse_delivery(body)
-        start = Preview("", "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
+        start = Preview(OutcomeKind.IGNORED, "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
         if not accepts(delivery, self._mapping):
             return _ignored(start, _why_not(delivery, self._mapping))
         now = self._now()
@@ -164,7 +164,7 @@ class Previewer:
         after = after or before
         want = await self._wanted(after, noted)
         written = outcome.columns if outcome is not None else ()
-        if outcome is not None and outcome.kind == "created" and want is not None and want.created_by:
+        if outcome is not None and outcome.kind is OutcomeKind.CREATED and want is not None and want.created_by:
             written = (*written, "createdby")
         return replace(
             result,
@@ -223,7 +223,7 @@ async def _as_it_is(_: MeetingKey) -> None:
 
 
 def _ignored(start: Preview, reason: str) -> Preview:
-    return replace(start, outcome="ignored", sentence="The app would take it and forget it.", reason=reason)
+    return replace(start, outcome=OutcomeKind.IGNORED, sentence="The app would take it and forget it.", reason=reason)
 
 
 def _why_not(delivery: Delivery, mapping: MappingFile) -> str:
@@ -238,7 +238,7 @@ def _why_not(delivery: Delivery, mapping: MappingFile) -> str:
 
 def _dead(start: Preview, reason: str, code: str) -> Preview:
     sentence = "It would become a dead letter, because it cannot be carried out."
-    return replace(start, outcome="dead-lettered", sentence=sentence, reason=reason, code=code)
+    return replace(start, outcome=OutcomeKind.DEAD_LETTERED, sentence=sentence, reason=reason, code=code)
 
 
 def _camel(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from shared.admin.admin import MAX_REASON, Admin, read_reason
 from shared.admin.backlog import COUNTED_UP_TO, Standing
@@ -24,7 +24,6 @@ from shared.meeting.delivery import parse_json
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import RECENT_EVENTS, MeetingState
-from shared.pipeline.event_line import APPLIED
 from shared.pipeline.signature import MAX_BODY_BYTES
 from shared.pipeline.sweep import Failing
 from shared.storage.sessions import Session
@@ -39,9 +38,6 @@ SEARCH_SECONDS = 20.0
 SEARCH_BACK = timedelta(days=60)
 SHOWN_DEAD_LETTERS = 100
 SHOWN_PARKED = 100
-
-# Ended, and Outreach will hear no more of it; an attempt that is to be repeated has not.
-_UNFINISHED: Final = frozenset({"retrying"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +139,14 @@ class Console:
             self._sources.failing(),
         )
         tally = total(slots.values())
-        finished = sum(count for name, count in tally.outcomes.items() if name not in _UNFINISHED)
+        finished = sum(count for kind, count in tally.outcomes.items() if not kind.comes_again)
         return page(
             "home.html",
             session=session,
             counts=counts,
             limit=COUNTED_UP_TO,
             accepted=finished + counts.queue + counts.spill,
-            applied=sum(tally.outcomes[name] for name in APPLIED),
+            applied=sum(count for kind, count in tally.outcomes.items() if kind.applied),
             tally=tally,
             health=health,
             failing=failing,

@@ -9,9 +9,9 @@ from typing import Any
 from shared.admin.explain import ON_CREATE
 from shared.console.words import written
 from shared.meeting.mapping import MappingFile
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import FieldName
 from shared.meeting.transforms import PARTIES, Row
-from shared.pipeline.event_line import APPLIED
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
 
@@ -86,7 +86,7 @@ def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]],
         )
         for recent in found["recent"]
     )
-    written_at = next((when for outcome, when in map(_ended, events) if outcome in APPLIED), "")
+    written_at = next((when for outcome, when in map(_ended, events) if OutcomeKind(outcome).applied), "")
     return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), written_at, fields, events)
 
 

@@ -6,25 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
 
 NONE: Final = "\N{EM DASH}"
-OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
-    "created": ("New appointment made", "good"),
-    "updated": ("Appointment changed", "good"),
-    "merged": ("Remembered; no column changed", "calm"),
-    "duplicate": ("Known already", "calm"),
-    "superseded": ("Older than what is known", "calm"),
-    "parked": ("Remembered, waiting", "wait"),
-    "left": ("Remembered; the appointment was deleted in Dynamics and stays so", "calm"),
-    "ignored": ("Not one of ours", "calm"),
-    "retrying": ("Failed for now, will be tried again", "wait"),
-    "dead-lettered": ("Given up; needs a person", "bad"),
-    "dismissed": ("Given up for good, by a person", "calm"),
-    "writing": ("Being written", "wait"),
-    "failed": ("Could not be carried out", "bad"),
+_STATES: Final[Mapping[str, tuple[str, str]]] = {
     "in Dynamics": ("In Dynamics", "good"),
     "remembered": ("Remembered; no appointment yet", "calm"),
+    "parked": ("Remembered, waiting", "wait"),
     "being written": ("Being written, or in doubt", "wait"),
     "needs attention": ("Needs a person", "bad"),
     "deleted in Dynamics": ("Deleted in Dynamics", "calm"),
@@ -52,12 +41,19 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def outcome(name: str) -> str:
     """What became of an event, or how a meeting stands, in a few words."""
-    return OUTCOMES.get(name, (name, ""))[0]
+    return _STATES[name][0] if name in _STATES else OutcomeKind(name).words
 
 
 def tone(name: str) -> str:
     """`good`, `calm`, `wait` or `bad`: how to colour it."""
-    return OUTCOMES.get(name, ("", "calm"))[1]
+    if name in _STATES:
+        return _STATES[name][1]
+    kind = OutcomeKind(name)
+    if kind.applied:
+        return "good"
+    if kind.needs_person:
+        return "bad"
+    return "wait" if kind.comes_again else "calm"
 
 
 def value(found: Any) -> str:

@@ -22,15 +22,17 @@ from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from shared.errors import Permanent, RowConflict, SyncError, Transient, Unmappable
 from shared.meeting.aliases import link
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references
+from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import Condition, MappingFile
 from shared.meeting.meeting import Actual, MeetingState, Recent, Written
 from shared.meeting.merge import Fields, Merged, merge
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party, Role
 from shared.meeting.ports import (
     AppointmentClosed,
@@ -47,14 +49,9 @@ OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
 STATES = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
 STATE_NAMES = {1: "completed", 2: "canceled"}
 
-# In a meeting's time line: an event that will come again.
-_UNDER_WAY = frozenset({"writing", "retrying"})
-
 # An appointment has both, or Dynamics refuses it (0x80040275).
 _REQUIRED = ("scheduledstart", "scheduledend")
 _SPARE = "it was made for a calendar event before that said which meeting it is of"
-
-Kind = Literal["created", "updated", "merged", "duplicate", "superseded", "parked", "left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +65,19 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one event.
+    """What became of one event, and all that is decided on after it.
 
-    created, updated   Dynamics has it
-    merged             remembered; no column changed by it
-    duplicate          nothing new in it
-    superseded         older than what is known
-    parked             remembered; `reason` says what it waits for
-    left               remembered; the appointment was deleted in Dynamics and stays so
-
-    `state` and `version` are the meeting's row as the event left or found it.
+    `reason`: what a parked meeting waits for. `unresolved`: Outreach records that are nobody in Dynamics. `state` and
+    `version` are the meeting's row as the event left or found it.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     appointment_id: str
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     request_id: str = ""
     reason: str = ""
+    unresolved: frozenset[Reference] = frozenset()
     rounds: int = 1
     meeting: str = ""
     state: MeetingState | None = None
@@ -179,7 +171,7 @@ class _Work:
         self._fenced_by: str | None = None
         self._distrust = False
         self._reopen = False
-        self._news: Kind = "duplicate"
+        self._news = OutcomeKind.DUPLICATE
         self._claimed = False
         self.merged = False
         self.notes: tuple[str, ...] = ()
@@ -206,7 +198,7 @@ class _Work:
         except (Unmappable, Permanent, Transient) as error:
             # What the event said is remembered all the same: somebody may ask for the meeting meanwhile. When the event
             # comes again there is nothing new in it, and yet something to do.
-            outcome = "retrying" if isinstance(error, Transient) else "failed"
+            outcome = OutcomeKind.RETRYING if isinstance(error, Transient) else OutcomeKind.FAILED
             failed = replace(self._noted(state, outcome), unsettled=True)
             if not self.merged and await self._save(failed, row_version) is None:
                 return None
@@ -267,10 +259,10 @@ class _Work:
 
     async def _leave(self, state: MeetingState, version: str | None) -> Outcome | None:
         """Others have done what this event was about, as far as it was not done itself."""
-        kind: Kind = "updated" if self._claimed else self._news
+        kind = OutcomeKind.UPDATED if self._claimed else self._news
         if self._comes_again(state):
             # Others have written what it came for while it waited.
-            kind = "updated" if kind == "duplicate" else kind
+            kind = OutcomeKind.UPDATED if kind is OutcomeKind.DUPLICATE else kind
             state = self._noted(state, kind)
             version = await self._save(state, version)
             if version is None:
@@ -279,7 +271,7 @@ class _Work:
 
     def _comes_again(self, state: MeetingState) -> bool:
         """Whether the time line says that this event is under way."""
-        return any(recent.is_same_event(self._event) and recent.outcome in _UNDER_WAY for recent in state.recent)
+        return any(recent.is_same_event(self._event) and recent.outcome.comes_again for recent in state.recent)
 
     async def _link(self, copy: MeetingKey) -> None:
         """Fold what is known of the calendar event into the meeting."""
@@ -328,9 +320,9 @@ class _Work:
 
     def _note_news(self, merged: Merged) -> None:
         if merged.taken:
-            self._news = "merged"
-        elif merged.older and self._news == "duplicate":
-            self._news = "superseded"
+            self._news = OutcomeKind.MERGED
+        elif merged.older and self._news is OutcomeKind.DUPLICATE:
+            self._news = OutcomeKind.SUPERSEDED
 
     def _must_look(self, state: MeetingState, plan: Plan) -> bool:
         """Whether the write needs to know what is there.
@@ -354,15 +346,15 @@ class _Work:
         self, before: MeetingState | None, state: MeetingState, want: Desired, version: str | None
     ) -> Outcome | None:
         """Nothing goes to Dynamics: save what was merged, if it is anything."""
-        kind: Kind = self._news
+        kind = self._news
         if state.gone:
-            kind = "left"
+            kind = OutcomeKind.LEFT
         elif state.parked:
-            kind = "parked"
+            kind = OutcomeKind.PARKED
         elif self._claimed:
-            kind = "updated"
-        elif kind == "duplicate" and self._comes_again(state):
-            kind = "merged"
+            kind = OutcomeKind.UPDATED
+        elif kind is OutcomeKind.DUPLICATE and self._comes_again(state):
+            kind = OutcomeKind.MERGED
         if state != before or self._comes_again(state):
             state = self._noted(state, kind)
             version = await self._save(state, version)
@@ -373,6 +365,7 @@ class _Work:
             state.appointment_id,
             notes=want.notes,
             reason=state.parked,
+            unresolved=want.unresolved,
             state=state,
             version=version,
         )
@@ -390,7 +383,7 @@ class _Work:
             closed_as=actual.state if actual and closed and reopen else state.closed_as,
             parties=state.parties | frozenset(want.columns.get(PARTIES) or ()),
         )
-        claim = self._noted(claim, "writing")
+        claim = self._noted(claim, OutcomeKind.WRITING)
         version = await self._save(claim, version)
         if version is None:
             return None
@@ -419,14 +412,22 @@ class _Work:
             closed_as=None,
             crm_version=written.version,
         )
-        kind: Kind = "created" if creating else "updated"
+        kind = OutcomeKind.CREATED if creating else OutcomeKind.UPDATED
         settled = self._noted(settled, kind)
         self._seen = None
         version = await self._save(settled, version)
         if version is None:
             return None
-        notes = (*want.notes, *written.notes)
-        return Outcome(kind, settled.appointment_id, columns, notes, written.request_id, state=settled, version=version)
+        return Outcome(
+            kind,
+            settled.appointment_id,
+            columns,
+            (*want.notes, *written.notes),
+            written.request_id,
+            unresolved=want.unresolved,
+            state=settled,
+            version=version,
+        )
 
     async def _create(self, claim: MeetingState, want: Desired) -> tuple[Written, tuple[str, ...]]:
         content = {name: value for name, value in want.columns.items() if name != STATE and value is not None}
@@ -516,7 +517,7 @@ class _Work:
             )
         self._reopen = True
 
-    def _noted(self, state: MeetingState, outcome: str) -> MeetingState:
+    def _noted(self, state: MeetingState, outcome: OutcomeKind) -> MeetingState:
         """`state` with this event in its time line."""
         return state if self._event is None else state.noting(replace(self._event, outcome=outcome))
 

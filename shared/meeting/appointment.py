@@ -44,12 +44,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The appointment as Outreach wants it. Only columns that some event named are in `columns`."""
+    """The appointment as Outreach wants it. Only columns that some event named are in `columns`.
+
+    `unresolved`: Outreach records that are nobody in Dynamics; an appointment may do without them.
+    """
 
     columns: Mapping[str, Any]
     created_on: str | None = None
     created_by: str | None = None
     notes: tuple[str, ...] = ()
+    unresolved: frozenset[Reference] = frozenset()
 
 
 def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
@@ -166,7 +170,8 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
     state = _state(values, policy)
     if state is not None:
         columns[STATE] = state
-    return Desired(columns, wishes.get(CreatedOnRow.only), wishes.get(CreatedByRow.only), tuple(notes))
+    unresolved = frozenset(reference for reference, person in people.items() if not person.records)
+    return Desired(columns, wishes.get(CreatedOnRow.only), wishes.get(CreatedByRow.only), tuple(notes), unresolved)
 
 
 def fingerprint(value: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.meeting.merge import Fields
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
 
 RECENT_EVENTS = 25
@@ -14,12 +15,12 @@ RECENT_EVENTS = 25
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """One event in a meeting's time line. `outcome` is `writing` until the write was confirmed."""
+    """One event in a meeting's time line."""
 
     correlation_id: str
     event: str
     received_at: str
-    outcome: str
+    outcome: OutcomeKind
 
     def is_same_event(self, other: Recent | None) -> bool:
         """Whether both tell of one event; several may share a trace."""

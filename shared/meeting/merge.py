@@ -24,6 +24,9 @@ class Stamp(NamedTuple):
     delivered: str
 
 
+NO_STAMP = Stamp("", "")
+
+
 class Stamped(NamedTuple):
     """A value as plain JSON, and the stamp of the event that set it."""
 

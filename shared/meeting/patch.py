@@ -15,7 +15,7 @@ from shared.errors import Unmappable
 from shared.meeting.delivery import Delivery, Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, Resource, Signal
-from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.merge import NO_STAMP, Stamp, Stamped
 from shared.meeting.sources import KeySource, Source
 from shared.meeting.transforms import Kind, Row
 from shared.timestamps import parse_time, sortable
@@ -33,13 +33,14 @@ class Patch:
 
     `copy_of` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has
     one calendar event per synced calendar. It may also be a witness that is to be remembered.
-    `unnamed`: a witness that names no meeting here; it counts only if it named one before.
+    `unnamed`: a witness that names no meeting here; it counts only if it named one before. `stamp`: that of all fields.
     """
 
     key: MeetingKey
     copy_of: MeetingKey | None
     fields: Mapping[str, Stamped]
     unnamed: bool = False
+    stamp: Stamp = NO_STAMP
 
 
 class FieldName(NamedTuple):
@@ -95,7 +96,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
         for name, value in said.items():
             for_itself = item.per_calendar or (item.kind is Kind.FLAG and name.source)
             fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
-    return Patch(key, copy if copy != key else None, fields, unnamed=rule.witness and not named)
+    return Patch(key, copy if copy != key else None, fields, rule.witness and not named, stamp)
 
 
 def _constants(delivery: Delivery, rule: Resource) -> Mapping[str, bool]:

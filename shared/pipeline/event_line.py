@@ -14,15 +14,13 @@ from shared.work import Work
 
 log = logging.getLogger("outreach_dynamics.event")
 
-# Dynamics has it now; for these the age of the change is the lag that people notice.
-APPLIED = frozenset({"created", "updated"})
 _HISTORY = ".backfill"
 
 
 def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds: float, tallies: Tallies) -> None:
     """Log and measure one attempt that took `seconds` and ended at `now` with `entry`."""
     received = now - parse_time(entry.received_at)
-    lag = lag_seconds(entry, work, now)
+    lag = lag_seconds(entry, now)
     resource = entry.event.partition(".")[0]
     log.info(
         telemetry.line(
@@ -43,7 +41,7 @@ def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds
             calls=work.calls,
             call_seconds={service: round(spent, 3) for service, spent in work.seconds.items()},
             cache_hits=work.cache_hits,
-            unresolved=len(work.unresolved),
+            unresolved=work.unresolved,
         )
     )
     telemetry.EVENTS.record(1, resource=resource, outcome=entry.outcome)
@@ -55,14 +53,14 @@ def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds
         telemetry.CACHE_HITS.record(work.cache_hits)
     if envelope.attempt == 0:
         telemetry.EVENT_WAIT.record(max(0.0, received.total_seconds() - seconds))
-    if entry.outcome != "retrying":
+    if not entry.outcome.comes_again:
         tallies.note(entry.outcome, lag=lag)
     if lag is not None:
         telemetry.EVENT_AGE.record(lag, resource=resource)
 
 
-def lag_seconds(entry: Entry, work: Work, now: datetime) -> float | None:
+def lag_seconds(entry: Entry, now: datetime) -> float | None:
     """From the change in Outreach until Dynamics had it; None where nothing was written, or history was read in."""
-    if entry.outcome not in APPLIED or not work.changed_at or entry.event.endswith(_HISTORY):
+    if not entry.outcome.applied or not entry.changed_at or entry.event.endswith(_HISTORY):
         return None
-    return round(max(0.0, (now - parse_time(work.changed_at)).total_seconds()), 3)
+    return round(max(0.0, (now - parse_time(entry.changed_at)).total_seconds()), 3)

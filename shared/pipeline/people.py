@@ -124,8 +124,6 @@ class CrmDirectory:
             some = missing[start : start + AT_ONCE]
             found = await asyncio.gather(*(self._ask(reference, distrust=distrust) for reference in some))
             people |= dict(zip(some, found, strict=True))
-        nobody = {f"{reference.type}:{reference.id}" for reference, person in people.items() if not person.records}
-        current().unresolved = nobody
         return people
 
     async def _ask(self, reference: Reference, *, distrust: bool) -> Person:

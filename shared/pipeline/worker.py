@@ -11,20 +11,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from shared.errors import BadDelivery, RemoteError, RowConflict, SyncError, Transient, Unmappable
-from shared.meeting.apply import Kind, Outcome, Rules, apply
+from shared.meeting.apply import Outcome, Rules, apply
 from shared.meeting.appointment import Policy
 from shared.meeting.dead_letters import clear_letters, note_letter
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Recent
+from shared.meeting.merge import NO_STAMP, Stamp
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, read_patch
 from shared.meeting.ports import Appointments, Directory
 from shared.pipeline.event_line import tell
@@ -51,7 +53,7 @@ LONGEST_WAIT = 5.0
 MAX_UNFORESEEN = 8
 
 # What a meeting's time line may say of an event that comes again, because its first run was not journaled.
-_FIRST_TOLD: Mapping[str, Kind] = {"created": "created", "updated": "updated", "merged": "merged"}
+_FIRST_TOLD = frozenset({OutcomeKind.CREATED, OutcomeKind.UPDATED, OutcomeKind.MERGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,31 @@ class Stores:
     dead_letters: DeadLetters
     spill: Spill
     look_again: LookAgain
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """The event in hand, and what could be read of it: the meeting that it is about, and when it happened."""
+
+    envelope: Envelope
+    meeting: str = ""
+    stamp: Stamp = NO_STAMP
+
+    def entry(self, outcome: OutcomeKind, *, now: datetime) -> Entry:
+        """What the journal says of it whatever became of it."""
+        return Entry(
+            correlation_id=self.envelope.correlation_id,
+            event_id=self.envelope.event_id,
+            event=self.envelope.event_name or self.envelope.kind,
+            received_at=self.envelope.received_at,
+            outcome=outcome,
+            finished_at=sortable(now),
+            meeting=self.meeting,
+            attempts=self.envelope.attempt + 1,
+            dataverse_calls=current().calls.get("dataverse", 0),
+            changed_at=self.stamp.changed,
+            delivered_at=self.stamp.delivered,
+        )
 
 
 class Sync:
@@ -119,11 +146,12 @@ class Sync:
         try:
             spilled = await self._loaded(envelope)
         except Unmappable as error:
-            return await self._give_up(envelope, "", failure_of(error))  # the row stays: another version may read it
+            # Its row stays: another version may read it.
+            return await self._give_up(_Event(envelope), failure_of(error))
         if spilled is None:
             return None  # this was a second pointer
         entry = await self._carry_out(spilled)
-        if entry.outcome != "retrying":
+        if not entry.outcome.comes_again:
             await self._stores.spill.forget(envelope.spill_key)
         return entry
 
@@ -148,7 +176,7 @@ class Sync:
                 envelope = await self._loaded(pointer) or pointer
             except Unmappable as error:
                 failure = failure_of(error)
-        entry = await self._give_up(envelope, self._meeting_of(envelope), failure)
+        entry = await self._give_up(_Event(envelope, self._meeting_of(envelope)), failure)
         if envelope is not pointer:
             await self._stores.spill.forget(pointer.spill_key)
         self._tell(entry, envelope, seconds=0.0)
@@ -157,13 +185,12 @@ class Sync:
         tell(entry, envelope, work=current(), now=self._now(), seconds=seconds, tallies=self._tallies)
 
     async def _carry_out(self, envelope: Envelope) -> Entry:
-        meeting = envelope.meeting
+        event = _Event(envelope, envelope.meeting)
         try:
             patch = self._read(envelope)
-            meeting = str(patch.key)
-            _note_stamp(patch)
+            event = _Event(envelope, str(patch.key), patch.stamp)
             if patch.unnamed and not await self._is_known(patch.key):
-                return await self._ignore(envelope, meeting)
+                return await self._ignore(event)
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
@@ -173,18 +200,20 @@ class Sync:
                     "unforeseen", correlation_id=envelope.correlation_id, error=type(error).__name__, at=where(error)
                 )
                 log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
-            return await self._failed(envelope, failure.meeting or meeting or self._about(envelope), failure)
+            meeting = failure.meeting or event.meeting or self._about(envelope)
+            return await self._failed(replace(event, meeting=meeting), failure)
         # A calendar event may have turned out to belong to another row.
-        meeting, key = outcome.meeting, MeetingKey.parse(outcome.meeting)
-        entry = self._done(envelope, meeting, outcome)
+        event = replace(event, meeting=outcome.meeting)
+        entry = self._done(event, outcome)
         try:
+            key = MeetingKey.parse(outcome.meeting)
             await self._clear_letters(key, outcome)
             if envelope.kind == "reconcile":
                 await self._answer(key, sent, outcome)
             await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
-            return await self._failed(envelope, meeting, failure_of(error))
+            return await self._failed(event, failure_of(error))
         return entry
 
     async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
@@ -192,7 +221,7 @@ class Sync:
 
         The rules of this instance may be older than those of the one that sent it on.
         """
-        if outcome.kind == "parked":
+        if outcome.kind is OutcomeKind.PARKED:
             await self._stores.meetings.parked.add(key)
         await self._stores.meetings.parked.remove(sent)
 
@@ -241,24 +270,26 @@ class Sync:
         state, _ = await self._stores.meetings.load(key)
         return state is not None and bool(state.moved_to)
 
-    async def _ignore(self, envelope: Envelope, meeting: str) -> Entry:
+    async def _ignore(self, event: _Event) -> Entry:
         reason = "The event names no meeting, and no earlier one of the same record did."
-        entry = self._not_done(envelope, meeting, Failure(reason, "unnamed"), "ignored")
+        entry = self._not_done(event, Failure(reason, "unnamed"), OutcomeKind.IGNORED)
         await self._journal_if_possible(entry)
         return entry
 
     async def _look_again(self, key: MeetingKey, envelope: Envelope, outcome: Outcome) -> None:
         """Who was nobody in Dynamics when the meeting was written may be somebody soon; no event will say so."""
         if envelope.kind == "reconcile":
-            if not current().unresolved:
+            if not outcome.unresolved:
                 await self._stores.look_again.forget(key)
-        elif current().unresolved and outcome.kind in {"created", "updated"}:
+        elif outcome.unresolved and outcome.kind.applied:
             await self._stores.look_again.note(key)
 
     async def _apply(self, patch: Patch, envelope: Envelope) -> Outcome:
         # Events of one meeting take turns in this process. They may meet all the same, from other processes; but each
         # one that loses a race has asked Dynamics and the table in vain.
-        event = Recent(envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, "")
+        event = Recent(
+            envelope.correlation_id, envelope.event_name or envelope.kind, envelope.received_at, OutcomeKind.WRITING
+        )
         async with self._turns.setdefault(patch.key, asyncio.Lock()):
             await self._wait_for_dynamics(envelope)
             outcome = await apply(
@@ -271,25 +302,26 @@ class Sync:
                 copy_of=patch.copy_of,
                 event=event,
             )
-        current().rounds = outcome.rounds
+        current().rounds, current().unresolved = outcome.rounds, len(outcome.unresolved)
         return _as_first_told(outcome, envelope)
 
-    async def _failed(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
-        now = self._now()
+    async def _failed(self, event: _Event, failure: Failure) -> Entry:
+        now, envelope = self._now(), event.envelope
         told = failure.paused and bool(envelope.first_failed_at)
         first = envelope.first_failed_at or sortable(now)
-        envelope = envelope.model_copy(update={"first_failed_at": first})
+        event = replace(event, envelope=envelope.model_copy(update={"first_failed_at": first}))
         exhausted = is_exhausted(parse_time(first), now)
         if failure.unforeseen and envelope.attempt + 1 >= MAX_UNFORESEEN:
             exhausted = True
         if not failure.may_pass or exhausted:
-            return await self._give_up(envelope, meeting, failure)
-        entry = await self._put_back(envelope, meeting, failure)
+            return await self._give_up(event, failure)
+        entry = await self._put_back(event, failure)
         if not told:  # that it still waits is no news
             await self._journal_if_possible(entry)
         return entry
 
-    async def _put_back(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
+    async def _put_back(self, event: _Event, failure: Failure) -> Entry:
+        envelope = event.envelope
         # Waiting for a paused service is not an attempt: nothing was sent.
         attempt = envelope.attempt if failure.paused else envelope.attempt + 1
         waited = (self._now() - parse_time(envelope.first_failed_at)).total_seconds()
@@ -298,14 +330,14 @@ class Sync:
         if again.spill_key:
             again = again.model_copy(update={"kind": "spilled", "body": None})
         await self._stores.queue.send(again.to_message(), delay=delay)
-        entry = self._not_done(envelope, meeting, failure, "retrying")
+        entry = self._not_done(event, failure, OutcomeKind.RETRYING)
         return replace(entry, next_attempt_at=sortable(self._now() + timedelta(seconds=delay)))
 
-    async def _give_up(self, envelope: Envelope, meeting: str, failure: Failure) -> Entry:
-        now = sortable(self._now())
+    async def _give_up(self, event: _Event, failure: Failure) -> Entry:
+        now, envelope = sortable(self._now()), event.envelope
         letter = DeadLetter(
             correlation_id=envelope.correlation_id,
-            meeting=meeting or "unknown",
+            meeting=event.meeting or "unknown",
             event=envelope.event_name or envelope.kind,
             reason=failure.reason,
             error_code=failure.code,
@@ -323,11 +355,11 @@ class Sync:
             # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
             parked = self._stores.meetings.parked
             await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
-        if meeting:
-            about = MeetingKey.parse(meeting)
+        if event.meeting:
+            about = MeetingKey.parse(event.meeting)
             new_id = appointment_id(about, org=self._org)
             await note_letter(about, meetings=self._stores.meetings, new_appointment_id=new_id)
-        entry = self._not_done(envelope, meeting, failure, "dead-lettered")
+        entry = self._not_done(event, failure, OutcomeKind.DEAD_LETTERED)
         await self._journal_if_possible(entry)
         return entry
 
@@ -357,9 +389,9 @@ class Sync:
         await self._stores.dead_letters.add(letter, envelope)
         log.error(line("unreadable", correlation_id=correlation_id, code=error.code))
 
-    def _done(self, envelope: Envelope, meeting: str, outcome: Outcome) -> Entry:
+    def _done(self, event: _Event, outcome: Outcome) -> Entry:
         return replace(
-            self._entry(envelope, meeting, outcome.kind),
+            event.entry(outcome.kind, now=self._now()),
             appointment_id=outcome.appointment_id,
             columns=outcome.columns,
             notes=outcome.notes,
@@ -367,44 +399,21 @@ class Sync:
             request_id=outcome.request_id,
         )
 
-    def _not_done(self, envelope: Envelope, meeting: str, failure: Failure, outcome: str) -> Entry:
+    def _not_done(self, event: _Event, failure: Failure, outcome: OutcomeKind) -> Entry:
         return replace(
-            self._entry(envelope, meeting, outcome),
+            event.entry(outcome, now=self._now()),
             reason=failure.reason,
             error_code=failure.code,
             request_id=failure.request_id,
         )
 
-    def _entry(self, envelope: Envelope, meeting: str, outcome: str) -> Entry:
-        return Entry(
-            correlation_id=envelope.correlation_id,
-            event_id=envelope.event_id,
-            event=envelope.event_name or envelope.kind,
-            received_at=envelope.received_at,
-            outcome=outcome,
-            finished_at=sortable(self._now()),
-            meeting=meeting,
-            attempts=envelope.attempt + 1,
-            dataverse_calls=current().calls.get("dataverse", 0),
-            changed_at=current().changed_at,
-            delivered_at=current().delivered_at,
-        )
-
-
-def _note_stamp(patch: Patch) -> None:
-    """All that one delivery says has one stamp."""
-    for stamped in patch.fields.values():
-        current().changed_at, current().delivered_at = stamped.stamp
-        return
-
 
 def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
     """A redelivered message whose first run was settled but not journaled keeps the outcome it had then."""
-    if outcome.kind != "duplicate" or outcome.state is None:
+    if outcome.kind is not OutcomeKind.DUPLICATE or outcome.state is None:
         return outcome
     for recent in outcome.state.recent:
-        first_told = _FIRST_TOLD.get(recent.outcome)
         same = (recent.correlation_id, recent.received_at) == (envelope.correlation_id, envelope.received_at)
-        if same and first_told is not None:
-            return replace(outcome, kind=first_told, notes=(*outcome.notes, "Confirmed on redelivery."))
+        if same and recent.outcome in _FIRST_TOLD:
+            return replace(outcome, kind=recent.outcome, notes=(*outcome.notes, "Confirmed on redelivery."))
     return outcome

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.meeting.identity import table_key
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Entity, Table
 
 TABLE = "correlations"
-_NOT_DONE = frozenset({"retrying", "dead-lettered", "dismissed"})
+_NOT_DONE = frozenset({OutcomeKind.RETRYING, OutcomeKind.DEAD_LETTERED, OutcomeKind.DISMISSED})
 _OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
 # A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
 MAX_NOTES = 50
@@ -20,16 +21,15 @@ MAX_NOTES = 50
 class Entry:
     """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
 
-    `outcome` is one of the outcomes of `apply`, or `retrying`, `dead-lettered`, `dismissed`, `ignored`. `changed_at`
-    and `delivered_at` are the stamp of what the event said: by it one can tell which event set a field. `reason` is why
-    it failed, and `dismissed_because` why an admin dismissed it.
+    `changed_at` and `delivered_at` are the stamp of what the event said: by it one can tell which event set a field.
+    `reason` is why it failed, and `dismissed_because` why an admin dismissed it.
     """
 
     correlation_id: str
     event_id: str
     event: str
     received_at: str
-    outcome: str
+    outcome: OutcomeKind
     finished_at: str
     meeting: str = ""
     appointment_id: str = ""
@@ -90,6 +90,7 @@ def _row(entry: Entry) -> Entity:
         "PartitionKey": entry.correlation_id,
         "RowKey": table_key(entry.event_id),
         **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
+        "outcome": entry.outcome.value,
         "columns": json.dumps(entry.columns),
         "notes": json.dumps(_some(entry.notes)),
     }

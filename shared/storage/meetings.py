@@ -8,6 +8,7 @@ from typing import Any
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import MeetingState, Recent
 from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
 from shared.storage.account import Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
@@ -131,5 +132,7 @@ def from_document(document: dict[str, Any]) -> MeetingState:
         copies=frozenset(document["copies"]),
         spare=frozenset(document["spare"]),
         unsettled=document["unsettled"],
-        recent=tuple(Recent(*entry) for entry in document["recent"]),
+        recent=tuple(
+            Recent(trace, event, at, OutcomeKind(outcome)) for trace, event, at, outcome in document["recent"]
+        ),
     )

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from shared.errors import RemoteError, RowConflict
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Table
 from shared.telemetry import line
 from shared.timestamps import Clock
@@ -35,7 +36,7 @@ _MOST_ROWS = 20_000
 class Tally:
     """The events that ended in one slot. `lags`: how many of them made a lag; `lag_sum`, `lag_max` in seconds."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
     lags: int = 0
     lag_sum: float = 0.0
     lag_max: float = 0.0
@@ -60,7 +61,7 @@ class Tallies:
         self._storing: asyncio.Task[None] | None = None
         self._unstored = False
 
-    def note(self, outcome: str, *, lag: float | None) -> None:
+    def note(self, outcome: OutcomeKind, *, lag: float | None) -> None:
         """One event ended now."""
         tally = self._slots.setdefault(slot_of(self._now()), Tally())
         tally.outcomes[outcome] += 1
@@ -134,5 +135,5 @@ def _row(slot: datetime, tally: Tally, process: str) -> dict[str, Any]:
 
 def _read(row: Mapping[str, Any]) -> tuple[datetime, Tally]:
     slot = datetime.strptime(f"{row['PartitionKey']} {row['RowKey'][:4]} +0000", "%Y-%m-%d %H%M %z")
-    counted = Counter(json.loads(row["outcomes"]))
+    counted = Counter({OutcomeKind(name): count for name, count in json.loads(row["outcomes"]).items()})
     return slot, Tally(counted, int(row["lags"]), float(row["lag_sum"]), float(row["lag_max"]))

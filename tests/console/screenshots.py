@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.stack import Stack
+from shared.meeting.outcome import OutcomeKind
 from shared.settings import StorageSettings
 from shared.storage.account import Table, table_service
 from shared.storage.statistics import SLOT, TABLE, Tallies, slot_of
@@ -51,7 +52,7 @@ async def pretend_a_day(storage: str) -> None:
             events = chance.randint(6, 30) if 6 < slot.hour < 18 else chance.randint(0, 2)
             away = {20: 1500.0, 21: 600.0}.get(back, 0.0)
             for _ in range(events):
-                tallies.note("updated", lag=away * chance.random() + chance.lognormvariate(0.9, 0.5))
+                tallies.note(OutcomeKind.UPDATED, lag=away * chance.random() + chance.lognormvariate(0.9, 0.5))
             await tallies.aclose()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from shared.console import chart, words
 from shared.console.search import Sought, sought
-from shared.meeting.apply import Kind
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.statistics import SLOT, Tally
 
 NOW = datetime(2026, 3, 2, 15, 7, tzinfo=UTC)
@@ -20,11 +20,8 @@ GUID = "f6ac2435-5f02-55be-ae3f-642335c2e6d8"
 
 
 def test_every_outcome_has_words() -> None:
-    """Whatever the journal or a meeting's state can say is said in words."""
-    assert (
-        set(get_args(Kind)) | {"retrying", "dead-lettered", "dismissed", "ignored", "writing", "failed"}
-        <= words.OUTCOMES.keys()
-    )
+    """Whatever the journal can say is said in words of its own."""
+    assert len({words.outcome(kind) for kind in OutcomeKind} - set(OutcomeKind)) == len(OutcomeKind)
 
 
 def test_an_unknown_outcome_is_shown_as_it_is() -> None:
@@ -132,7 +129,7 @@ def test_no_two_levels_are_written_over_each_other() -> None:
 
 
 def tally(*lags: float) -> Tally:
-    return Tally(Counter(updated=len(lags)), len(lags), sum(lags), max(lags))
+    return Tally(Counter({OutcomeKind.UPDATED: len(lags)}), len(lags), sum(lags), max(lags))
 
 
 def test_chart_of_a_day() -> None:
@@ -141,7 +138,7 @@ def test_chart_of_a_day() -> None:
         datetime(2026, 3, 2, 15, 0, tzinfo=UTC): tally(1, 3),
         datetime(2026, 3, 1, 15, 15, tzinfo=UTC): tally(40),
         datetime(2026, 3, 1, 15, 0, tzinfo=UTC): tally(9999),
-        datetime(2026, 3, 2, 9, 0, tzinfo=UTC): Tally(Counter(duplicate=4)),
+        datetime(2026, 3, 2, 9, 0, tzinfo=UTC): Tally(Counter({OutcomeKind.DUPLICATE: 4})),
     }
     drawn = chart.lag_chart(slots, NOW)
     assert [bar.slowest for bar in drawn.bars] == [40, 3]

@@ -341,6 +341,14 @@ class TestPeople:
         assert list(map(str, found.columns["appointment_activity_parties"])) == []
         assert found.notes == ("prospect 1 is nobody in Dynamics; left out.",)
 
+    def test_who_is_nobody_is_told(self) -> None:
+        """Who is nobody in Dynamics is told, invited by address or left out; they may be somebody soon."""
+        people = {
+            Reference("prospect", "1"): person(email="one@example.com"),
+            Reference("prospect", "2"): person("lead"),
+        }
+        assert want({"prospects": list(self.prospects)}, people=people).unresolved == {Reference("prospect", "1")}
+
     def test_skip(self) -> None:
         """The mapping file may leave out whoever has no record."""
         mapping = mapping_with(attendees={"unresolved": "skip"})

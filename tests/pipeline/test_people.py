@@ -271,15 +271,6 @@ async def test_connections_of_other_kinds(processes: Processes) -> None:
     assert (await ask(processes.start(), "prospect", 124))[0].records == records(("lead", LEAD_IDS[2]))
 
 
-async def test_who_is_nobody_is_told(processes: Processes) -> None:
-    """The piece of work knows who could not be found, from memory too."""
-    directory = processes.start()
-    for _ in range(2):
-        work = begin(Work())
-        await directory.resolve([Reference("prospect", "101"), Reference("prospect", str(NEWCOMER))])
-        assert work.unresolved == {f"prospect:{NEWCOMER}"}
-
-
 async def test_lead_qualified_between_two_events(product: Installation) -> None:
     """The meeting of a lead that was qualified since its last event ends with the contact as attendee."""
     script = MeetingScript(1)

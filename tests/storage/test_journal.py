@@ -5,6 +5,7 @@ from __future__ import annotations
 from azure.data.tables.aio import TableServiceClient
 
 from sandbox.azurite import StorageNames
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Table
 from shared.storage.journal import MAX_NOTES, Entry, Journal
 
@@ -17,8 +18,10 @@ async def test_an_event_with_very_many_notes(azurite: str, storage_names: Storag
     notes = tuple(f"prospect {number} is nobody in Dynamics; invited by address." for number in range(20_000))
     async with TableServiceClient.from_connection_string(azurite) as service:
         journal = Journal(Table(service, storage_names.table("journal")))
-        await journal.write(Entry(ID, "event", "meeting.created", MOMENT, "created", MOMENT, notes=notes))
-        await journal.write(Entry(ID, "other", "meeting.updated", MOMENT, "updated", MOMENT, notes=notes[:MAX_NOTES]))
+        await journal.write(Entry(ID, "event", "meeting.created", MOMENT, OutcomeKind.CREATED, MOMENT, notes=notes))
+        await journal.write(
+            Entry(ID, "other", "meeting.updated", MOMENT, OutcomeKind.UPDATED, MOMENT, notes=notes[:MAX_NOTES])
+        )
         told = {row["eventId"]: row["notes"] for row in await journal.read(ID)}
     assert told["event"] == [*notes[:MAX_NOTES], f"and {20_000 - MAX_NOTES} more."]
     assert told["other"] == list(notes[:MAX_NOTES])

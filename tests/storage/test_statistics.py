@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.azurite import StorageNames
 from shared.errors import Transient
+from shared.meeting.outcome import OutcomeKind
 from shared.settings import StorageSettings
 from shared.storage.account import Table, table_service
 from shared.storage.statistics import SLOT, Tallies, Tally, slot_of, total
@@ -38,10 +39,10 @@ async def test_processes_add_up(table: Table) -> None:
     """Each process writes its own sums, again and again; a reader sees all of them, each event once."""
     clock = Clock()
     one, two = Tallies(table, now=clock), Tallies(table, now=clock)
-    one.note("created", lag=2.0)
+    one.note(OutcomeKind.CREATED, lag=2.0)
     await one.aclose()
-    one.note("updated", lag=4.0)
-    two.note("duplicate", lag=None)
+    one.note(OutcomeKind.UPDATED, lag=4.0)
+    two.note(OutcomeKind.DUPLICATE, lag=None)
     await one.aclose()
     await two.aclose()
     (found,) = (await one.since(START)).values()
@@ -52,9 +53,9 @@ async def test_slots_over_midnight(table: Table) -> None:
     """Events of two slots on two days are apart, and what lies before the question is left out."""
     clock = Clock()
     tallies = Tallies(table, now=clock)
-    tallies.note("created", lag=1.0)
+    tallies.note(OutcomeKind.CREATED, lag=1.0)
     clock.now = START + timedelta(minutes=20)
-    tallies.note("updated", lag=3.0)
+    tallies.note(OutcomeKind.UPDATED, lag=3.0)
     await tallies.aclose()
     found = await tallies.since(START)
     assert list(found) == [datetime(2026, 3, 2, 23, 45, tzinfo=UTC), datetime(2026, 3, 3, 0, 0, tzinfo=UTC)]
@@ -74,7 +75,7 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
     monkeypatch.setattr(table, "put", put)
     tallies = Tallies(table, now=Clock(), store_after=0.01)
     for _ in range(100):
-        tallies.note("updated", lag=1.0)
+        tallies.note(OutcomeKind.UPDATED, lag=1.0)
     async with asyncio.timeout(10):
         await stored.wait()
     assert [row["lags"] for row in written] == [100]
@@ -83,7 +84,7 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
 async def test_storage_away_costs_nothing_else(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums that cannot be stored stay in memory and go with the next."""
     tallies = Tallies(table, now=Clock())
-    tallies.note("updated", lag=1.0)
+    tallies.note(OutcomeKind.UPDATED, lag=1.0)
     with monkeypatch.context() as broken:
 
         async def away(_: object) -> None:
@@ -91,7 +92,7 @@ async def test_storage_away_costs_nothing_else(table: Table, monkeypatch: pytest
 
         broken.setattr(table, "put", away)
         await tallies.aclose()
-    tallies.note("updated", lag=1.0)
+    tallies.note(OutcomeKind.UPDATED, lag=1.0)
     await tallies.aclose()
     assert total((await tallies.since(START)).values()).lags == 2
 

@@ -11,7 +11,7 @@ import pytest
 from azure import identity
 from azure.core import exceptions as azure_errors
 
-from shared.console.words import OUTCOMES
+from shared.meeting.outcome import OutcomeKind
 from shared.pipeline.sweep import RETRY
 from shared.settings import Guard
 from shared.telemetry import LINES, METRICS
@@ -70,7 +70,7 @@ def test_outcomes_exist(name: str) -> None:
     """An outcome that a query asks for is one that an event can have."""
     compared = re.findall(r"tostring\(line\.outcome\) (?:==|in) \(?([^)\n]+)", QUERIES[name])
     for outcome in re.findall(r'"([\w-]+)"', " ".join(compared)):
-        assert outcome in OUTCOMES
+        assert outcome in list(OutcomeKind)
 
 
 @pytest.mark.parametrize("name", QUERIES)
