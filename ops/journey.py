@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from ops.report import USAGE, Refused
+from ops.report import USAGE, Refused, visible
 from shared.admin.backfill import Progress, Reject, run_of
 from shared.admin.export import RESOURCE, BadRow, Numbered, read_rows
 
 _BLOCK = 1024 * 1024
+_FORMULA = re.compile(r"""((?:^|[;\t\n])[\s"']*)(?=[=+\-@＝＋－＠])""")  # noqa: RUF001 - wide forms count as well
 _REJECT_COLUMNS = ("row", "meeting", "reason")
 
 
@@ -146,10 +148,19 @@ class Journey:
             writer = csv.writer(file)
             if is_new:
                 writer.writerow(_REJECT_COLUMNS)
-            writer.writerows((reject.row, reject.meeting, reject.reason) for reject in rejects)
+            writer.writerows((reject.row, _cell(reject.meeting), _cell(reject.reason)) for reject in rejects)
             file.flush()
             os.fsync(file.fileno())
             return file.tell()
+
+
+def _cell(text: str) -> str:
+    """`text` as a cell that is shown: a spreadsheet carries out what begins like a formula, and a terminal obeys.
+
+    Where lists are separated by semicolons, a spreadsheet cuts there too.
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return _FORMULA.sub(r"\1'", visible(text))
 
 
 def _digest(file: Path) -> str:

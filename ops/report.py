@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +25,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 FOUND = 1
 USAGE = 2
 INTERRUPTED = 130
-# What a terminal obeys instead of showing it: control characters but tab and line feed, and changes of direction.
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What a terminal obeys instead of showing it: control characters but tab and line feed, and changes of direction. And
+# halves of a character, which it cannot be sent at all.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Refused(Exception):
@@ -48,14 +50,14 @@ class Report:
     def show(self, document: Any, say: Callable[[Console], None]) -> None:
         """Print `document`, or let `say` tell it."""
         if self._as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=False))
+            print(_as_json(document))
         else:
             say(self._console)
 
     def refuse(self, code: str, problems: list[str]) -> None:
         """Say why nothing could be done."""
         if self._as_json:
-            print(json.dumps({"error": {"code": code, "message": " ".join(problems)}}, indent=2, ensure_ascii=False))
+            print(_as_json({"error": {"code": code, "message": " ".join(problems)}}))
             return
         table = Table.grid(padding=(0, 2))
         for problem in problems:
@@ -63,9 +65,26 @@ class Report:
         _console(stderr=True).print(table)
 
 
+class _Console(Console):
+    """Prints brackets and colons as they are, and shows what a terminal would obey: texts come from outside."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Whatever is printed comes through here; a segment that is a control code is Rich's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What is given as plain text, so that its width is that of what is shown."""
+        return super().render_str(visible(text), **options)
+
+
 def _console(**options: Any) -> Console:
-    """One that prints text as it is: brackets and colons in it come from outside."""
-    return Console(highlight=False, markup=False, emoji=False, **options)
+    return _Console(highlight=False, markup=False, emoji=False, **options)
+
+
+def _as_json(document: Any) -> str:
+    """What a terminal would obey can only stand inside a string, where JSON has an escape for it."""
+    return _shown(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 @contextmanager
@@ -94,10 +113,14 @@ def reporting(*, as_json: bool) -> Iterator[Report]:
 def visible(value: Any) -> Any:
     """`value` with the control characters in its texts made visible: titles come from outside, and a terminal obeys."""
     if isinstance(value, str):
-        return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+        return _shown(value)
     if isinstance(value, Mapping):
         return {name: visible(item) for name, item in value.items()}
     return [visible(item) for item in value] if isinstance(value, list) else value
+
+
+def _shown(text: str) -> str:
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def camel(document: Mapping[str, Any]) -> dict[str, Any]:

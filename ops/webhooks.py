@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ops.probe import accepts
-from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting
+from ops.report import FOUND, USAGE, AsJson, Refused, Report, reporting, visible
 from ops.settings import (
     AppUrl,
     SettingsFile,
@@ -230,7 +230,7 @@ def _say(webhooks: Sequence[Webhook], console: Console) -> None:
 
 def _state(one: Webhook) -> Text:
     if one.disabled_reason:
-        return Text(f"disabled: {one.disabled_reason}", style="red")
+        return Text(f"disabled: {visible(one.disabled_reason)}", style="red")
     if not one.active:
         return Text("off", style="red")
     if one.is_to_this_app and one.has_our_secret is False:

@@ -136,6 +136,25 @@ def test_an_accepted_secret_goes_to_the_webhooks(ops: Commands) -> None:
     assert "the-new-long-secret" not in result.out
 
 
+def test_a_terminal_obeys_nothing_that_stands_in_a_webhook(ops: Commands) -> None:
+    """Whoever may make webhooks in Outreach writes their texts; they are shown, in words and as JSON."""
+    escape, command = "\x1b]0;owned\x07", "\x9b31m\u202e"
+    attributes = {
+        "resource": f"account{escape}",
+        "action": f"updated{command}",
+        "url": f"https://example.com/{escape}{command}",
+        "active": True,
+        "disabledReason": f"Too many failures. {escape}{command}",
+        "disabledSince": command,
+    }
+    ops.outreach("seed", {"webhooks": [{"id": 5, "attributes": attributes}]})
+    listed, as_json = ops.run("webhooks", "list"), ops.run("webhooks", "list", "--json")
+    for printed in (listed.out, as_json.out):
+        assert not set("\x1b\x07\x9b\u202e") & set(printed)
+        assert "\\u009b" in printed
+    assert as_json.document["webhooks"][0]["disabledReason"] == attributes["disabledReason"]
+
+
 def test_no_command_prints_a_key_or_secret(ops: Commands, tmp_path: Path) -> None:
     """Neither keys nor secrets nor cleanup tokens come out, not even as JSON."""
     ops.run("webhooks", "register", "--resource", "*")
