@@ -51,6 +51,8 @@ RESERVED_COLUMNS = frozenset(
 
 _LAST_MINUTE = time(23, 59)
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_EXACT = 2**53  # up to here a float holds every integer
+_NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
 
 
 class Kind(StrEnum):
@@ -59,6 +61,7 @@ class Kind(StrEnum):
     TEXT = "text"
     FLAG = "flag"
     INSTANT = "instant"
+    NUMBER = "number"
     USER = "user"
     PROSPECT = "prospect"
     OPPORTUNITY = "opportunity"
@@ -127,15 +130,30 @@ def _instant(value: object, name: str) -> str | None:
     return moment.date().isoformat() if is_day(str(value)) else moment.isoformat()
 
 
+def _number(value: object, name: str) -> int | float | None:
+    """A number, or a text that is one. A whole one is an integer: a column of integers takes no other."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        found = _NUMBER.fullmatch(text)
+        value = None if found is None else float(text) if found[2] or found[3] else int(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unmappable("wrong_type", f"{name}: a number was expected.")
+    return int(value) if value == int(value) and abs(value) <= _EXACT else value
+
+
 _READERS: Mapping[Kind, Callable[[object, str], Any]] = {
     Kind.TEXT: _text,
     Kind.FLAG: _flag,
     Kind.INSTANT: _instant,
+    Kind.NUMBER: _number,
 }
 
 _TEXT = ((str,), "text in quotes")
 _COMPARED_WITH: Mapping[Kind, tuple[tuple[type, ...], str]] = {
     Kind.FLAG: ((bool,), "true or false without quotes"),
+    Kind.NUMBER: ((int, float), "a number without quotes"),
 }
 
 
@@ -258,6 +276,13 @@ class BooleanRow(Row):
 
     kind = Kind.FLAG
     types = frozenset({"Boolean"})
+
+
+class NumberRow(Row):
+    """Any column of numbers."""
+
+    kind = Kind.NUMBER
+    types = frozenset({"Integer", "BigInt", "Decimal", "Double", "Money"})
 
 
 class InstantRow(Row):
@@ -450,6 +475,7 @@ class RegardingRow(Row):
 TRANSFORMS: Mapping[str, type[Row]] = {
     "text": TextRow,
     "boolean": BooleanRow,
+    "number": NumberRow,
     "instant": InstantRow,
     "start": StartRow,
     "end": EndRow,

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.dataverse.schema import APPOINTMENT, ColumnType
+from sandbox.dataverse.schema import APPOINTMENT, Column, ColumnType
+from sandbox.dataverse.values import check_value
 from shared.dataverse.odata import from_row, selection, to_body
 from shared.errors import Unmappable
 from shared.meeting.mapping import parse_mapping
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.sources import Source
-from shared.meeting.transforms import TRANSFORMS, Kind, Row
+from shared.meeting.transforms import TRANSFORMS, Attendees, Given, Kind, Row
 from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE
 from tests.samples import DEFAULT, default_content, guid, law, ref
 
 _TABLES = {entity_set: table for table, entity_set in ENTITY_SETS.items()}
+GIVEN = Given({}, (), {}, Attendees(), UTC)
 # Dataverse has money too; no column of an appointment is of that type.
 TYPES = {*get_args(ColumnType), "Money"}
 
@@ -74,6 +77,7 @@ _parties = st.lists(
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": st.none() | st.text(),
     "boolean": st.none() | st.booleans(),
+    "number": st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
     "instant": st.none() | _moments,
     "start": st.none() | _moments,
     "end": st.none() | _moments,
@@ -150,6 +154,54 @@ def test_each_kind_refuses_what_it_is_not(kind: Kind) -> None:
     else:
         with pytest.raises(Unmappable, match="a_field"):
             kind.read({}, "a_field")
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (5, 5),
+        (-2.5, -2.5),
+        (12.0, 12),
+        ("12", 12),
+        (" -12.50 ", -12.5),
+        ("+1e3", 1000),
+        (2**53 + 1, 2**53 + 1),
+        (1e300, 1e300),
+        (str(2**53 + 1), 2**53 + 1),
+        ("", None),
+        (" ", None),
+    ],
+)
+def test_forms_of_a_number(value: object, read: object) -> None:
+    """A number or a text that is one; a whole one is an integer, because a column of integers takes no other."""
+    found = Kind.NUMBER.read(value, "a_field")
+    assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize("value", [True, False, "many", "1_000", "1,5", "0x10", "1e999", 1e999, "NaN", [], "5 days"])
+def test_what_is_no_number(value: object) -> None:
+    """Whatever a column of numbers could not take, or could take for another number."""
+    with pytest.raises(Unmappable, match="a_field: a number was expected"):
+        Kind.NUMBER.read(value, "a_field")
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("Integer", 12.0), ("Integer", "-7"), ("Decimal", "12.50"), ("Double", 1e-9), ("BigInt", 2**40)],
+)
+def test_columns_of_numbers_take_it(type_: ColumnType, value: object) -> None:
+    """What goes over the wire is what a strict Dataverse stores."""
+    read = Kind.NUMBER.read(value, "a_field")
+    body = to_body({"new_column": row("number").value(read, GIVEN)}, {"new_column": row("number").wire})
+    assert check_value(Column("new_column", type_), body["new_column"]) == read
+
+
+def test_a_condition_compares_numbers() -> None:
+    """With a number without quotes; true is none."""
+    assert Kind.NUMBER.is_compared_with(5)
+    assert Kind.NUMBER.is_compared_with(5.5)
+    assert not Kind.NUMBER.is_compared_with("5")
+    assert not Kind.NUMBER.is_compared_with(True)  # noqa: FBT003 - the value is what is tested
 
 
 def test_the_mapping_knows_how_each_column_goes_over_the_wire() -> None:
