@@ -35,15 +35,12 @@ def for_admins(handler: Handler) -> Handler:
     # The worker looks at the handler's own name and parameters, hence `wraps`.
     @functools.wraps(handler)
     async def guarded(req: func.HttpRequest) -> func.HttpResponse:
-        from shared.errors import BadDelivery, BadSettings, RemoteError
+        from shared.errors import SyncError, describe
 
         try:
             return await handler(req)
-        except BadDelivery as error:
-            return refusal(error.status, error.code, error.message)
-        except BadSettings as error:
-            return refusal(503, "not_configured", " ".join(error.problems))
-        except RemoteError as error:
-            return refusal(503, f"{error.service}_unavailable", error.reason)
+        except SyncError as error:
+            told = describe(error)
+            return refusal(told.status, told.refusal, told.words)
 
     return guarded

@@ -18,7 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from shared.errors import BadConfiguration, BadDelivery, RemoteError, SyncError
+from shared.errors import BadConfiguration, SyncError, describe
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -96,17 +96,10 @@ def reporting(*, as_json: bool) -> Iterator[Report]:
     except Refused as error:
         report.refuse(error.code, [str(error)])
         raise typer.Exit(error.exit_code) from error
-    except BadConfiguration as error:
-        report.refuse("not_configured", list(error.problems))
-        raise typer.Exit(FOUND) from error
-    except BadDelivery as error:
-        report.refuse(error.code, [error.message])
-        raise typer.Exit(FOUND) from error
-    except RemoteError as error:
-        report.refuse(f"{error.service}_{error.code or 'refused'}", [error.reason])
-        raise typer.Exit(FOUND) from error
     except SyncError as error:
-        report.refuse(type(error).__name__, [str(error) or type(error).__name__])
+        described = describe(error)
+        problems = list(error.problems) if isinstance(error, BadConfiguration) else [described.words]
+        report.refuse(described.refusal, problems)
         raise typer.Exit(FOUND) from error
 
 

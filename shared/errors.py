@@ -1,30 +1,40 @@
-"""The one tree of errors that the app raises on purpose.
+"""The one tree of errors that the app raises on purpose, and one way to put an error into words.
 
 SyncError
-├── BadDelivery          what came in is not a delivery: answer 400 (or 401, 413), nothing is stored
-├── NotStored            a delivery could not be stored, and its call cannot wait (any longer): answer 503
-├── BadMapping           the mapping file is wrong: every problem listed
-├── BadSettings          the environment is wrong: every problem listed
-├── Unmappable           a value that the mapping cannot turn into a column: dead letter
-├── RowConflict          somebody else changed the table row: load it again
-└── RemoteError          a service refused or could not be reached
-    ├── Transient        may pass by itself: put the message back
-    └── Permanent        will not pass by itself: dead letter with the reason
+├── BadDelivery             what came in is not a delivery, or asks for what cannot be: answer 400 (or 401, 413)
+├── NotStored               a delivery could not be stored, and its call cannot wait (any longer): answer 503
+├── BadConfiguration        something that the admin wrote is wrong: every problem listed
+│   ├── BadMapping          the mapping file
+│   └── BadSettings         the environment
+├── Unmappable              a value that the mapping cannot turn into a column: dead letter
+├── BadRow                  a row of an export that cannot be read: told with its place (admin/export.py)
+├── RowConflict             somebody else changed the table row: load it again
+├── FenceRefused            somebody else changed the appointment, or made it: look at it again (meeting/ports.py)
+├── TargetMissing           the appointment is not there, or a record that it points at (meeting/ports.py)
+├── AppointmentClosed       the appointment is closed to changes: open it first (meeting/ports.py)
+├── TableMissing            a table that is only looked at was never made: it holds nothing (admin/readonly.py)
+├── RefreshTokenRefused     Outreach takes this refresh token no more: try another (outreach/tokens.py)
+└── RemoteError             a service refused or could not be reached
+    ├── Transient           may pass by itself: put the message back
+    └── Permanent           will not pass by itself: dead letter with the reason
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 
 class SyncError(Exception):
     """Base of every error in this tree.
 
     `merged` tells whether the event that failed is remembered in the meeting's row, so that a later event of the same
-    meeting carries it out too. `meeting` is the key of the row that it belongs to, where that is known.
+    meeting carries it out too. `meeting` is the key of the row that it belongs to, where that is known. `sentence` is
+    for errors that have the same words each time.
     """
 
+    sentence: ClassVar[str] = ""
     merged = False
     meeting = ""
 
@@ -139,3 +149,104 @@ def told(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "too_short":
         return "This is empty; at least 1 is needed"
     return str(problem["msg"]).removeprefix("Value error, ")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An error in words: what a route answers, the journal keeps, a log line says, a page or a command shows.
+
+    status       the HTTP status of a route that meets it
+    code         what it is in a word; a service's own code, where it has one
+    sentence     what happened; nothing secret and nothing personal in it
+    advice       what to do next; empty where the sentence says it
+    service      the service that refused or is away
+    request_id   what the support of that service asks for
+    retry_after  seconds that a service asked to be left alone
+    may_pass     trying again may help
+    unforeseen   an error in the app: not an outage, so patience has another end
+    paused       nothing was sent, so this was no attempt
+    merged       what the event said is remembered
+    meeting      the row that it belongs to, where that is known
+    """
+
+    status: int
+    code: str
+    sentence: str
+    advice: str = ""
+    service: str = ""
+    request_id: str = ""
+    retry_after: float | None = None
+    may_pass: bool = False
+    unforeseen: bool = False
+    paused: bool = False
+    merged: bool = False
+    meeting: str = ""
+
+    @property
+    def words(self) -> str:
+        """What happened and what to do."""
+        return f"{self.sentence} {self.advice}".strip()
+
+    @property
+    def refusal(self) -> str:
+        """The code of the answer that a route or a command gives."""
+        return f"{self.service}_unavailable" if self.service else self.code
+
+
+def describe(error: BaseException) -> Described:
+    """`error` in words. One that is not of the tree is an error in the app: its own words may hold a person's data."""
+    name = type(error).__name__
+    match error:
+        case BadDelivery():
+            return Described(error.status, error.code, error.message)
+        case NotStored():
+            return Described(503, "storage_unavailable", str(error), "Send it again.", may_pass=True)
+        case BadConfiguration():
+            return Described(503, "not_configured", " ".join(error.problems))
+        case Unmappable():
+            advice = "Correct it in Outreach or in the mapping file, then send it again."
+            return Described(422, error.code, error.reason, advice, merged=error.merged, meeting=error.meeting)
+        case RowConflict():
+            return Described(503, "row_conflict", "Table row changed meanwhile.", "Try again.", may_pass=True)
+        case RemoteError():
+            return _described(error)
+        case SyncError():
+            sentence = error.sentence or str(error) or name
+            return Described(500, name, sentence, merged=error.merged, meeting=error.meeting)
+        case TimeoutError():
+            return Described(503, "timeout", "No answer in time.", _WAIT, may_pass=True)
+        case _:
+            sentence = f"An error in the app itself ({name}); its log says where."
+            return Described(500, "unforeseen", sentence, may_pass=True, unforeseen=True)
+
+
+_WAIT = "It may pass by itself: try again in a while."
+_NOT_LET_IN = {
+    "dataverse": "Check the identity (az login on a laptop), and that its user exists in Dynamics.",
+    "outreach": "Check the Outreach credentials in the settings.",
+    "identity": "On a laptop: az login.",
+}
+
+
+def _described(error: RemoteError) -> Described:
+    passes = isinstance(error, Transient)
+    # A refusal says itself what is missing, and so does whatever else answers at a service's address.
+    if error.status == 401 or error.service == "identity":
+        advice = _NOT_LET_IN.get(error.service, "")
+    elif passes and error.status != 403 and not error.code.startswith("not_") and error.service != "settings":
+        advice = _WAIT
+    else:
+        advice = ""
+    return Described(
+        503,
+        error.code or str(error.status or ""),
+        error.reason,
+        advice,
+        service=error.service,
+        request_id=error.request_id,
+        retry_after=error.retry_after if isinstance(error, Transient) else None,
+        may_pass=passes,
+        paused=passes and error.code == "paused",
+        merged=error.merged,
+        meeting=error.meeting,
+    )

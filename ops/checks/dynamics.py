@@ -10,7 +10,7 @@ from ops.columns import Columns, compare, read_live
 from ops.findings import Finding
 from shared.dataverse.client import Dataverse, document
 from shared.dataverse.odata import quoted
-from shared.errors import RemoteError, SyncError
+from shared.errors import RemoteError, SyncError, describe
 from shared.meeting.mapping import MappingFile
 from shared.meeting.ports import TargetMissing
 from shared.settings import Settings
@@ -40,6 +40,7 @@ OPTIONAL: Mapping[str, str] = {
     "prvOverrideCreatedOnCreatedBy": "Created On is the moment of the sync, not the booked date",
     "prvActOnBehalfOfAnotherUser": "Created By is the app's user, not the booker",
 }
+_WHERE = "Check DATAVERSE_URL."
 _ROLE = "Add it to the security role of the app's user."
 # https://learn.microsoft.com/dotnet/api/microsoft.crm.sdk.messages.privilegedepth, the narrowest first.
 _DEPTHS = ("Basic", "Local", "Deep", "Global")
@@ -57,8 +58,8 @@ async def _organisation(dataverse: Dataverse, settings: Settings) -> list[Findin
     try:
         me = await dataverse.who_am_i()
     except SyncError as error:
-        fix = "Check DATAVERSE_URL, the identity (az login on a laptop), and that its user exists in Dynamics."
-        return [Finding(AREA, "problem", f"Dynamics cannot be asked: {error}", fix)]
+        told = describe(error)
+        return [Finding(AREA, "problem", f"Dynamics cannot be asked: {told.sentence}", told.advice or _WHERE)]
     found = [Finding(AREA, "ok", f"{settings.dataverse_url} answers; we are user {me['UserId']}.")]
     user, more = await _app_user(dataverse, settings, str(me["UserId"]))
     found += more

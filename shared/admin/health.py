@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from shared.errors import SyncError
+from shared.errors import describe
 from shared.telemetry import line, where
 from shared.timestamps import Clock, sortable
 
@@ -64,16 +64,13 @@ class Health:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 note = await check()
-        except TimeoutError:
-            return {"status": "unreachable", "reason": "No answer in time."}
-        except SyncError as error:
-            return {"status": "unreachable", "reason": str(error) or type(error).__name__}
         except (ValueError, KeyError, TypeError):
             return {"status": "unreachable", "reason": "Its answer makes no sense; is the address right?"}
         except Exception as error:  # noqa: BLE001 - without a report the services would be asked again by everybody
-            name = type(error).__name__
-            log.error(line("unforeseen", correlation_id="", error=name, at=where(error)))  # noqa: TRY400 - its message may repeat a value
-            return {"status": "unreachable", "reason": f"An error in the app itself ({name}); its log says where."}
+            described = describe(error)
+            if described.unforeseen:
+                log.error(line("unforeseen", correlation_id="", error=type(error).__name__, at=where(error)))  # noqa: TRY400 - its message may repeat a value
+            return {"status": "unreachable", "reason": described.words}
         return {"status": "ok", "reason": note} if note else {"status": "ok"}
 
 

@@ -23,7 +23,7 @@ from shared.admin.rehearsal import (
     RehearsedMeetings,
     Request,
 )
-from shared.errors import Permanent, Unmappable
+from shared.errors import Permanent, SyncError, Unmappable, describe
 from shared.meeting.aliases import link
 from shared.meeting.apply import Outcome, Rules, apply
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, references
@@ -124,7 +124,7 @@ class Previewer:
         try:
             patch = read_patch(delivery, mapping=self._mapping, received_at=now)
         except Unmappable as error:
-            return _dead(start, error.reason, error.code)
+            return _dead(start, error)
         return await self._rehearse(start, delivery, patch, now)
 
     async def _rehearse(self, start: Preview, delivery: Delivery, patch: Patch, now: datetime) -> Preview:
@@ -156,10 +156,8 @@ class Previewer:
                 copy_of=patch.copy_of,
             )
             result = _told(start, outcome)
-        except Unmappable as error:
-            result = _dead(start, error.reason, error.code)
-        except Permanent as error:
-            result = _dead(start, error.reason, error.code or str(error.status or ""))
+        except (Unmappable, Permanent) as error:
+            result = _dead(start, error)
         after, _ = await meetings.load(key)
         after = after or before
         want = await self._wanted(after, noted)
@@ -236,9 +234,16 @@ def _why_not(delivery: Delivery, mapping: MappingFile) -> str:
     return f"The mapping has no resource {delivery.resource}; it has {', '.join(mapping.declared)}."
 
 
-def _dead(start: Preview, reason: str, code: str) -> Preview:
+def _dead(start: Preview, error: SyncError) -> Preview:
+    described = describe(error)
     sentence = "It would become a dead letter, because it cannot be carried out."
-    return replace(start, outcome=OutcomeKind.DEAD_LETTERED, sentence=sentence, reason=reason, code=code)
+    return replace(
+        start,
+        outcome=OutcomeKind.DEAD_LETTERED,
+        sentence=sentence,
+        reason=described.sentence,
+        code=described.code,
+    )
 
 
 def _camel(value: Any) -> Any:

@@ -69,11 +69,11 @@ class UnmadeTable(Table):
         """The entity and its etag, or None."""
         try:
             return await super().get(partition, row)
-        except _NoTable:
+        except TableMissing:
             return None
 
     async def _make(self) -> NoReturn:
-        raise _NoTable
+        raise TableMissing
 
 
 class FormerPeople(PeopleCache):
@@ -91,7 +91,7 @@ class FormerPeople(PeopleCache):
         """Nothing."""
 
 
-class _NoTable(SyncError):
+class TableMissing(SyncError):
     """The table is missing."""
 
 

@@ -19,7 +19,7 @@ from shared.console.access import Access
 from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect, refused
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
-from shared.errors import BadDelivery, BadSettings, RemoteError
+from shared.errors import BadDelivery, RemoteError, describe
 from shared.meeting.delivery import parse_json
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
@@ -299,15 +299,7 @@ async def _guarded(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """`call`, with errors as pages that say what to do."""
     try:
         return await call()
-    except BadDelivery as error:
-        return refused(error)
-    except BadSettings as error:
-        text = " ".join(error.problems)
-        return page("message.html", status=503, title="Settings are incomplete", text=text)
-    except RemoteError as error:
-        return page("message.html", status=503, title="Out of reach", text=error.reason)
     except Exception as error:  # noqa: BLE001 - an empty answer helps nobody
-        name = type(error).__name__
-        log.error(line("unforeseen", correlation_id="", error=name, at=where(error)))  # noqa: TRY400 - its message may repeat a value from a meeting
-        text = f"An error in the app itself ({name}); its log says where."
-        return page("message.html", status=500, title="Not done", text=text)
+        if describe(error).unforeseen:
+            log.error(line("unforeseen", correlation_id="", error=type(error).__name__, at=where(error)))  # noqa: TRY400 - its message may repeat a value from a meeting
+        return refused(error)

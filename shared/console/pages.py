@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from shared.console import words
-from shared.errors import BadDelivery
+from shared.errors import BadDelivery, describe
 from shared.storage.sessions import Session
 from shared.timestamps import parse_time
 
@@ -65,9 +65,12 @@ def page(template: str, *, status: int = 200, script: str = "", **context: Any) 
     return Answer(status, html, _headers(script=code))
 
 
-def refused(error: BadDelivery) -> Answer:
-    """The page for a request that cannot be carried out."""
-    return page("message.html", status=error.status, title="Not done", text=error.message)
+def refused(error: Exception) -> Answer:
+    """The page for what could not be done, with what to do next."""
+    described = describe(error)
+    title = "Settings are incomplete" if described.code == "not_configured" else "Not done"
+    title = "Out of reach" if described.service else title
+    return page("message.html", status=described.status, title=title, text=described.words)
 
 
 def redirect(to: str, *, cookie: str = "", **query: str) -> Answer:

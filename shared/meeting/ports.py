@@ -15,13 +15,19 @@ from shared.meeting.people import People
 class FenceRefused(SyncError):
     """HTTP 412: the appointment is there already (create) or has another version (update)."""
 
+    sentence = "Somebody else changed this appointment in Dynamics meanwhile."
+
 
 class TargetMissing(SyncError):
     """HTTP 404: the appointment itself, or a record that it points at, does not exist."""
 
+    sentence = "Dynamics has no such record."
+
 
 class AppointmentClosed(SyncError):
     """The appointment is completed or canceled, and this organisation lets nobody change such rows."""
+
+    sentence = "Dynamics lets nobody change this completed or canceled appointment."
 
 
 class Meetings(Protocol):

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from shared.errors import RemoteError, SyncError
+from shared.errors import RemoteError, describe
 from shared.meeting.identity import MeetingKey
 from shared.storage.account import Queue
 from shared.storage.checkpoints import Lease, LookAgain, Marks
@@ -154,19 +154,13 @@ class Sweep:
 
 def _tell(part: Part, error: Exception, *, since: str) -> str:
     """Log a part's failure, and return it as a sentence. `since`: when the failures began that this one is among."""
-    place: list[str] = []
-    match error:
-        case RemoteError():
-            code, reason = error.code or str(error.status or ""), error.reason
-        case TimeoutError():
-            code, reason = "timeout", "It took too long; the next run goes on."
-        case SyncError():
-            code, reason = type(error).__name__, str(error) or type(error).__name__
-        case _:
-            code, place = "unforeseen", where(error)
-            reason = f"An error in the app itself ({type(error).__name__})."
-    log.error(line("sweep_failed", part=part.name, code=code, reason=reason, where=place, since=since))
-    return reason
+    described = describe(error)
+    place = where(error) if described.unforeseen else []
+    told = line(
+        "sweep_failed", part=part.name, code=described.code, reason=described.sentence, where=place, since=since
+    )
+    log.error(told)
+    return described.sentence
 
 
 class Feeding:

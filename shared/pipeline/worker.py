@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from shared.errors import BadDelivery, RemoteError, RowConflict, SyncError, Transient, Unmappable
+from shared.errors import BadDelivery, Described, RemoteError, RowConflict, SyncError, Transient, Unmappable, describe
 from shared.meeting.apply import Outcome, Rules, apply
 from shared.meeting.appointment import Policy
 from shared.meeting.dead_letters import clear_letters, note_letter
@@ -30,7 +30,6 @@ from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, read_patch
 from shared.meeting.ports import Appointments, Directory
 from shared.pipeline.event_line import tell
-from shared.pipeline.failure import Failure, failure_of
 from shared.pipeline.retry import delay_seconds, is_exhausted
 from shared.storage.account import Entity, Queue
 from shared.storage.checkpoints import LookAgain
@@ -147,7 +146,7 @@ class Sync:
             spilled = await self._loaded(envelope)
         except Unmappable as error:
             # Its row stays: another version may read it.
-            return await self._give_up(_Event(envelope), failure_of(error))
+            return await self._give_up(_Event(envelope), describe(error))
         if spilled is None:
             return None  # this was a second pointer
         entry = await self._carry_out(spilled)
@@ -169,13 +168,13 @@ class Sync:
             await self._unreadable(message, error)
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
-        failure = Failure("The worker failed again and again while it had this event.", "poison")
+        failure = Described(500, "poison", "The worker failed again and again while it had this event.")
         pointer = envelope
         if pointer.kind == "spilled":
             try:
                 envelope = await self._loaded(pointer) or pointer
             except Unmappable as error:
-                failure = failure_of(error)
+                failure = describe(error)
         entry = await self._give_up(_Event(envelope, self._meeting_of(envelope)), failure)
         if envelope is not pointer:
             await self._stores.spill.forget(pointer.spill_key)
@@ -194,7 +193,7 @@ class Sync:
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
-            failure = failure_of(error)
+            failure = describe(error)
             if failure.unforeseen:
                 told = line(
                     "unforeseen", correlation_id=envelope.correlation_id, error=type(error).__name__, at=where(error)
@@ -213,7 +212,7 @@ class Sync:
             await self._look_again(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
-            return await self._failed(event, failure_of(error))
+            return await self._failed(event, describe(error))
         return entry
 
     async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
@@ -272,7 +271,7 @@ class Sync:
 
     async def _ignore(self, event: _Event) -> Entry:
         reason = "The event names no meeting, and no earlier one of the same record did."
-        entry = self._not_done(event, Failure(reason, "unnamed"), OutcomeKind.IGNORED)
+        entry = self._not_done(event, Described(200, "unnamed", reason), OutcomeKind.IGNORED)
         await self._journal_if_possible(entry)
         return entry
 
@@ -305,7 +304,7 @@ class Sync:
         current().rounds, current().unresolved = outcome.rounds, len(outcome.unresolved)
         return _as_first_told(outcome, envelope)
 
-    async def _failed(self, event: _Event, failure: Failure) -> Entry:
+    async def _failed(self, event: _Event, failure: Described) -> Entry:
         now, envelope = self._now(), event.envelope
         told = failure.paused and bool(envelope.first_failed_at)
         first = envelope.first_failed_at or sortable(now)
@@ -320,7 +319,7 @@ class Sync:
             await self._journal_if_possible(entry)
         return entry
 
-    async def _put_back(self, event: _Event, failure: Failure) -> Entry:
+    async def _put_back(self, event: _Event, failure: Described) -> Entry:
         envelope = event.envelope
         # Waiting for a paused service is not an attempt: nothing was sent.
         attempt = envelope.attempt if failure.paused else envelope.attempt + 1
@@ -333,13 +332,13 @@ class Sync:
         entry = self._not_done(event, failure, OutcomeKind.RETRYING)
         return replace(entry, next_attempt_at=sortable(self._now() + timedelta(seconds=delay)))
 
-    async def _give_up(self, event: _Event, failure: Failure) -> Entry:
+    async def _give_up(self, event: _Event, failure: Described) -> Entry:
         now, envelope = sortable(self._now()), event.envelope
         letter = DeadLetter(
             correlation_id=envelope.correlation_id,
             meeting=event.meeting or "unknown",
             event=envelope.event_name or envelope.kind,
-            reason=failure.reason,
+            reason=failure.sentence,
             error_code=failure.code,
             request_id=failure.request_id,
             attempts=envelope.attempt + 1,
@@ -399,10 +398,10 @@ class Sync:
             request_id=outcome.request_id,
         )
 
-    def _not_done(self, event: _Event, failure: Failure, outcome: OutcomeKind) -> Entry:
+    def _not_done(self, event: _Event, failure: Described, outcome: OutcomeKind) -> Entry:
         return replace(
             event.entry(outcome, now=self._now()),
-            reason=failure.reason,
+            reason=failure.sentence,
             error_code=failure.code,
             request_id=failure.request_id,
         )

@@ -51,7 +51,7 @@ def made(table: Table, clock: Clock, *parts: Part) -> Sweep:
     [
         (Transient("Outreach is busy.", service="outreach", status=429), "429", "Outreach is busy."),
         (Permanent("No scope.", service="outreach", status=403, code="scope"), "scope", "No scope."),
-        (RowConflict("changed"), "RowConflict", "changed"),
+        (RowConflict("changed"), "row_conflict", "Table row changed meanwhile."),
         (ZeroDivisionError("secret"), "unforeseen", "An error in the app itself (ZeroDivisionError)"),
     ],
 )
@@ -81,7 +81,7 @@ async def test_since_when_a_part_fails(tables: Tables, clock: Clock, caplog: pyt
         await made(tables("sweep"), clock, *parts).run()
         known.append(await failing_parts(Marks(tables("sweep"))))
         clock.pass_by(minutes=2)
-    both = {"failing": Failing(first, "Busy."), "seldom": Failing(first, "changed")}
+    both = {"failing": Failing(first, "Busy."), "seldom": Failing(first, "Table row changed meanwhile.")}
     assert known == [both, both, {"seldom": both["seldom"]}, {}]
     lines = [json.loads(text) for text in caplog.messages if "sweep_failed" in text]
     assert [(line["part"], line["since"]) for line in lines] == [
@@ -114,7 +114,7 @@ async def test_a_part_that_hangs(tables: Tables, clock: Clock, monkeypatch: pyte
 
     after = Doing()
     swept = await made(tables("sweep"), clock, Part("hanging", hang), Part("after", after)).run()
-    assert "too long" in swept.failed["hanging"]
+    assert "No answer in time" in swept.failed["hanging"]
     assert after.runs == 1
 
 
