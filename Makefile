@@ -40,7 +40,7 @@ bench: setup ## Measure calls, speed and memory beside a naive build of the same
 	@$(PY) -m bench $(ARGS)
 
 soak: setup ## 20,000 events while everything breaks: nothing lost, nothing twice
-	@$(PY) -m sandbox soak $(ARGS)
+	@$(PY) -m sandbox soak $(ON_HOST) $(ARGS)
 
 lint: $(PACKAGES) ## Check style, types and, where the compiler is at hand, the Bicep files
 	@echo "==> ruff"

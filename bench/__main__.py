@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import calls, contention, correct, cost, processes, pure, rates
+from bench import calls, cold_start, contention, correct, cost, processes, pure, rates
 from bench.laboratory import Laboratory
 from bench.report import Measure, broken, to_json, to_table
 from sandbox.child import ChildFailed, interruptible
@@ -29,6 +29,7 @@ class Size:
 
     imports: int = 11
     starts: int = 5
+    cold_starts: int = 5
     counted: int = 60
     crowds: int = 4
     core_loops: int = 20
@@ -38,10 +39,21 @@ class Size:
     remembered: int = 5_000
 
 
-PARTS = 8
+PARTS = 9
 # The table's, where nobody looks at a terminal.
 WIDTH = 120
-QUICK = Size(imports=3, starts=1, counted=12, crowds=1, core_loops=2, rounds=1, raced=24, compared=40, remembered=200)
+QUICK = Size(
+    imports=3,
+    starts=1,
+    cold_starts=1,
+    counted=12,
+    crowds=1,
+    core_loops=2,
+    rounds=1,
+    raced=24,
+    compared=40,
+    remembered=200,
+)
 
 
 @app.command()
@@ -73,6 +85,8 @@ def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]
     teller.begin("imports and first events")
     starts = processes.time_starts(laboratory, imports=size.imports, starts=size.starts, tell=teller.detail)
     found += processes.start_measures(starts)
+    teller.begin("cold starts")
+    found += cold_start.time_cold_starts(laboratory, starts=size.cold_starts, tell=teller.detail)
     teller.begin("calls")
     ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, tell=teller.detail))
     found += calls.measures(ours, naive)

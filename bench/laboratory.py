@@ -20,6 +20,7 @@ from bench.wire import Wire
 from sandbox.azurite import Azurite, connection_string
 from sandbox.environment import machine_environment
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
+from sandbox.patience import PATIENCE
 from sandbox.service import OwnProgram, Service
 from shared.outreach import tokens
 from shared.settings import SETTINGS
@@ -164,7 +165,7 @@ class Wires:
     async def counts(self) -> Counts:
         """What all services were asked so far."""
         asked = []
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             for service in (self.laboratory.dataverse, self.laboratory.outreach):
                 answer = await client.get(f"{service.url}/__sandbox/counters")
                 asked.append(int(answer.raise_for_status().json()["total"]))
@@ -172,5 +173,5 @@ class Wires:
 
 
 async def _post(url: str, lever: str, body: dict[str, Any]) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         (await client.post(f"{url}/__sandbox/{lever}", json=body)).raise_for_status()

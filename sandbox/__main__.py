@@ -67,9 +67,7 @@ def soak(
     kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app on our own host")] = 5.0,
     seed: Annotated[int, typer.Option(help="another seed is another run")] = 1,
     calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice, in any order")] = False,  # noqa: FBT002 - a flag of the command line
-    on: Annotated[
-        HostKind, typer.Option("--host", help="what runs the app; functions: Microsoft's own host")
-    ] = "sandbox",
+    on: OnHost = "sandbox",
 ) -> None:
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
     plan = SoakPlan(events=events, host=on, kill_every=kill_every, seed=seed)

@@ -16,6 +16,7 @@ from typing import Final, Literal, Self
 
 from sandbox.child import Child, ChildFailed, free_port
 from sandbox.npm import InstallFailed, NpmPackage, find_node, install, say
+from sandbox.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 SANDBOX_FOLDER = ROOT / ".sandbox"
@@ -28,7 +29,6 @@ ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 
 SERVICES: Final = ("blob", "queue", "table")
 PORT_ATTEMPTS = 5
-START_SECONDS = 60.0
 
 Persistence = Literal["disk", "memory"]
 
@@ -111,7 +111,7 @@ class Azurite:
         self._child.start()
         self._child.wait_until_ready(
             lambda output: output.count("successfully listening") == len(SERVICES) and all(map(_answers, ports)),
-            seconds=START_SECONDS,
+            seconds=PATIENCE,
         )
 
     def stop(self) -> None:

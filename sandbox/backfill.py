@@ -26,6 +26,7 @@ from sandbox.azurite import ROOT
 from sandbox.child import Child
 from sandbox.environment import machine_environment
 from sandbox.outreach.exports import REJECTED, is_queued, row, wanted, write_csv, write_json_lines
+from sandbox.patience import PATIENCE
 from sandbox.stack import Stack
 
 Form = Literal["csv", "jsonl"]
@@ -187,7 +188,7 @@ async def _compare(stack: Stack, plan: Plan, count: Count) -> None:
     for subject, extra in found.items():
         count.wrong += len(extra)
         count.problems.append(f"{subject!r} must be no appointment.")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         count.dataverse_calls = (await client.get(f"{stack.dataverse.url}/__sandbox/counters")).json()["total"]
 
 

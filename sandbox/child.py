@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox.environment import machine_environment
+from sandbox.patience import PATIENCE
 
 POLL_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1
@@ -144,7 +145,7 @@ class Child:
         """The end of the output and where all of it is, for an error message."""
         return "\n".join([*self.output().splitlines()[-count:], f"(all of it: {self.log})"])
 
-    def stop(self, *, seconds: float = 15.0) -> int | None:
+    def stop(self, *, seconds: float = PATIENCE) -> int | None:
         """Ask the program to end (SIGTERM) and kill it after `seconds`. Returns the exit code, if it ever ran."""
         if self._process is None:
             return None

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 from sandbox.azurite import ROOT
 from sandbox.child import POLL_SECONDS, Child, ChildFailed, free_port
+from sandbox.patience import PATIENCE
 
 PORT_ATTEMPTS: Final = 5
 
@@ -52,8 +53,8 @@ class OwnProgram:
     """A module of the sandbox that prints one line with `listening on` when it is ready."""
 
     name: Module
-    start_seconds: float = 60.0
-    stop_seconds: float = 15.0
+    start_seconds: float = PATIENCE
+    stop_seconds: float = PATIENCE
 
     def command(self, port: int) -> list[str | Path]:
         """As a person would start it."""

@@ -15,11 +15,10 @@ from rich.table import Table
 
 from sandbox.appointments import Appointment, all_appointments, differences
 from sandbox.outreach.sender import Sender
+from sandbox.patience import PATIENCE
 from sandbox.plot import Chapter, Plot, Step, write_plot
 from sandbox.stack import HostKind, Stack
 
-JOURNAL_SECONDS: Final = 60.0
-FIRST_ANSWER_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 # An attempt that will be repeated is no outcome yet.
 UNFINISHED: Final = frozenset({"retrying"})
@@ -82,9 +81,12 @@ async def _chapter(stack: Stack, chapter: Chapter, console: Console) -> list[Tol
         stack.host.restart(**chapter.settings)
     console.print(f"[bold]The app {chapter.title}[/]", highlight=False)
     told = []
-    async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender, httpx.AsyncClient() as client:
+    async with (
+        Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender,
+        httpx.AsyncClient(timeout=PATIENCE) as client,
+    ):
         # The first call of a fresh worker loads the app. Outreach would not wait on a slow machine, and send again.
-        await client.get(f"{stack.host_url}/api/health", timeout=FIRST_ANSWER_SECONDS)
+        await client.get(f"{stack.host_url}/api/health")
         for step in chapter.steps:
             one = await _step(stack, step, sender, client)
             sign = "[red]✗[/]" if one.problem else "[green]✓[/]"
@@ -108,7 +110,7 @@ async def _step(stack: Stack, step: Step, sender: Sender, client: httpx.AsyncCli
     entry = await _journal(stack, sent.correlation_id or "", client)
     seconds = time.monotonic() - started
     if entry is None:
-        return Told(step, "nothing", "", seconds, f"the journal has no outcome after {JOURNAL_SECONDS:g} s")
+        return Told(step, "nothing", "", seconds, f"the journal has no outcome after {PATIENCE:g} s")
     outcome = str(entry["outcome"])
     problem = "" if outcome == step.outcome else f"outcome {outcome}, must be {step.outcome}; {entry.get('lastError')}"
     return Told(step, outcome, str(entry.get("appointmentId") or ""), seconds, problem)
@@ -117,7 +119,7 @@ async def _step(stack: Stack, step: Step, sender: Sender, client: httpx.AsyncCli
 async def _journal(stack: Stack, correlation_id: str, client: httpx.AsyncClient) -> dict[str, Any] | None:
     """The journal's entry of one event once it has an outcome, or `None` at the dead line."""
     url = f"{stack.host_url}/api/correlations/{correlation_id}"
-    deadline = time.monotonic() + JOURNAL_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         response = await client.get(url, headers={"x-functions-key": stack.access.admin_key})
         if response.status_code == 200:

@@ -18,6 +18,7 @@ from shared.storage.account import Table
 from tests.clock import Clock
 from tests.environment import forget_the_shell
 from tests.outreach.support import standing_in
+from tests.patience import be_patient, take_the_hurry_off
 from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
 
@@ -29,11 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep only what tests may take from the environment; give the lines of the end a place.
+    """Keep only what tests may take from the environment, wait long, and give the lines of the end a place.
 
     In a worker of xdist the lines are part of what it hands over when it ends.
     """
     forget_the_shell(os.environ)
+    be_patient()
     config.stash[SUMMARY] = getattr(config, "workeroutput", {}).setdefault("summary", [])
     if config.getoption("host") == "functions":
         try:
@@ -60,6 +62,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the lines."""
     for line in config.stash[SUMMARY]:
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On real storage, which may be slow, the product has time; where its limits are the subject, it has its own."""
+    if "azurite" in request.fixturenames and request.node.get_closest_marker("in_time") is None:
+        take_the_hurry_off(monkeypatch)
 
 
 @pytest.fixture(scope="session")

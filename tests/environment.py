@@ -10,8 +10,8 @@ from typing import Final
 
 from sandbox.environment import OF_THE_MACHINE
 
-# Of our own: whether a browser must be there, whether pages of the docs are to be written, and which host runs the app.
-OF_THE_TESTS: Final = ("CI", "OPS_WRITE_DOCS", "HOST", "FUNCTIONS_HOST_START")
+# Of our own: whether a browser must be there, whether pages of the docs are to be written, and where a host is.
+OF_THE_TESTS: Final = ("CI", "OPS_WRITE_DOCS", "FUNCTIONS_HOST_START")
 # Of pytest and its plugins, and of the terminal that they write to.
 OF_THE_RUNNER: Final = ("PYTEST_", "COV_", "COVERAGE_", "TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
 

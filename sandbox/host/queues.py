@@ -30,6 +30,8 @@ _log = logging.getLogger("Host.Queues")
 
 POISON_SUFFIX = "-poison"
 _LONGEST_NAME = 63
+# When a lease is renewed, as a part of it.
+RENEWED_AT = 0.5
 _SHORTEST_RENEWAL = 60.0
 
 
@@ -216,7 +218,7 @@ class QueueListener:
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
         """Keep the message invisible until `done`: at half time; after an error sooner and sooner."""
-        interval = self._lease / 2
+        interval = self._lease * RENEWED_AT
         shortest = min(_SHORTEST_RENEWAL, interval)
         while True:
             with contextlib.suppress(TimeoutError):
@@ -227,7 +229,7 @@ class QueueListener:
             try:
                 await self._update(message, self._lease)
                 self.state.renewed += 1
-                interval = self._lease / 2
+                interval = self._lease * RENEWED_AT
             except AzureError as error:
                 if _is_gone(error):
                     return

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import httpx
 
+from sandbox.patience import PATIENCE
 from sandbox.soak.plan import Count, Plan
 from sandbox.soak.sending import Sending
 from sandbox.soak.waiting import unfinished
@@ -35,13 +36,13 @@ LOOK_SECONDS: Final = 0.2
 
 async def set_faults(stack: Stack, **faults: object) -> None:
     """What Dataverse does wrong from now on."""
-    async with httpx.AsyncClient(base_url=stack.dataverse.url) as client:
+    async with httpx.AsyncClient(base_url=stack.dataverse.url, timeout=PATIENCE) as client:
         (await client.post("/__sandbox/faults", json=faults)).raise_for_status()
 
 
 def dataverse_calls(stack: Stack) -> int:
     """How many requests Dataverse has had."""
-    return int(httpx.get(f"{stack.dataverse.url}/__sandbox/counters").json()["total"])
+    return int(httpx.get(f"{stack.dataverse.url}/__sandbox/counters", timeout=PATIENCE).json()["total"])
 
 
 def break_things(stack: Stack, plan: Plan, count: Count, sending: Sending) -> None:

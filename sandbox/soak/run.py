@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from sandbox.appointments import Appointment, all_appointments
+from sandbox.patience import PATIENCE
 from sandbox.soak.breaking import FAULT_RATE, FAULTS, break_things, dataverse_calls, set_faults
 from sandbox.soak.events import write_events
 from sandbox.soak.plan import Count, Plan
@@ -75,7 +76,7 @@ async def _settle(stack: Stack, plan: Plan, count: Count, console: Console) -> N
     patience = QUIET_SECONDS + (REAL_LEASE_SECONDS if plan.host == "functions" else 0)
     deadline = time.monotonic() + patience
     quiet, said = 0, -1
-    async with httpx.AsyncClient(base_url=stack.host_url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=stack.host_url, headers=headers, timeout=PATIENCE) as client:
         while quiet < 3:
             (await client.post("/admin/functions/sweep", json={})).raise_for_status()
             await asyncio.sleep(4)
@@ -130,7 +131,7 @@ def _appointments_of(stack: Stack, meetings: list[int]) -> dict[str, int]:
     """The appointments that the app knows of these meetings: one whose booking never came has no subject."""
     known: dict[str, int] = {}
     with httpx.Client(
-        base_url=stack.host_url, headers={"x-functions-key": stack.access.admin_key}, timeout=30
+        base_url=stack.host_url, headers={"x-functions-key": stack.access.admin_key}, timeout=PATIENCE
     ) as client:
         for number in meetings:
             answer = client.get(f"/api/meetings/{number}")

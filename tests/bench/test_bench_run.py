@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.azurite import ROOT
 
-SECONDS = 600.0
+SECONDS = 3600.0
 
 
 @pytest.fixture(scope="module")

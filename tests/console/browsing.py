@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.outreach.deliveries import Delivery
 from sandbox.stack import EVENTS_ROUTE, Stack
 from shared.pipeline.signature import sign
+from tests.patience import PATIENCE
 
 # Without these it asks for networks that are not there, many times over.
 FLAGS: Final = (
@@ -25,14 +26,16 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_SECONDS: Final = 30.0
+
+MILLISECONDS: Final = 1000 * PATIENCE
 
 
 @contextmanager
 def headless(executable: str, flags: Sequence[str] = FLAGS) -> Iterator[Browser]:
     """A browser without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(flags))
+        browser = playwright.chromium.launch(executable_path=executable, args=list(flags), timeout=MILLISECONDS)
+        expect.set_options(timeout=MILLISECONDS)
         yield browser
         browser.close()
 
@@ -56,12 +59,12 @@ class Desk:
             "x-functions-key": access.function_key,
             "outreach-webhook-signature": sign(body, access.webhook_secret),
         }
-        answer = httpx.post(f"{self.stack.host_url}{EVENTS_ROUTE}", content=body, headers=headers, timeout=20)
+        answer = httpx.post(f"{self.stack.host_url}{EVENTS_ROUTE}", content=body, headers=headers, timeout=PATIENCE)
         answer.raise_for_status()
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE
         address = f"{self.stack.host_url}/api/correlations/{answer.json()['correlationId']}"
         while time.monotonic() < deadline:
-            found = httpx.get(address, headers={"x-functions-key": access.admin_key}, timeout=20)
+            found = httpx.get(address, headers={"x-functions-key": access.admin_key}, timeout=PATIENCE)
             if found.status_code == 200 and found.json()["outcome"] != "retrying":
                 journal: dict[str, Any] = found.json()
                 return journal
@@ -82,6 +85,7 @@ class Desk:
     def page(self, **options: Any) -> Iterator[Page]:
         """A page of a fresh browser. An error of a script on it, or a dialog, is an error of the test."""
         context = self.browser.new_context(**options)
+        context.set_default_timeout(MILLISECONDS)
         page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from sandbox.outreach.deliveries import MeetingScript
 from sandbox.stack import HostKind, Stack
 from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing, required
+from tests.patience import PATIENCE
 
 PAGES = (
     "home",
@@ -91,9 +93,8 @@ def test_state_at_a_glance(desk: Desk) -> None:
         tile = page.locator(".tiles > div")
         expect(tile.filter(has_text="Dead letters").locator("dd").first).to_have_text("1")
         expect(tile.filter(has_text="Parked").locator("dd").first).to_have_text("1")
-        for _ in range(30):
-            if page.locator("svg.chart").count():
-                break
+        deadline = time.monotonic() + PATIENCE
+        while not page.locator("svg.chart").count() and time.monotonic() < deadline:
             page.wait_for_timeout(1000)  # the sums are stored some seconds after an event
             page.reload()
         expect(page.locator("svg.chart")).to_be_visible()
@@ -155,9 +156,8 @@ def test_replay(desk: Desk) -> None:
         letter.get_by_role("button", name="Send the event of meeting:4 again").click()
         expect(page.get_by_role("status")).to_contain_text("1 sent again")
         again = page.get_by_role("listitem").filter(has_text="meeting:4")
-        for _ in range(60):
-            if again.count():
-                break
+        deadline = time.monotonic() + PATIENCE
+        while not again.count() and time.monotonic() < deadline:
             page.wait_for_timeout(250)  # it fails again: nothing was mended
             page.goto(desk.address("deadletters"))
         expect(again).to_be_visible()

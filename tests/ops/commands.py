@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from sandbox.stack import Stack
+from tests.patience import PATIENCE
 
 WIDTH = 100
 
@@ -43,7 +44,7 @@ class Commands:
     def __init__(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stack = stack
         self._monkeypatch = monkeypatch
-        self._http = httpx.Client(timeout=30)
+        self._http = httpx.Client(timeout=PATIENCE)
         self.environment: dict[str, str] = {
             **stack.app_settings(),
             "OPS_APP_URL": stack.host_url,

@@ -11,6 +11,7 @@ from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
 from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Check, Health, for_anybody
 from shared.errors import BadSettings, Transient
+from tests.patience import PATIENCE
 from tests.product.bench import Installation, installation
 
 
@@ -111,7 +112,7 @@ async def test_nobody_waits_for_somebody_elses_look() -> None:
     service.answers.clear()
     first = asyncio.create_task(health.report())
     await asyncio.sleep(0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         assert (await health.report())["status"] == "ok"
     service.answers.set()
     assert (await first)["status"] == "ok"

@@ -14,6 +14,7 @@ import pytest
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.sender import signature
 from sandbox.stack import EVENTS_ROUTE, HostKind, Stack
+from tests.patience import PATIENCE
 
 MIB = 1024 * 1024
 
@@ -28,7 +29,7 @@ def stack(host_kind: HostKind) -> Iterator[Stack]:
 @pytest.fixture
 def http(stack: Stack) -> Iterator[httpx.Client]:
     """A client of the app that has no keys."""
-    with httpx.Client(base_url=stack.host_url, timeout=20) as client:
+    with httpx.Client(base_url=stack.host_url, timeout=PATIENCE) as client:
         yield client
 
 
@@ -46,7 +47,8 @@ def admin(stack: Stack) -> dict[str, str]:
 
 def journal(stack: Stack, http: httpx.Client, correlation_id: str) -> dict[str, Any]:
     """The journal of one event, as soon as it is there."""
-    for _ in range(300):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         answer = http.get(f"/api/correlations/{correlation_id}", headers=admin(stack))
         if answer.status_code == 200:
             found: dict[str, Any] = answer.json()

@@ -15,6 +15,7 @@ from sandbox.outreach.deliveries import Delivery, MeetingScript
 from sandbox.outreach.sender import Sender, Sent
 from sandbox.soak import Plan, soak
 from sandbox.stack import HostKind, Stack
+from tests.patience import PATIENCE
 
 MANY: Final = 60
 BATCH: Final = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]["batchSize"]
@@ -22,7 +23,7 @@ BATCH: Final = json.loads((ROOT / "host.json").read_text())["extensions"]["queue
 
 async def send(stack: Stack, deliveries: list[Delivery]) -> list[Sent]:
     """Send all, several at a time."""
-    async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender:
+    async with Sender(stack.webhook_url, secret=stack.access.webhook_secret, timeout_seconds=PATIENCE) as sender:
         return await asyncio.gather(*(sender.send(delivery) for delivery in deliveries))
 
 
@@ -39,7 +40,7 @@ def test_a_stop_finishes_or_gives_back(host_kind: HostKind) -> None:
         stack.host.stop()
         stack.host.start()
         # A message that was not given back would stay hidden for the queue's ten minutes, far beyond this.
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while in_the_queue(stack) > most_hidden and time.monotonic() < deadline:
             time.sleep(0.2)
         left = in_the_queue(stack)

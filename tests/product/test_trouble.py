@@ -282,6 +282,7 @@ async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeyp
     assert len(product.crm.appointments) == 1
 
 
+@pytest.mark.in_time
 @pytest.mark.parametrize("how", ["hangs", "refuses", "busy"])
 async def test_storage_away_is_waited_for(azurite: str, storage_names: StorageNames, how: How) -> None:
     """While storage is away there is no answer, even to who asks again; once it is back both are answered yes."""

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.child import Child, ChildFailed, interruptible
+from tests.patience import PATIENCE
 
-SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
+SLEEPER = "import time; print('ready', flush=True); time.sleep(3600)"
 # Ends in good order on SIGTERM, and says so.
 POLITE = """
 import signal, sys, time
@@ -22,15 +23,14 @@ def end(*_):
     sys.exit(7)
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 DEAF = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
-DEADLINE_SECONDS = 20.0
 
 
 def _child(tmp_path: Path, program: str) -> Child:
@@ -50,7 +50,7 @@ def _alive(pid: int) -> bool:
 
 
 def _wait_until_gone(pid: int) -> bool:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while _alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not _alive(pid)
@@ -60,7 +60,7 @@ def test_a_child_is_ready_when_its_output_says_so(tmp_path: Path) -> None:
     """start() returns at once, wait_until_ready() when the line is there."""
     child = _child(tmp_path, SLEEPER)
     child.start()
-    child.wait_until_ready(_is_ready, seconds=DEADLINE_SECONDS)
+    child.wait_until_ready(_is_ready, seconds=PATIENCE)
     assert child.running
     child.kill()
     assert not child.running
@@ -71,7 +71,7 @@ def test_a_child_that_ends_early_is_reported_with_its_last_words(tmp_path: Path)
     child = _child(tmp_path, "raise SystemExit('no such setting')")
     child.start()
     with pytest.raises(ChildFailed, match="no such setting") as caught:
-        child.wait_until_ready(_is_ready, seconds=DEADLINE_SECONDS)
+        child.wait_until_ready(_is_ready, seconds=PATIENCE)
     assert str(tmp_path / "child.log") in str(caught.value)
 
 
@@ -88,7 +88,7 @@ def test_stop_lets_a_child_end_in_good_order(tmp_path: Path) -> None:
     """SIGTERM first; its exit code is handed back."""
     child = _child(tmp_path, POLITE)
     child.start()
-    child.wait_until_ready(_is_ready, seconds=DEADLINE_SECONDS)
+    child.wait_until_ready(_is_ready, seconds=PATIENCE)
     assert child.stop() == 7
     assert "ended in good order" in child.output()
 
@@ -97,7 +97,7 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     """SIGKILL after the grace."""
     child = _child(tmp_path, DEAF)
     child.start()
-    child.wait_until_ready(_is_ready, seconds=DEADLINE_SECONDS)
+    child.wait_until_ready(_is_ready, seconds=PATIENCE)
     assert child.stop(seconds=0.05) == -signal.SIGKILL
 
 
@@ -110,11 +110,11 @@ def test_stopping_what_never_ran_is_no_error(tmp_path: Path) -> None:
 
 def test_output_is_that_of_the_last_start(tmp_path: Path) -> None:
     """The readiness of the run before does not count for the next; the log file keeps both."""
-    child = _child(tmp_path, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    child = _child(tmp_path, "import os, time; print(os.getpid(), flush=True); time.sleep(3600)")
     pids = []
     for _ in range(2):
         child.start()
-        child.wait_until_ready(lambda output: output.endswith("\n"), seconds=DEADLINE_SECONDS)
+        child.wait_until_ready(lambda output: output.endswith("\n"), seconds=PATIENCE)
         pids.append(str(child.pid))
         assert child.output().split() == pids[-1:]
         child.stop()
@@ -141,7 +141,7 @@ child = Child("grandchild", [sys.executable, "-c", {SLEEPER!r}], log=Path({str(t
 child.start()
 child.wait_until_ready(lambda output: "ready" in output, seconds=20)
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
     with subprocess.Popen([sys.executable, "-c", parent_program], stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603 - our own program
         assert parent.stdout is not None

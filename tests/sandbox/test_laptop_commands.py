@@ -21,14 +21,14 @@ from sandbox.child import Child, free_port
 from sandbox.environment import machine_environment
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.stack import HostKind
+from tests.patience import PATIENCE
 
-SECONDS = 300.0
 MAKE = shutil.which("make")
 
 
 def _run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sandbox", *arguments]
-    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603 - our own program
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603 - our own program
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def _running(tmp_path: Path, *arguments: str, ready: str, **settings: str) -> It
     child = Child("command", [sys.executable, *arguments], log=log, environment=environment, folder=ROOT)
     child.start()
     try:
-        child.wait_until_ready(lambda output: re.search(ready, output) is not None, seconds=SECONDS)
+        child.wait_until_ready(lambda output: re.search(ready, output) is not None, seconds=PATIENCE)
         yield child
     finally:
         child.kill()
@@ -63,7 +63,7 @@ def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str) -
     }
     port = free_port()
     with _running(tmp_path, "-m", "sandbox", "host", "--port", str(port), ready="listening", **settings) as child:
-        response = httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=30)
+        response = httpx.get(f"http://127.0.0.1:{port}/api/health")
         assert response.status_code == 503
         parts = {name: part["status"] for name, part in response.json()["parts"].items()}
         assert {name for name, status in parts.items() if status != "ok"} == {"dataverse", "outreach"}
@@ -96,7 +96,7 @@ def test_up_runs_until_ctrl_c(tmp_path: Path, host_kind: HostKind) -> None:
         assert (sent.returncode, sent.stdout[:8]) == (0, "HTTP 202")
         assert child.pid is not None
         child.signal(signal.SIGINT)
-        assert child.wait(SECONDS) == 0
+        assert child.wait(PATIENCE) == 0
         assert not (tmp_path / "up.json").exists()
         with pytest.raises(httpx.TransportError):
             httpx.get(addresses["webhook_url"])
@@ -109,7 +109,7 @@ def test_up_ends_when_a_part_ends_by_itself(tmp_path: Path, host_kind: HostKind)
         children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
         (outreach,) = [pid for pid in children if b"sandbox.outreach" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(int(outreach), signal.SIGKILL)
-        assert child.wait(SECONDS) == 1
+        assert child.wait(PATIENCE) == 1
         assert "outreach has ended by itself" in child.output()
 
 

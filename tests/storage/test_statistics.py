@@ -14,6 +14,7 @@ from shared.meeting.outcome import OutcomeKind
 from shared.settings import StorageSettings
 from shared.storage.account import Table, table_service
 from shared.storage.statistics import SLOT, Tallies, Tally, slot_of, total
+from tests.patience import PATIENCE
 
 START = datetime(2026, 3, 2, 23, 50, tzinfo=UTC)
 
@@ -76,7 +77,7 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
     tallies = Tallies(table, now=Clock(), store_after=0.01)
     for _ in range(100):
         tallies.note(OutcomeKind.UPDATED, lag=1.0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await stored.wait()
     assert [row["lags"] for row in written] == [100]
 

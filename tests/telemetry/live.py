@@ -28,12 +28,12 @@ from sandbox.outreach.store import Store as OutreachStore
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
 from shared.pipeline.signature import sign
 from shared.runtime import runtime
+from tests.patience import PATIENCE
 from tests.product.bench import served
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-for-tests-only"
 KEYS = Keys(function="function-key-for-tests", admin="admin-key-for-tests")
-PATIENCE = 20.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 from sandbox.outreach.deliveries import Delivery, MeetingScript
 from sandbox.stack import EVENTS_ROUTE, HostKind, Stack
 from tests.browser_client import browser_client
+from tests.patience import PATIENCE
 from tests.telemetry import personal
 from tests.telemetry.personal import Watch
 
@@ -44,7 +45,7 @@ def booked(number: int, **attributes: Any) -> Delivery:
 def run_everything(stack: Stack, watch: Watch) -> None:
     """Good events, wrong ones, forged ones, throttling, refusals, an outage, and an admin who looks around."""
     key, admin = {"x-functions-key": stack.access.function_key}, {"x-functions-key": stack.access.admin_key}
-    with browser_client(stack.host_url, timeout=20) as http:
+    with browser_client(stack.host_url, timeout=PATIENCE) as http:
 
         def deliver(body: bytes, **headers: str) -> str:
             signature = watch.sent(body, secret=stack.access.webhook_secret)
@@ -84,7 +85,7 @@ def run_everything(stack: Stack, watch: Watch) -> None:
 
 def settle(http: httpx.Client, admin: dict[str, str], waiting: list[str], *, also: tuple[str, ...] = ()) -> None:
     """Wait until each event has ended, or has one of the outcomes in `also`."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     for correlation_id in waiting:
         while time.monotonic() < deadline:
             answer = http.get(f"/api/correlations/{correlation_id}", headers=admin)

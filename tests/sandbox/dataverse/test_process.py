@@ -6,6 +6,8 @@ import sys
 
 import httpx
 
+from tests.patience import PATIENCE
+
 
 async def test_it_runs_as_a_process_and_stops_cleanly() -> None:
     """`python -m sandbox.dataverse` says where it listens, serves, and exits 0 on SIGTERM without a word more."""
@@ -20,14 +22,14 @@ async def test_it_runs_as_a_process_and_stops_cleanly() -> None:
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             line = (await process.stdout.readline()).decode()
         assert line.startswith("listening on http://127.0.0.1:")
         async with httpx.AsyncClient() as client:
             response = await client.get(f"{line.split()[-1]}/api/data/v9.2/WhoAmI")
         assert response.status_code == 200
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
         assert (process.returncode, out, err) == (0, b"", b"")
     finally:

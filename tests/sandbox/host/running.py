@@ -17,8 +17,8 @@ from azure.storage.queue import QueueClient
 from sandbox.host import Host
 from sandbox.host.keys import Keys
 from sandbox.host.settings import HostJson, HostSettings
+from tests.patience import PATIENCE
 
-PATIENCE = 20.0
 STEP = 0.02
 
 

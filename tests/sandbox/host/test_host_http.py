@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from sandbox.host.keys import Keys
-from tests.sandbox.host.running import PATIENCE, Running, running, until
+from tests.patience import PATIENCE
+from tests.sandbox.host.running import Running, running, until
 
 
 def app_of(handler: Callable[..., Any], **route: Any) -> func.FunctionApp:

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from sandbox.azurite import ROOT, StorageNames
-from tests.sandbox.host.running import PATIENCE, count, queue_client
+from tests.patience import PATIENCE
+from tests.sandbox.host.running import count, queue_client
 
 APP = """
 from __future__ import annotations
@@ -139,7 +140,7 @@ def test_a_thread_that_does_not_end_does_not_hold_up_the_stop(
     environ = {"AzureWebJobsStorage": azurite, "QUEUE": storage_names.queue("none")}
     with host_process(app_folder, SANDBOX_SHUTDOWN_GRACE_SECONDS="0.2", **environ) as host:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.get(f"{host.url}/api/sleep", timeout=0.2)
+            httpx.get(f"{host.url}/api/sleep", timeout=httpx.Timeout(PATIENCE, read=0.2))
         assert host.get("api/entered") == "yes"
         code, _ = host.end()
 
@@ -151,17 +152,21 @@ def test_a_killed_host_leaves_its_messages_to_the_lease(
 ) -> None:
     """They are invisible until it ends, then the next host gets them again."""
     queue = storage_names.queue("work")
-    environ = {"AzureWebJobsStorage": azurite, "QUEUE": queue, "SANDBOX_QUEUE_LEASE_SECONDS": "2"}
+    environ = {"AzureWebJobsStorage": azurite, "QUEUE": queue}
     with queue_client(azurite, queue) as client:
         client.create_queue()
-        client.send_message("text")
+        client.send_message("hidden for long")
 
-        with host_process(app_folder, **environ) as host:
-            assert host.get("api/entered") == "yes"
-            host.process.kill()
-            host.process.wait()
-        assert client.peek_messages() == []
-        assert count(azurite, queue) == 1
+        for lease in ("3600", "2"):
+            with host_process(app_folder, SANDBOX_QUEUE_LEASE_SECONDS=lease, **environ) as host:
+                assert host.get("api/entered") == "yes"
+                host.process.kill()
+                host.process.wait()
+            if lease == "3600":
+                assert client.peek_messages() == []
+                assert count(azurite, queue) == 1
+                client.clear_messages()
+                client.send_message("hidden for two seconds")
 
         with host_process(app_folder, **environ) as host:
             assert host.get("api/entered") == "yes"

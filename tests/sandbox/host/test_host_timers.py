@@ -11,7 +11,8 @@ import azure.functions as func
 import pytest
 
 from sandbox.host.keys import Keys
-from tests.sandbox.host.running import PATIENCE, running
+from tests.patience import PATIENCE
+from tests.sandbox.host.running import running
 
 NEVER_SOON = "0 0 0 1 1 *"
 EVERY_SECOND = "* * * * * *"
