@@ -61,10 +61,10 @@ async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def replay(req: func.HttpRequest) -> func.HttpResponse:
     """Send dead letters again: `{"all": true}` or `{"correlationIds": […]}`."""
-    from shared.admin.admin import read_replay
+    from shared.admin.admin import BY_KEY, read_replay
     from shared.runtime import runtime
 
-    sent = await runtime().admin.replay(read_replay(body_of(req, "replay")))
+    sent = await runtime().admin.replay(read_replay(body_of(req, "replay")), by=BY_KEY)
     return answer({"replayed": len(sent), "correlationIds": sent}, status=202)
 
 
@@ -73,9 +73,9 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
     """Let dead letters go for good: `{"correlationIds": […], "reason": "…"}`."""
-    from shared.admin.admin import read_dismissal
+    from shared.admin.admin import BY_KEY, read_dismissal
     from shared.runtime import runtime
 
     correlation_ids, reason = read_dismissal(body_of(req, "dismiss"))
-    gone = await runtime().admin.dismiss(correlation_ids, reason=reason)
+    gone = await runtime().admin.dismiss(correlation_ids, reason=reason, by=BY_KEY)
     return answer({"dismissed": len(gone), "correlationIds": gone})

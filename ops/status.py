@@ -92,6 +92,8 @@ def say_event(entry: dict[str, Any], console: Console) -> None:
         table.add_row("why", Text(str(entry["lastError"]["reason"])))
     if entry.get("dismissedBecause"):
         table.add_row("dismissed", Text(entry["dismissedBecause"]))
+    if entry.get("by"):
+        table.add_row("dismissed by" if entry.get("dismissedBecause") else "sent again by", Text(entry["by"]))
     console.print(table)
 
 

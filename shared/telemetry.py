@@ -146,11 +146,11 @@ LINES = (
         "a message that is none of ours became a dead letter; or a dead letter cannot be read, and stays",
         ("correlation_id", "code"),
     ),
-    Line("sent_again", "an admin sent a dead letter again", ("correlation_id", "event")),
+    Line("sent_again", "an admin sent a dead letter again", ("correlation_id", "event", "by")),
     Line(
         "dismissed",
         "an admin dismissed a dead letter; its journal has the reason that they gave",
-        ("correlation_id", "event", "meeting", "code"),
+        ("correlation_id", "event", "meeting", "code", "by"),
     ),
     Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
     Line("tallies_not_stored", "the console's chart misses some events", ("error",)),

@@ -33,6 +33,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_LISTED = 10_000
 MAX_NAMED = 1000
 MAX_REASON = 500
+# Who calls a route of level ADMIN: the one key that opens those, by the name that the portal gives it. The host tells a
+# function no more.
+BY_KEY = "_master"
 # How many dead letters are sent again at the same time.
 _AT_ONCE = 16
 
@@ -89,35 +92,38 @@ class Admin:
         letters, after = await self.dead_letters.page(after=_read_continuation(continuation))
         return letters, None if after is None else _continuation(after)
 
-    async def replay(self, correlation_ids: frozenset[str] | None) -> list[str]:
+    async def replay(self, correlation_ids: frozenset[str] | None, *, by: str) -> list[str]:
         """Put dead letters back into the queue: those named, or all (None). Returns the correlation ids sent.
 
+        `by`: who asked for it, a key's name or a person's id.
         Sent first and forgotten after: a crash in between sends one twice, which changes nothing.
         """
         sent = []
         async for page in self.dead_letters.take(correlation_ids=correlation_ids):
             for start in range(0, len(page), _AT_ONCE):
                 some = page[start : start + _AT_ONCE]
-                await asyncio.gather(*(self._send_again(row, envelope) for row, envelope in some))
+                await asyncio.gather(*(self._send_again(row, envelope, by) for row, envelope in some))
                 sent += [envelope.correlation_id for _, envelope in some]
         return sent
 
-    async def _send_again(self, row: Entity, envelope: Envelope) -> None:
-        await self.outbox.put(envelope)
-        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=envelope.event_name or envelope.kind))
+    async def _send_again(self, row: Entity, envelope: Envelope, by: str) -> None:
+        await self.outbox.put(envelope.model_copy(update={"by": by}))
+        event = envelope.event_name or envelope.kind
+        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=event, by=by))
         await self.dead_letters.remove(row)
 
-    async def dismiss(self, correlation_ids: frozenset[str], *, reason: str) -> list[str]:
+    async def dismiss(self, correlation_ids: frozenset[str], *, reason: str, by: str) -> list[str]:
         """Let the dead letters with these ids go for good, because `reason`. Returns the correlation ids of those gone.
 
+        `by`: who asked for it, a key's name or a person's id.
         Told in the journal first and forgotten after: a crash in between leaves the letter, to be dismissed again.
         """
         gone = []
         async for page in self.dead_letters.find(correlation_ids=correlation_ids):
-            gone += [letter["correlation_id"] for letter in page if await self._let_go(letter, reason)]
+            gone += [letter["correlation_id"] for letter in page if await self._let_go(letter, reason, by)]
         return gone
 
-    async def _let_go(self, letter: Entity, reason: str) -> bool:
+    async def _let_go(self, letter: Entity, reason: str, by: str) -> bool:
         entry = Entry(
             correlation_id=letter["correlation_id"],
             event_id=letter.get("event_id", ""),  # an older version of the app noted neither this nor the two below
@@ -131,6 +137,7 @@ class Admin:
             error_code=letter["error_code"],
             request_id=letter["request_id"],
             dismissed_because=reason,
+            by=by,
         )
         try:
             if await self.journal.dismiss(entry) and entry.meeting:
@@ -148,6 +155,7 @@ class Admin:
                 event=entry.event,
                 meeting=entry.meeting,
                 code=entry.error_code,
+                by=by,
             )
         )
         return True

@@ -11,6 +11,7 @@ import binascii
 import json
 from collections.abc import Mapping
 
+from shared.admin.admin import BY_KEY as KEY_NAME
 from shared.console.pages import Request
 from shared.meeting.identity import guid
 from shared.settings import platform_signs_in
@@ -19,6 +20,7 @@ from shared.storage.sessions import LENGTH, Session, Sessions
 # The app role that a person needs whom App Service Authentication has signed in.
 ROLE = "Console.Admin"
 BY_KEY = "key"
+_PERSON = "person:"
 # The only provider whose people belong to a tenant. The others sign in anybody, or whom somebody else let in.
 # https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
 _PROVIDER = "aad"
@@ -66,7 +68,12 @@ class Access:
             is_admin = any(kind in {role_type, "roles"} and held == ROLE for kind, held in claims)
         except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
             return ""
-        return f"person:{who}" if provider == _PROVIDER and tenants == {self._tenant} and is_admin else ""
+        return f"{_PERSON}{who}" if provider == _PROVIDER and tenants == {self._tenant} and is_admin else ""
+
+
+def person(session: Session) -> str:
+    """Who acts in `session`, for the record: the person's id, or the name of the key that opened it."""
+    return session.who.removeprefix(_PERSON) if session.who.startswith(_PERSON) else KEY_NAME
 
 
 def _name(request: Request) -> str:

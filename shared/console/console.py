@@ -15,7 +15,7 @@ from shared.admin.backlog import COUNTED_UP_TO, Standing
 from shared.admin.health import Health
 from shared.admin.preview import Previewer
 from shared.console import chart
-from shared.console.access import Access
+from shared.console.access import Access, person
 from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect, refused
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
@@ -257,14 +257,16 @@ class Console:
             max_reason=MAX_REASON,
         )
 
-    async def _replay(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
+    async def _replay(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
         everything = form.get("all") == ["yes"]
-        sent = await self._sources.admin().replay(None if everything else frozenset(form.get("id", [])))
+        sent = await self._sources.admin().replay(
+            None if everything else frozenset(form.get("id", [])), by=person(session)
+        )
         return redirect("deadletters", replayed=str(len(sent)))
 
-    async def _dismiss(self, _: Request, __: Session, form: dict[str, list[str]]) -> Answer:
+    async def _dismiss(self, _: Request, session: Session, form: dict[str, list[str]]) -> Answer:
         reason = read_reason(form.get("reason", [""])[0])
-        gone = await self._sources.admin().dismiss(frozenset(form.get("id", [])), reason=reason)
+        gone = await self._sources.admin().dismiss(frozenset(form.get("id", [])), reason=reason, by=person(session))
         return redirect("deadletters", dismissed=str(len(gone)))
 
     async def _preview(self, _: Request, session: Session) -> Answer:

@@ -89,6 +89,7 @@ class _Event:
             dataverse_calls=current().calls.get("dataverse", 0),
             changed_at=self.stamp.changed,
             delivered_at=self.stamp.delivered,
+            by=self.envelope.by,
         )
 
 
@@ -157,7 +158,7 @@ class Sync:
     async def _loaded(self, pointer: Envelope) -> Envelope | None:
         """The event that lies in the spill table; None: it is done. Raises `Unmappable` for one that cannot be read."""
         loaded = await self._stores.spill.load(pointer.spill_key)
-        kept = {name: getattr(pointer, name) for name in ("attempt", "first_failed_at", "spill_key")}
+        kept = {name: getattr(pointer, name) for name in ("attempt", "first_failed_at", "by", "spill_key")}
         return None if loaded is None else loaded.model_copy(update=kept)
 
     async def poisoned(self, message: bytes) -> None:

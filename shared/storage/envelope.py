@@ -30,6 +30,7 @@ class Envelope(BaseModel):
     received_at     ISO 8601, UTC
     attempt         how often it was put back; 0 the first time
     first_failed_at when it was put back first; empty before
+    by              who sent it again: the name of a key, or a person's id; empty where nobody has
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,6 +44,7 @@ class Envelope(BaseModel):
     received_at: str
     attempt: int = 0
     first_failed_at: str = ""
+    by: str = ""
     meeting: str = ""
     spill_key: str = ""
     body: Any = None

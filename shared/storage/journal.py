@@ -22,7 +22,8 @@ class Entry:
     """One event's row. Ids, outcomes, column names and reasons; never a value from the meeting.
 
     `changed_at` and `delivered_at` are the stamp of what the event said: by it one can tell which event set a field.
-    `reason` is why it failed, and `dismissed_because` why an admin dismissed it.
+    `reason` is why it failed, and `dismissed_because` why an admin dismissed it. `by` is who dismissed it or sent it
+    again: the name of a key, or a person's id.
     """
 
     correlation_id: str
@@ -44,6 +45,7 @@ class Entry:
     delivered_at: str = ""
     next_attempt_at: str = ""
     dismissed_because: str = ""
+    by: str = ""
 
 
 class Journal:
@@ -121,6 +123,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "changedAt": row.get("changed_at") or None,
         "deliveredAt": row.get("delivered_at") or None,
         "dismissedBecause": row.get("dismissed_because") or None,
+        "by": row.get("by") or None,
         "lastError": None,
     }
     if row["reason"]:

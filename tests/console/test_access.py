@@ -187,6 +187,41 @@ async def test_replay_sends_what_was_chosen(product: Installation) -> None:
     assert await product.runtime.admin.list_dead_letters() == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "by"),
+    [({}, "_master"), (principal(ROLE), "11111111-1111-4111-8111-111111111111")],
+    ids=["with the key", "signed in by the platform"],
+)
+async def test_who_sent_it_again_or_dismissed_it_is_recorded(
+    product: Installation, caplog: pytest.LogCaptureFixture, headers: dict[str, str], by: str
+) -> None:
+    """In the journal and in the log: the name of the key, or the person's id; what nobody touched names nobody."""
+    caplog.set_level("INFO", logger="outreach_dynamics")
+    await product.restart(**PLATFORM)
+    ends = "2020-01-01T00:00:00Z"
+    again, gone, _ = [await product.sync(MeetingScript(number).booked(endTime=ends)) for number in (1, 2, 3)]
+    assert {again["by"], gone["by"]} == {None}
+    begin = Request("GET", "home", headers=headers) if headers else Request("POST", "session")
+    entered = await (product.runtime.console.show(begin) if headers else product.runtime.console.sign_in(begin))
+    request = Request("GET", "home", headers={**headers, "cookie": cookie_of(entered)})
+    token = await form_token(product, request)
+
+    async def press(page: str, entry: dict[str, Any]) -> dict[str, Any]:
+        body = urlencode({"form": token, "id": entry["correlationId"], "reason": "x"}).encode()
+        await product.runtime.console.show(replace(request, method="POST", page=page, body=body))
+        await product.work()
+        found = await product.runtime.admin.correlation(entry["correlationId"])
+        assert found is not None
+        shown = await product.runtime.console.show(replace(request, page="event", query={"id": entry["correlationId"]}))
+        assert by in shown.html
+        return found
+
+    assert (await press("replay", again))["by"] == by
+    assert (await press("dismiss", gone))["by"] == by
+    lines = [json.loads(record.message) for record in caplog.records if record.message.startswith("{")]
+    assert {line["what"]: line["by"] for line in lines if "by" in line} == {"sent_again": by, "dismissed": by}
+
+
 async def test_dismiss_lets_go_of_what_was_chosen(product: Installation) -> None:
     """One letter goes by its id and with a reason; without one, or with no id, none does."""
     first, second = [await product.sync(MeetingScript(number).booked(startTime="nonsense")) for number in (1, 2)]

@@ -92,7 +92,7 @@ async def test_dead_letters_stay(product: Installation) -> None:
     product.runtime.later = timedelta(days=400)
     assert not (await product.runtime.sweep.run()).failed
     assert len(await product.runtime.dead_letters.newest(limit=10)) == 1
-    assert len(await product.runtime.admin.replay(correlation_ids=None)) == 1
+    assert len(await product.runtime.admin.replay(correlation_ids=None, by="_master")) == 1
 
 
 async def test_journal_of_the_product(product: Installation) -> None:

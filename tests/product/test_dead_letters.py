@@ -69,13 +69,13 @@ async def test_one_behind_the_first_page_is_sent_again(full: Installation) -> No
     """A correlation id is found wherever it lies, also where it was copied in the form of a GUID."""
     named = f'{{"correlationIds": ["00000000-0000-0000-0000-000000000006", "{correlation_of(99)}"]}}'
     wanted = read_replay(named.encode())
-    assert await full.runtime.admin.replay(wanted) == [correlation_of(6)]
+    assert await full.runtime.admin.replay(wanted, by="_master") == [correlation_of(6)]
     assert len(await full.runtime.admin.list_dead_letters()) == MANY - 1
 
 
 async def test_all_means_every_page(full: Installation) -> None:
     """All are sent and none is left, whatever a page holds."""
-    assert await full.runtime.admin.replay(None) == [correlation_of(number) for number in range(MANY)]
+    assert await full.runtime.admin.replay(None, by="_master") == [correlation_of(number) for number in range(MANY)]
     assert await full.runtime.admin.list_dead_letters() == []
     assert await full.runtime.queue.depth() == MANY
 
@@ -85,7 +85,7 @@ async def test_one_that_cannot_be_read_stops_no_other(full: Installation, caplog
     table = full.runtime._table("deadletters")
     (row,) = await table.query("PartitionKey eq @meeting", {"meeting": "meeting:3"}, limit=2)
     await table.put({**row, "data00": b"written by a newer version"})
-    sent = await full.runtime.admin.replay(None)
+    sent = await full.runtime.admin.replay(None, by="_master")
     assert sent == [correlation_of(number) for number in range(MANY) if number != 3]
     assert [letter["meetingId"] for letter in await full.runtime.admin.list_dead_letters()] == ["meeting:3"]
     assert correlation_of(3) in caplog.text

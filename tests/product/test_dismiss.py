@@ -20,7 +20,7 @@ WHY = "The meeting was deleted."
 
 
 async def dismiss(product: Installation, *correlation_ids: str) -> list[str]:
-    return await product.runtime.admin.dismiss(frozenset(correlation_ids), reason=WHY)
+    return await product.runtime.admin.dismiss(frozenset(correlation_ids), reason=WHY, by="_master")
 
 
 async def meeting(product: Installation, number: int = 1) -> dict[str, Any]:
@@ -46,10 +46,10 @@ async def test_the_journal_says_what_became_of_it(product: Installation) -> None
     entry = await product.runtime.admin.correlation(failed["correlationId"])
     assert entry is not None
     assert entry["finishedAt"] > failed["finishedAt"]
-    changed = {"outcome": "dismissed", "dismissedBecause": WHY, "finishedAt": entry["finishedAt"]}
+    changed = {"outcome": "dismissed", "dismissedBecause": WHY, "by": "_master", "finishedAt": entry["finishedAt"]}
     assert entry == failed | changed
     assert await product.runtime.admin.list_dead_letters() == []
-    assert await product.runtime.admin.replay(None) == []
+    assert await product.runtime.admin.replay(None, by="_master") == []
 
 
 @pytest.mark.parametrize("wrong", [{"endTime": TOO_EARLY}, {"startTime": "nonsense"}])
@@ -125,7 +125,7 @@ async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
     await product.runtime._table(dead_letters.TABLE).put({**row, "data00": b"written by a newer version"})
     await dismiss(product, failed["correlationId"])
     entry = await product.runtime.admin.correlation(failed["correlationId"])
-    assert entry == failed | {name: (entry or {})[name] for name in ("outcome", "dismissedBecause", "finishedAt")}
+    assert entry == failed | {name: (entry or {})[name] for name in ("outcome", "dismissedBecause", "by", "finishedAt")}
     assert await product.runtime.admin.list_dead_letters() == []
 
 
@@ -178,7 +178,7 @@ async def test_what_fails_again_meanwhile_stays(product: Installation, monkeypat
     write = product.runtime.journal.dismiss
 
     async def late(*given: Any) -> bool:
-        await product.runtime.admin.replay(None)
+        await product.runtime.admin.replay(None, by="_master")
         await product.work()
         return await write(*given)
 
@@ -195,7 +195,7 @@ async def test_what_was_carried_out_after_all_is_not_said_to_be_dismissed(produc
     failed = await product.sync(script.booked())
     (row,) = await rows_of(product, dead_letters.TABLE)
     product.crm.switches.missing_privileges = frozenset()
-    await product.runtime.admin.replay(None)
+    await product.runtime.admin.replay(None, by="_master")
     await product.work()
     await product.runtime._table(dead_letters.TABLE).put(row)
     assert await outcome(product, failed["correlationId"]) == "created"
@@ -250,6 +250,7 @@ async def test_one_line_tells_of_it_without_the_reason(product: Installation, ca
         "event": "meeting.created",
         "meeting": "meeting:1",
         "code": "wrong_type",
+        "by": "_master",
     }
 
 

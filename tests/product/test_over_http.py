@@ -227,7 +227,11 @@ def test_a_dead_letter_is_dismissed(stack: Stack, http: httpx.Client) -> None:
     answer = http.post("/api/deadletters/dismiss", json=named, headers=admin(stack))
     assert (answer.status_code, answer.json()) == (200, {"dismissed": 1, "correlationIds": [sent]})
     entry = journal(stack, http, sent)
-    assert (entry["outcome"], entry["dismissedBecause"]) == ("dismissed", "Deleted in Outreach.")
+    assert (entry["outcome"], entry["dismissedBecause"], entry["by"]) == (
+        "dismissed",
+        "Deleted in Outreach.",
+        "_master",
+    )
     assert entry["lastError"]["code"] == "wrong_type"
     again = http.post("/api/deadletters/dismiss", json=named, headers=admin(stack))
     assert again.json() == {"dismissed": 0, "correlationIds": []}

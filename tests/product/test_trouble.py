@@ -122,7 +122,7 @@ async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation,
     assert shown["lastError"]["code"] == letter["code"]
 
     await product.restart(MAPPING_FILE="")
-    assert await product.runtime.admin.replay(None) == [letter["correlationId"]]
+    assert await product.runtime.admin.replay(None, by="_master") == [letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1
     assert await product.runtime.admin.list_dead_letters() == []
@@ -258,7 +258,7 @@ async def test_spilled_event_that_cannot_be_read(product: Installation, *, poiso
     (letter,) = await product.runtime.admin.list_dead_letters()
     assert letter["code"] == "unreadable"
     await table.put(row)
-    await product.runtime.admin.replay(None)
+    await product.runtime.admin.replay(None, by="_master")
     await product.work()
     assert len(product.crm.appointments) == 1
     assert await product.runtime.spill.depth(limit=10) == 0

@@ -80,7 +80,7 @@ async def _dead_letters(product: Installation) -> None:
     await product.sync(remembered.booked(), remembered.changed(endTime=TOO_EARLY, title="Ends before it starts"))
     await product.sync(MeetingScript(10).booked(startTime="nonsense", description=_noise(90_000)))
     entry = await product.sync(MeetingScript(12).booked(startTime="nonsense"))
-    await product.runtime.admin.dismiss(frozenset({entry["correlationId"]}), reason="Booked by mistake.")
+    await product.runtime.admin.dismiss(frozenset({entry["correlationId"]}), reason="Booked by mistake.", by="_master")
     await product.runtime.carry_out_poisoned(b"\xff\xfe is no envelope")
 
 
