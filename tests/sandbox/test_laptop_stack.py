@@ -28,6 +28,7 @@ from sandbox.stack import HostKind, Stack
 from sandbox.story import tell
 from sandbox.up import instructions, write_examples, write_settings
 from shared.settings import read_settings
+from tests.patience import PATIENCE
 
 NOW = datetime(2026, 2, 3, 12, 30, tzinfo=UTC)
 
@@ -85,7 +86,7 @@ async def test_a_story_that_ends_otherwise_says_what_differs(fresh: Stack, conso
 
 def test_every_part_is_reachable(stack: Stack) -> None:
     """Health names the parts, all of them well."""
-    response = httpx.get(f"{stack.host_url}/api/health", timeout=60)
+    response = httpx.get(f"{stack.host_url}/api/health")
     assert response.status_code == 200
     assert {part["status"] for part in response.json()["parts"].values()} == {"ok"}
 
@@ -108,7 +109,7 @@ def test_a_crashed_app_comes_back_at_the_same_address(stack: Stack) -> None:
         httpx.get(f"{before}/api/health")
     stack.host.start()
     assert stack.host_url == before
-    assert httpx.get(f"{before}/api/health", timeout=60).status_code == 200
+    assert httpx.get(f"{before}/api/health").status_code == 200
 
 
 async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ async def test_what_up_prints_can_be_sent(stack: Stack, tmp_path: Path) -> None:
     assert f"--settings {settings}" in printed
     assert read_settings(environment(settings)).dataverse_url == stack.dataverse.url
     assert f"{stack.host_url}/api/console/home" in printed
-    async with Sender(stack.webhook_url, secret=stack.access.webhook_secret) as sender:
+    async with Sender(stack.webhook_url, secret=stack.access.webhook_secret, timeout_seconds=PATIENCE) as sender:
         sent = [await sender.send(delivery_of(json.loads(body))) for body in bodies]
     assert [one.status for one in sent] == [202] * 4
 
