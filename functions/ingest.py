@@ -30,7 +30,7 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
         receipt = await runtime().ingest.receive(body_of(req, "ingest"), headers=dict(req.headers), trace=trace)
     except BadDelivery as error:
         DELIVERIES.record(1, status="refused", way="none")
-        log.warning(line("refused", correlation_id=trace.correlation_id, code=error.code))
+        log.warning(line("refused", correlation_id=trace.correlation_id, code=error.code, kept=error.kept))
         return refusal(error.status, error.code, error.message)
     except BadSettings as error:
         DELIVERIES.record(1, status="not_configured", way="none")
@@ -43,6 +43,8 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
         # No stack: it would repeat for every event of an outage and says nothing that the code does not.
         DELIVERIES.record(1, status="not_stored", way="none")
         log.error(line("not_stored", correlation_id=trace.correlation_id, reason=error.reason))  # noqa: TRY400
+        if error.reason == "full":
+            return refusal(503, "secret_not_known", "The webhook's secret is not known yet, and no more can be kept.")
         return refusal(503, "storage_unavailable", "The event could not be stored. Send it again.")
     DELIVERIES.record(1, status=receipt.status, way=receipt.way)
     log.info(

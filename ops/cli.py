@@ -10,6 +10,7 @@ from ops.doctor import doctor
 from ops.preview import preview
 from ops.send_test import send_test
 from ops.status import status
+from ops.unverified import unverified
 
 app = typer.Typer(
     help=(
@@ -28,5 +29,6 @@ app.command()(preview)
 app.command("send-test")(send_test)
 app.command()(status)
 app.add_typer(deadletters.commands, name="deadletters")
+app.command()(unverified)
 app.command()(backfill)
 app.add_typer(mapping.commands, name="mapping")

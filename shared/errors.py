@@ -40,7 +40,12 @@ class SyncError(Exception):
 
 
 class BadDelivery(SyncError):
-    """A request that is not a verified delivery. `code` and `message` go to the caller: nothing secret in them."""
+    """A request that is not a verified delivery. `code` and `message` go to the caller: nothing secret in them.
+
+    `kept`: whether it is kept until a secret fits it; `full`, there was no room; `failed`, it could not be stored.
+    """
+
+    kept: Literal["no", "yes", "full", "failed"] = "no"
 
     def __init__(self, code: str, message: str, *, status: int = 400) -> None:
         super().__init__(message)
@@ -53,10 +58,10 @@ class NotStored(SyncError):
     """A delivery could not be stored, and its call cannot wait for storage, or no longer.
 
     `reason`: `bounds`, no more can be held; `waited`, it was held for as long as a call may last; `copy`, it is a copy
-    of one that is held on.
+    of one that is held on; `full`, no more can be kept of what cannot be verified yet.
     """
 
-    def __init__(self, reason: Literal["bounds", "waited", "copy"]) -> None:
+    def __init__(self, reason: Literal["bounds", "waited", "copy", "full"]) -> None:
         super().__init__(f"The delivery could not be stored ({reason}).")
         self.reason = reason
 

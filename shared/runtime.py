@@ -26,6 +26,7 @@ from shared.admin.backlog import Standing
 from shared.admin.health import Check, Health
 from shared.admin.preview import Previewer
 from shared.admin.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
+from shared.admin.unverified import in_words
 from shared.dataverse.appointments import AppointmentApi
 from shared.dataverse.client import Dataverse
 from shared.errors import BadSettings, Transient
@@ -46,18 +47,21 @@ from shared.pipeline.people import CrmDirectory
 from shared.pipeline.retention import Kept, Retention
 from shared.pipeline.subscription import Subscription
 from shared.pipeline.sweep import Feeding, Part, Sweep, failing_parts
+from shared.pipeline.unverified import Judge
 from shared.pipeline.worker import Stores, Sync
 from shared.settings import (
     IngestSettings,
     OutreachSettings,
     Settings,
     StorageSettings,
+    WebhookSecrets,
     notes,
     queue_name,
     read_ingest_settings,
     read_outreach_settings,
     read_settings,
     read_storage_settings,
+    read_webhook_secrets,
 )
 from shared.storage import (
     checkpoints,
@@ -69,6 +73,7 @@ from shared.storage import (
     people_cache,
     sessions,
     statistics,
+    unverified,
 )
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.envelope import Trace
@@ -137,6 +142,7 @@ class Runtime:
         return Ingest(
             outbox=self.outbox,
             held=self.held,
+            unverified=self.unverified,
             secrets=self.ingest_settings.secrets,
             accepts=self._accepts,
             now=self._now,
@@ -146,6 +152,26 @@ class Runtime:
     def held(self) -> Held[Receipt]:
         """Deliveries that wait until storage is back."""
         return Held(now=self._now)
+
+    @cached_property
+    def unverified(self) -> unverified.UnverifiedTable:
+        """Deliveries that could not be verified when they came."""
+        return unverified.UnverifiedTable(self._table(unverified.TABLE), now=self._now)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Finds those among them that a secret fits."""
+        try:
+            secrets = read_webhook_secrets(self._environment)
+        except BadSettings:
+            secrets = WebhookSecrets()  # with none there is nothing to try, but rows grow old
+        return Judge(
+            kept=self.unverified,
+            secrets=secrets,
+            take_in=lambda verified, arrival: self.ingest.take_in(verified, arrival),  # noqa: PLW0108 - none without secrets
+            journal=self.journal,
+            now=self._now,
+        )
 
     @cached_property
     def sync(self) -> Sync:
@@ -282,6 +308,7 @@ class Runtime:
         """Says what is reachable."""
         checks: dict[str, Check] = {"settings": self._check_settings, "queue": self._check_queue}
         checks |= {"tables": self._check_tables, "dataverse": self._check_dataverse, "outreach": self._check_outreach}
+        checks |= {"unverified": self._check_unverified}
         return Health(checks, clock=time.monotonic, now=self._now)
 
     @cached_property
@@ -437,6 +464,9 @@ class Runtime:
 
     async def _check_tables(self) -> None:
         await self._table(meetings.TABLE).reachable()
+
+    async def _check_unverified(self) -> str:
+        return in_words(await self.unverified.totals())
 
     async def _check_dataverse(self) -> None:
         await self.dataverse.who_am_i()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -146,6 +147,11 @@ class WebhookSecrets:
     def known(self) -> tuple[str, ...]:
         """What a signature is held against."""
         return tuple(secret for secret in (self.current, self.previous) if secret)
+
+    @property
+    def digest(self) -> str:
+        """Names the known secrets, so that no delivery is tried with the same ones twice."""
+        return hashlib.sha256("\n".join(sorted(self.known)).encode()).hexdigest()[:32]
 
     @property
     def none_set(self) -> bool:

@@ -58,6 +58,9 @@ DELIVERIES = Metric(
     "ingest.deliveries", "counter", "{delivery}", "Requests of Outreach by answer and where they lie", ("status", "way")
 )
 HELD = Metric("ingest.held", "gauge", "{delivery}", "Deliveries that one process holds until storage takes them")
+UNVERIFIED = Metric(
+    "ingest.unverified", "gauge", "{delivery}", "Deliveries that are kept until a secret fits them", ("kind",)
+)
 QUEUE_DEPTH = Metric("standing.queue", "gauge", "{message}", "Messages that wait, those put back with a delay included")
 QUEUE_AGE = Metric("standing.queue.age", "gauge", "s", "How long the oldest message that may be taken has waited")
 SPILL_DEPTH = Metric("standing.spill", "gauge", "{event}", "Accepted events that lie in the spill table")
@@ -75,6 +78,7 @@ METRICS = (
     THROTTLED,
     DELIVERIES,
     HELD,
+    UNVERIFIED,
     QUEUE_DEPTH,
     QUEUE_AGE,
     SPILL_DEPTH,
@@ -96,14 +100,31 @@ class Line:
 LINES = (
     Line(
         "ingest",
-        "a delivery was answered with 202; `way` says where it lies; `copy`: it is one with another, which has a line",
+        "a delivery was answered with 202; `way` says where it lies; `copy`: it is one with another, which has a line, "
+        "`unverified`: it waits for the webhook's secret",
         ("status", "correlation_id", "event", "record", "way", "seconds"),
     ),
-    Line("refused", "a request was no verified delivery: 400, 401 or 413", ("correlation_id", "code")),
+    Line(
+        "refused",
+        "a request was no verified delivery: 400, 401 or 413; `kept` tells whether it waits for a secret that fits it: "
+        "`yes`, `no`, `full` (there was no room), or `failed` (storage was away)",
+        ("correlation_id", "code", "kept"),
+    ),
+    Line(
+        "verified",
+        "a delivery that was kept turned out to be right, and went the way of every other; `kind` says why it was kept",
+        ("correlation_id", "event", "record", "status", "way", "kind"),
+    ),
+    Line(
+        "unverified",
+        "deliveries are kept until a secret fits them, told once a minute: how many while a secret was not known, how "
+        "many that fitted none, all their bytes, the oldest; and how many of them wait for a secret that is not known",
+        ("secret_not_known", "does_not_fit", "bytes", "oldest", "waiting"),
+    ),
     Line(
         "not_stored",
         "neither queue nor table took a delivery: 503, and Outreach will not send it again; `reason` is `bounds`: no "
-        "more could be held, or `waited`: it was held in vain",
+        "more could be held, `waited`: it was held in vain, or `full`: no more could be kept until a secret is known",
         ("correlation_id", "reason"),
     ),
     Line(

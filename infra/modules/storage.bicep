@@ -30,7 +30,7 @@ var roles = {
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 var queues = [syncQueueName, '${syncQueueName}-poison']
-var tables = ['meetings', 'correlations', 'deadletters', 'spill', 'directory', 'tokens', 'sweep', 'tallies', 'sessions']
+var tables = ['meetings', 'correlations', 'deadletters', 'spill', 'directory', 'tokens', 'sweep', 'tallies', 'sessions', 'unverified']
 var access = ['StorageRead', 'StorageWrite', 'StorageDelete']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {

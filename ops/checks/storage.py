@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
 from ops.findings import Finding
+from shared.admin.unverified import in_words
 from shared.errors import RemoteError, SyncError
 from shared.http.credentials import azure_credential
 from shared.outreach import tokens
 from shared.settings import IngestSettings
-from shared.storage import checkpoints, dead_letters, journal, meetings, overflow, people_cache, sessions, statistics
+from shared.storage import (
+    checkpoints,
+    dead_letters,
+    journal,
+    meetings,
+    overflow,
+    people_cache,
+    sessions,
+    statistics,
+    unverified,
+)
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.overflow import Spill
@@ -22,7 +34,18 @@ from shared.storage.overflow import Spill
 AREA = "Storage"
 TABLES = tuple(
     module.TABLE
-    for module in (meetings, journal, dead_letters, overflow, people_cache, tokens, checkpoints, statistics, sessions)
+    for module in (
+        meetings,
+        journal,
+        dead_letters,
+        overflow,
+        people_cache,
+        tokens,
+        checkpoints,
+        statistics,
+        sessions,
+        unverified,
+    )
 )
 _MANY = 1000
 _PROBE = {"PartitionKey": "~doctor", "RowKey": "~doctor"}
@@ -50,6 +73,7 @@ async def check_storage(settings: IngestSettings, environment: Mapping[str, str]
             found += await _piled_up(
                 queue, DeadLetters(Table(tables, dead_letters.TABLE)), Spill(Table(tables, overflow.TABLE))
             )
+            found += await _unverified(Table(tables, unverified.TABLE))
         return found
 
 
@@ -80,6 +104,16 @@ async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> 
             Finding(AREA, "warning", f"Dead letters: {many}.", "deadletters list, then deadletters replay or dismiss.")
         )
     return found
+
+
+async def _unverified(table: Table) -> list[Finding]:
+    kept = unverified.UnverifiedTable(table, now=lambda: datetime.now(UTC))
+    said = in_words(await kept.totals())
+    fix = (
+        "Compare OUTREACH_WEBHOOK_SECRET with the secret of the webhook: once it is right they are applied by "
+        "themselves. If they are none of yours: unverified --forget."
+    )
+    return [Finding(AREA, "warning", said, fix)] if said else []
 
 
 async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:

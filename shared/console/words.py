@@ -25,6 +25,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "tables": "Tables",
     "dataverse": "Dynamics",
     "outreach": "Outreach",
+    "unverified": "deliveries that no secret fits yet",
     "spilled": "events in the spill table",
     "parked": "parked meetings",
     "unresolved": "people to look up again",

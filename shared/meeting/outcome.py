@@ -44,6 +44,7 @@ class OutcomeKind(StrEnum):
     PARKED = "parked", "Remembered, waiting"
     LEFT = "left", "Remembered; the appointment was deleted in Dynamics and stays so"
     IGNORED = "ignored", "Not one of ours"
+    REFUSED = "refused", "Its signature fits no secret", "needs a person"
     RETRYING = "retrying", "Failed for now, will be tried again", "comes again"
     DEAD_LETTERED = "dead-lettered", "Given up; needs a person", "needs a person"
     DISMISSED = "dismissed", "Given up for good, by a person"

@@ -49,8 +49,9 @@ ANSWER_AGE = timedelta(hours=1)
 # A pointer that was sent but never came back is sent again after the time in which every retry ends.
 POINTER_AGE = timedelta(hours=26)
 # No part may take the time of the others, and all of them end before the function is stopped (5 minutes).
+# Deliveries that were kept are judged before, for a minute at most.
 PART_SECONDS = 30.0
-RUN_SECONDS = 240.0
+RUN_SECONDS = 220.0
 LEASE_SECONDS = 300.0
 MARK = "schedule"
 FAILING = "failing"
@@ -140,7 +141,7 @@ class Sweep:
                 failing.pop(part.name, None)
             except Exception as error:  # noqa: BLE001 - told, whatever it is; the other parts go on
                 since = failing[part.name].since if part.name in failing else sortable(self._now())
-                failed[part.name] = _tell(part, error, since=since)
+                failed[part.name] = tell_failure(part.name, error, since=since)
                 failing[part.name] = Failing(since, failed[part.name])
             rest = min(part.rest, RETRY) if part.name in failed else part.rest
             if rest:
@@ -152,14 +153,11 @@ class Sweep:
         return Swept(counts, failed)
 
 
-def _tell(part: Part, error: Exception, *, since: str) -> str:
+def tell_failure(part: str, error: Exception, *, since: str) -> str:
     """Log a part's failure, and return it as a sentence. `since`: when the failures began that this one is among."""
     described = describe(error)
     place = where(error) if described.unforeseen else []
-    told = line(
-        "sweep_failed", part=part.name, code=described.code, reason=described.sentence, where=place, since=since
-    )
-    log.error(told)
+    log.error(line("sweep_failed", part=part, code=described.code, reason=described.sentence, where=place, since=since))
     return described.sentence
 
 

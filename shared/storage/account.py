@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -40,6 +40,8 @@ T = TypeVar("T")
 # Under this name a row that was found carries its etag.
 ETAG = "~etag"
 KEYS = ("PartitionKey", "RowKey")
+# Entities of one partition that one request may change.
+MAX_AT_ONCE = 100
 # The two keys with which the next page begins.
 Continuation = dict[str, str | None]
 
@@ -124,13 +126,59 @@ class Table:
             return False
         return True
 
-    async def query(self, filter_: str, parameters: Mapping[str, Any], *, limit: int) -> list[Entity]:
-        """Up to `limit` entities that fit. Values go into `parameters`, never into the text of `filter_`."""
+    async def change_all(self, entities: Sequence[Entity]) -> None:
+        """Set some properties of many entities of one partition; of one that is not there, nothing."""
+        await self._at_once([("update", entity, {"mode": UpdateMode.MERGE}) for entity in entities], self._change)
+
+    async def delete_all(self, entities: Sequence[Entity]) -> None:
+        """Remove many entities of one partition; nothing happens where one is not there."""
+        no_options: Entity = {}
+        keys = [{key: entity[key] for key in KEYS} for entity in entities]
+        await self._at_once(
+            [("delete", key, no_options) for key in keys], lambda key: self.delete(key["PartitionKey"], key["RowKey"])
+        )
+
+    async def _change(self, entity: Entity) -> None:
+        async def call() -> None:
+            await self._client.update_entity(entity, mode=UpdateMode.MERGE)
+
+        with suppress(RowConflict):
+            await self._sure(call, "PATCH")
+
+    async def _at_once(
+        self, operations: Sequence[tuple[str, Entity, Entity]], singly: Callable[[Entity], Awaitable[None]]
+    ) -> None:
+        """Operations in few requests; where one of a request cannot be done, each of it for itself.
+
+        https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
+        """
+        for start in range(0, len(operations), MAX_AT_ONCE):
+            some = operations[start : start + MAX_AT_ONCE]
+
+            async def call(some: Sequence[Any] = some) -> None:
+                await self._client.submit_transaction(some)
+
+            try:
+                await self._sure(call, "POST")
+            except RowConflict:
+                for _, entity, _ in some:
+                    await singly(entity)
+
+    async def query(
+        self, filter_: str, parameters: Mapping[str, Any], *, limit: int, select: Sequence[str] | None = None
+    ) -> list[Entity]:
+        """Up to `limit` entities that fit, with the properties in `select` (None: all).
+
+        Values go into `parameters`, never into the text of `filter_`.
+        """
 
         async def call() -> list[Entity]:
             found: list[Entity] = []
             pages: AsyncIterator[Any] = self._client.query_entities(
-                filter_, parameters=dict(parameters), results_per_page=min(limit, 1000)
+                filter_,
+                parameters=dict(parameters),
+                select=list(select) if select else None,
+                results_per_page=min(limit, 1000),
             )
             async for entity in pages:
                 found.append({**entity, ETAG: str(entity.metadata["etag"])})

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.cli import app
+from sandbox.outreach.sender import SIGNATURE, signature
 from sandbox.stack import Stack
 from tests.patience import PATIENCE
 
@@ -75,6 +76,12 @@ class Commands:
     def outreach(self, lever: str, given: Mapping[str, Any] | None = None) -> Any:
         """Move a lever of the Outreach stand-in, or look (without `given`)."""
         return self._control(self.stack.outreach.url, lever, given)
+
+    def forge(self, content: str) -> int:
+        """Send a delivery that is signed with another secret; returns the status of the answer."""
+        body = content.encode()
+        headers = {SIGNATURE: signature(body, "another-secret-than-ours")}
+        return self._http.post(self.stack.webhook_url, content=body, headers=headers).status_code
 
     def reset(self) -> None:
         """Put both stand-ins back to their beginning."""

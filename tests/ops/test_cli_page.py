@@ -1,8 +1,8 @@
 """docs/cli.md shows what the commands really print.
 
 Every console block is run, in order, against the stack; a comment `<!-- dataverse LEVER {…} -->` moves a lever of a
-stand-in before, `<!-- send {…} -->` sends a delivery. With OPS_WRITE_DOCS=1 in the environment the page is written anew
-from what was printed, instead of being compared.
+stand-in before, `<!-- send {…} -->` sends a delivery, `<!-- forge {…} -->` one with a wrong signature. With
+OPS_WRITE_DOCS=1 in the environment the page is written anew from what was printed, instead of being compared.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def played(page: str, ops: Commands, folder: Path) -> Iterator[Block]:
     for piece in _PIECE.finditer(page):
         if piece["verb"] == "send":
             ops.run("send-test", _written(folder, "sent.json", piece["rest"]))
+        elif piece["verb"] == "forge":
+            assert ops.forge(piece["rest"]) == 401
         elif piece["verb"]:
             lever, _, given = piece["rest"].partition(" ")
             getattr(ops, piece["verb"])(lever, json.loads(given))

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import gc
 import json
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,11 +16,15 @@ import pytest
 from shared.errors import BadDelivery, NotStored, Permanent, Transient
 from shared.meeting.delivery import Delivery
 from shared.pipeline.held import BOUNDS, Held
-from shared.pipeline.ingest import Ingest, Receipt
+from shared.pipeline.ingest import KEEP_SECONDS, Ingest, Receipt
 from shared.pipeline.signature import sign
 from shared.settings import WebhookSecrets
+from shared.storage.account import Entity
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import ALL_SECONDS, Outbox
+from shared.storage.room import Size
+from shared.storage.unverified import UnverifiedTable
+from tests.storage.memory import MemoryTable
 from tests.virtual_time import virtually
 
 SECRET = "a-secret-for-tests-only"
@@ -36,21 +40,43 @@ def trace(number: int) -> Trace:
     return Trace.of(trace_id=f"{number:032x}", span_id=f"{number:016x}")
 
 
+class HangingTable(MemoryTable):
+    """The table of deliveries that are not verified."""
+
+    def __init__(self, available: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._available = available
+
+    async def save(self, entity: Entity, *, etag: str | None) -> str:
+        """Once it is available."""
+        await self._available()
+        return await super().save(entity, etag=etag)
+
+    def kept(self) -> list[Entity]:
+        """The deliveries."""
+        return [row for (partition, _), (row, _) in self.rows.items() if partition == "kept"]
+
+
 @dataclass
 class Door:
     """Ingest before a queue and a table that hang for the first `away` seconds."""
 
     away: float = 0.0
     too_large: bool = False
+    secrets: WebhookSecrets = WebhookSecrets(SECRET)  # noqa: RUF009 - it is frozen
+    room: int = 1000
     sent: list[Envelope] = field(default_factory=list)
+    table: HangingTable = field(init=False)
 
     def __post_init__(self) -> None:
         stores: dict[str, Any] = {"queue": self, "spill": self}
+        self.table = HangingTable(self._available)
         self.held: Held[Receipt] = Held(now=self.now)
         self.ingest = Ingest(
             outbox=Outbox(**stores),
             held=self.held,
-            secrets=WebhookSecrets(SECRET),
+            unverified=UnverifiedTable(self.table, now=self.now, most=Size(self.room, 10**9)),
+            secrets=self.secrets,
             accepts=self.accepts,
             now=self.now,
         )
@@ -131,7 +157,7 @@ def test_what_is_no_delivery_of_ours_is_answered_at_once(held_already: int) -> N
     door = Door(60)
     calls = [door.receive(body(number), number) for number in range(held_already)]
     at = 10.0
-    for content, signature in ((body(1000), "0" * 64), (b"[]", None), (b"x" * (1024 * 1024 + 1), None)):
+    for content, signature in ((body(1000), "0" * 63), (b"[]", None), (b"x" * (1024 * 1024 + 1), None)):
         calls.append(after(at, door.receive(content, 1000, signature=signature)))
     calls.append(after(at, door.receive(body(1001, resource="prospect"), 1001)))
     ends = ended(*calls)[held_already:]
@@ -203,3 +229,85 @@ def test_what_no_row_can_hold_is_refused_and_not_held() -> None:
     ((end, at),) = ended(Door(too_large=True).receive(body(1), 1))
     assert isinstance(end, BadDelivery)
     assert (end.status, at) == (413, 0.0)
+
+
+NOT_KNOWN = WebhookSecrets(unresolved=True)
+ONLY_PREVIOUS = WebhookSecrets(previous=SECRET, unresolved=True)
+WRONG = "f" * 64
+
+
+def test_while_the_secret_is_not_known_a_delivery_is_kept() -> None:
+    """The answer is yes, and what is kept is what came: nobody has read it."""
+    door = Door(secrets=NOT_KNOWN)
+    for number, content in enumerate([body(1), b"no JSON", body(2, resource="prospect")]):
+        ((receipt, _),) = ended(door.receive(content, number))
+        assert receipt == Receipt("accepted", f"{number:032x}", "", "", "unverified")
+    assert {row["correlation_id"] for row in door.table.kept()} == {f"{number:032x}" for number in range(3)}
+    assert {row["kind"] for row in door.table.kept()} == {"secret_not_known"}
+    assert door.sent == []
+
+
+def test_what_fits_a_known_secret_goes_its_way_although_the_other_is_not_known() -> None:
+    """One secret that cannot be read takes nothing from the other."""
+    door = Door(secrets=ONLY_PREVIOUS)
+    right, wrong = ended(door.receive(body(1), 1), door.receive(body(2), 2, signature=WRONG))
+    assert [getattr(end, "way", end) for end, _ in (right, wrong)] == ["queue", "unverified"]
+    assert len(door.sent) == len(door.table.kept()) == 1
+
+
+def test_what_does_not_fit_is_refused_and_kept() -> None:
+    """The answer is no, as ever; should the secret come later, nothing is lost."""
+    door = Door()
+    ((refused, at),) = ended(door.receive(body(1), 1, signature=WRONG))
+    assert isinstance(refused, BadDelivery)
+    assert (refused.status, refused.code, refused.kept, at) == (401, "signature_wrong", "yes", 0.0)
+    (row,) = door.table.kept()
+    assert (row["kind"], row["tried"]) == ("does_not_fit", WebhookSecrets(SECRET).digest)
+
+
+@pytest.mark.parametrize("secrets", [WebhookSecrets(SECRET), NOT_KNOWN], ids=["known", "not known"])
+@pytest.mark.parametrize(
+    ("content", "signature", "status"),
+    [(body(1), "", 401), (body(1), "f" * 63, 401), (b"", WRONG, 401), (b"x" * (1024 * 1024 + 1), WRONG, 413)],
+)
+def test_what_can_never_fit_is_not_kept(secrets: WebhookSecrets, content: bytes, signature: str, status: int) -> None:
+    """No body, no signature of the right form, or too much: no secret will make it right."""
+    door = Door(secrets=secrets)
+    ((refused, _),) = ended(door.receive(content, 1, signature=signature))
+    assert isinstance(refused, BadDelivery)
+    assert (refused.status, refused.kept, door.table.rows) == (status, "no", {})
+
+
+def test_while_the_table_is_away_what_waits_for_a_secret_is_held() -> None:
+    """As any delivery is, once however often it comes."""
+    door = Door(8.0, secrets=NOT_KNOWN)
+    first, copy = ended(door.receive(body(1), 1), after(6, door.receive(body(1), 2)))
+    assert [getattr(end, "way", end) for end, _ in (first, copy)] == ["unverified", "copy"]
+    assert {getattr(end, "correlation_id", end) for end, _ in (first, copy)} == {f"{1:032x}"}
+    assert len(door.table.kept()) == 1
+
+
+def test_while_the_table_is_away_what_does_not_fit_is_refused_in_time() -> None:
+    """One try of two seconds; it is not held."""
+    ((refused, at),) = ended(Door(60.0).receive(body(1), 1, signature=WRONG))
+    assert isinstance(refused, BadDelivery)
+    assert (refused.status, refused.kept, at) == (401, "failed", KEEP_SECONDS)
+
+
+def test_when_no_more_can_be_kept_nothing_old_goes() -> None:
+    """Who waits for a secret is told that it could not be stored; who does not fit, that it does not fit."""
+    for secrets, said in ((NOT_KNOWN, "full"), (WebhookSecrets(SECRET), 401)):
+        door = Door(secrets=secrets, room=2)
+        ends = ended(*(door.receive(body(number), number, signature=f"{number:064x}") for number in range(5)))
+        assert {row["correlation_id"] for row in door.table.kept()} == {f"{number:032x}" for number in range(2)}
+        late = [end for end, _ in ends[2:]]
+        assert [getattr(end, "status", getattr(end, "reason", None)) for end in late] == [said] * 3
+        assert [getattr(end, "kept", "full") for end in late] == ["full"] * 3
+
+
+def test_the_same_delivery_is_found_under_its_first_id() -> None:
+    """A sender that comes again gets the id of what is kept."""
+    door = Door(secrets=NOT_KNOWN)
+    for number in (1, 2):
+        ((receipt, _),) = ended(door.receive(body(7), number))
+        assert getattr(receipt, "correlation_id", receipt) == f"{1:032x}"

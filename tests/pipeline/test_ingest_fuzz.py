@@ -22,6 +22,8 @@ from shared.pipeline.signature import sign
 from shared.settings import WebhookSecrets
 from shared.storage.envelope import Envelope, Trace, fits_queue
 from shared.storage.outbox import Outbox
+from shared.storage.unverified import UnverifiedTable
+from tests.storage.memory import MemoryTable
 
 SECRET = "a-secret-for-tests-only"
 TRACE = Trace.of(trace_id="a" * 32, span_id="b" * 16)
@@ -87,16 +89,18 @@ def now() -> datetime:
 
 def take_in(body: bytes, headers: dict[str, str]) -> Memory:
     """Run ingest on one request."""
-    memory = Memory()
+    memory, memory_table = Memory(), MemoryTable()
     stores: dict[str, Any] = {"queue": memory, "spill": memory}
     ingest = Ingest(
         outbox=Outbox(**stores),
         held=Held(now=now),
+        unverified=UnverifiedTable(memory_table, now=now),
         secrets=WebhookSecrets(SECRET),
         accepts=lambda delivery: delivery.resource in MAPPING.resources,
         now=now,
     )
     asyncio.run(ingest.receive(body, headers=headers, trace=TRACE))
+    assert memory_table.rows == {}
     return memory
 
 

@@ -255,7 +255,7 @@ def test_health_names_what_is_unreachable(stack: Stack, http: httpx.Client) -> N
     finally:
         stack.dataverse.start()
         stack.host.restart()
-    parts = {name: {"status": "ok"} for name in ("settings", "queue", "tables", "dataverse", "outreach")}
+    parts = {name: {"status": "ok"} for name in ("settings", "queue", "tables", "dataverse", "outreach", "unverified")}
     assert ill.status_code == 503
     assert ill.json() == {"status": "unhealthy", "parts": parts | {"dataverse": {"status": "unreachable"}}}
     reason = why.json()["parts"]["dataverse"]["reason"]

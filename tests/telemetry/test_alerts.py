@@ -19,7 +19,6 @@ from types import SimpleNamespace
 import azure.functions as func
 import pytest
 
-import function_app
 from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
@@ -28,7 +27,10 @@ from shared.pipeline.held import Bounds, Held
 from shared.pipeline.retention import Retention
 from shared.pipeline.signature import SIGNATURE_HEADER, sign
 from shared.storage.envelope import Envelope
+from shared.storage.room import Size
+from shared.storage.unverified import UnverifiedTable
 from shared.timestamps import sortable
+from tests.handlers import HANDLERS
 from tests.outreach.samples import mapping_file
 from tests.outreach.support import add_event, add_webhook
 from tests.outreach.test_tokens import OAUTH
@@ -45,7 +47,6 @@ RULES = {
 }
 OURS = "https://sync.example.com"
 WEDNESDAY_AT_ONE = datetime(2030, 1, 2, 13, tzinfo=UTC)
-HANDLERS = {one.get_function_name(): one.get_user_function() for one in function_app.app.get_functions()}
 
 
 @dataclass
@@ -147,8 +148,16 @@ async def lag(azure: Azure) -> None:
 
 
 async def ingest_failing(azure: Azure) -> None:
+    await azure.product.restart(OUTREACH_WEBHOOK_SECRET="@Microsoft.KeyVault(VaultName=kv;SecretName=x)")
+    await azure.request()
+    await azure.minute()
+    await azure.product.restart(OUTREACH_WEBHOOK_SECRET=SECRET)
     for _ in range(3):
         await azure.request(secret="another")
+    await azure.product.restart()
+    table = azure.product.runtime._table("unverified")
+    azure.product.runtime.unverified = UnverifiedTable(table, now=lambda: azure.now, most=Size())
+    await azure.request(secret="yet another")
     await azure.product.restart(AzureWebJobsStorage=connection_string(1, 1, 1))
     azure.product.runtime.held = Held(now=lambda: azure.now, bounds=Bounds(seconds=0))
     await azure.request()
@@ -209,7 +218,10 @@ STUCK = "settings are wrong, and every event waits"
 TROUBLES: dict[str, tuple[Callable[[Azure], Awaitable[None]], set[str]]] = {
     "dead-letters": (dead_letters, {"0x80040220", "not_an_envelope"}),
     "lag": (lag, {LATE, RETRIED, WAITS, STUCK}),
-    "ingest-failing": (ingest_failing, {"refused", "not_stored", "holding", "settings", "answered 5xx"}),
+    "ingest-failing": (
+        ingest_failing,
+        {"refused", "not_stored", "holding", "unverified", "no room to keep", "settings", "answered 5xx"},
+    ),
     "ingest-silent": (ingest_silent, {"ingest-silent"}),
     "not-running": (not_running, {"all of it", "subscription", "retention"}),
     "queue-growing": (queue_growing, {"queue-growing"}),
