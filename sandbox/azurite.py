@@ -21,6 +21,8 @@ from sandbox.patience import PATIENCE
 ROOT = Path(__file__).resolve().parent.parent
 SANDBOX_FOLDER = ROOT / ".sandbox"
 
+# Azurite takes more than Azure does; with this it refuses what Azure refuses.
+AZURE_LIMITS: Final = Path(__file__).with_name("azure_limits.js")
 AZURITE: Final = NpmPackage("Azurite", "azurite", "3.37.0", brings=460)
 
 ACCOUNT = "devstoreaccount1"
@@ -107,7 +109,8 @@ class Azurite:
         options += ["--inMemoryPersistence"] if self._persistence == "memory" else ["--location", str(self.folder)]
         for service, port in zip(SERVICES, ports, strict=True):
             options += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
-        self._child = Child("Azurite", [node, script, *options], log=self.folder / "azurite.log")
+        command: list[str | Path] = [node, "--require", AZURE_LIMITS, script, *options]
+        self._child = Child("Azurite", command, log=self.folder / "azurite.log")
         self._child.start()
         self._child.wait_until_ready(
             lambda output: output.count("successfully listening") == len(SERVICES) and all(map(_answers, ports)),

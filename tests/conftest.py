@@ -21,6 +21,7 @@ from tests.outreach.support import standing_in
 from tests.patience import be_patient, take_the_hurry_off
 from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
+from tests.tools import odata
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,6 +70,16 @@ def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """On real storage, which may be slow, the product has time; where its limits are the subject, it has its own."""
     if "azurite" in request.fixturenames and request.node.get_closest_marker("in_time") is None:
         take_the_hurry_off(monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def taken_by_dataverse() -> Iterator[odata.Taken]:
+    """What the stand-in for Dataverse takes in this process; after the last test the real library reads all of it."""
+    with odata.taking() as taken:
+        yield taken
+    if taken and odata.missing() is None:
+        refused = taken.refused()
+        assert not refused, refused
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,8 @@ def read_change(body: Mapping[str, Any], *, table: Table, tables: Mapping[str, T
             _read_bind(key.removesuffix(_BIND), value, table=table, tables=tables, lookups=lookups)
         elif "@" in key:
             _check_annotation(key, value, table=table)
+            if key.partition("@")[0] in columns:
+                raise payload_error(f"The annotation '{key}' comes after its property; it must come before it.")
         else:
             raise payload_error(
                 f"The property '{key}' does not exist on type 'Microsoft.Dynamics.CRM.{table.logical_name}'."

@@ -207,9 +207,10 @@ async def test_a_body_must_say_that_it_is_json(org: Org) -> None:
 
 
 async def test_annotations_in_a_body_are_checked(org: Org) -> None:
-    """A right @odata.type and annotations of properties are accepted, a wrong type and nameless annotations are not."""
+    """A right @odata.type and annotations before their property are accepted; all others are not."""
     named = {"@odata.type": "Microsoft.Dynamics.CRM.appointment", "subject@Some.Annotation": "x"}
-    assert (await org.create(ID, appointment(**named))).status_code == 204
+    assert (await org.create(ID, named | appointment())).status_code == 204
+    assert (await org.update({"subject": "Later", "subject@Some.Annotation": "x"})).status_code == 400
     assert (await org.update({"@odata.type": "#Microsoft.Dynamics.CRM.task"})).status_code == 400
     assert (await org.update({"@logicalName": "appointment"})).status_code == 400
 
