@@ -82,12 +82,13 @@ class Table:
 
     async def save(self, entity: Entity, *, etag: str | None) -> str:
         """Insert (`etag` None) or replace only what still has `etag`. Returns the new etag; raises `RowConflict`."""
+        own = _without_etag(entity)
 
         async def call() -> str:
             if etag is None:
-                return str((await self._client.create_entity(entity))["etag"])
+                return str((await self._client.create_entity(own))["etag"])
             done = await self._client.update_entity(
-                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                own, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
             )
             return str(done["etag"])
 
@@ -95,9 +96,10 @@ class Table:
 
     async def put(self, entity: Entity) -> None:
         """Insert or replace, whatever is there."""
+        own = _without_etag(entity)
 
         async def call() -> None:
-            await self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)
+            await self._client.upsert_entity(own, mode=UpdateMode.REPLACE)
 
         await self._sure(call, "PUT")
 
@@ -274,6 +276,11 @@ class Queue:
 
         with _counted("GET", self._client.queue_name):
             return await _sure(call, create=self._client.create_queue, missing="QueueNotFound")
+
+
+def _without_etag(entity: Entity) -> Entity:
+    """A row that was found may be written back; the name of its etag is none that Azure would keep."""
+    return {name: value for name, value in entity.items() if name != ETAG}
 
 
 @contextmanager
