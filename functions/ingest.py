@@ -52,7 +52,7 @@ async def ingest(req: func.HttpRequest, context) -> func.HttpResponse:  # type: 
             "ingest",
             status=receipt.status,
             correlation_id=receipt.correlation_id,
-            event=receipt.event,
+            event=runtime().names.event(receipt.event),
             record=receipt.record,
             way=receipt.way,
             seconds=round(time.monotonic() - started, 3),

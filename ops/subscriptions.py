@@ -16,6 +16,7 @@ from ops.columns import AREA
 from ops.findings import Finding
 from ops.report import Refused, camel
 from shared.errors import Permanent
+from shared.meeting.delivery import KNOWN_RESOURCES
 from shared.meeting.mapping import MappingFile
 from shared.outreach.client import API, Outreach
 from shared.outreach.events import RESOURCE as EVENTS_API
@@ -26,25 +27,6 @@ _PAGE = "100"
 _MAX_PAGES = 50
 _MAX_URL = 1024
 _MEETINGS = frozenset({"meeting", "calendarEvent"})
-# Outreach's public list for webhooks, after what its list does not name: meetings, and its events API.
-KNOWN_RESOURCES = (
-    "meeting",
-    "calendarEvent",
-    EVENTS_API,
-    "account",
-    "call",
-    "emailAddress",
-    "import",
-    "kaiaRecording",
-    "mailing",
-    "opportunity",
-    "opportunityProspectRole",
-    "prospect",
-    "sequence",
-    "sequenceState",
-    "task",
-    "user",
-)
 
 
 class ResourceRefused(Exception):

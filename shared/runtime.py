@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from shared.http.authorization import FixedToken, Token
 from shared.http.client import Caller, http_client
 from shared.http.credentials import CachedToken, azure_credential, dataverse_token
 from shared.http.loopback import past_the_proxy
+from shared.labels import Names
 from shared.meeting.delivery import Delivery
 from shared.meeting.patch import accepts
 from shared.outreach import tokens
@@ -186,7 +187,21 @@ class Runtime:
             now=self._now,
             pause=self._dataverse_caller.breaker.pause,
             tallies=self.tallies,
+            names=self.names,
         )
+
+    @cached_property
+    def names(self) -> Names:
+        """How names of events stand in logs; while settings are wrong, those of the mapping file are not known."""
+
+        def mapped() -> Mapping[str, Collection[str]]:
+            try:
+                resources = self.settings.mapping.resources
+            except BadSettings:
+                return {}
+            return {name: tuple(rule.actions or ()) for name, rule in resources.items()}
+
+        return Names(mapped)
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -245,7 +260,9 @@ class Runtime:
     def admin(self) -> Admin:
         """Answers an admin."""
         url = self.settings.dataverse_url
-        return Admin(self.journal, self.meetings, self.dead_letters, self.outbox, self.spill, url, self._now)
+        return Admin(
+            self.journal, self.meetings, self.dead_letters, self.outbox, self.spill, url, self._now, self.names
+        )
 
     @cached_property
     def standing(self) -> Standing:

@@ -23,6 +23,7 @@ from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from shared import labels
 from shared.errors import RowConflict
 
 SCOPE = "outreach_dynamics"
@@ -214,14 +215,31 @@ LINES = (
 
 # What stands in a path before the table's or the resource's name.
 _API_PREFIX = re.compile(r"^/api/(?:data/)?v[0-9.]+/")
+_DATAVERSE = "/api/data/"
+# What we ask Outreach for. Its links to further pages are text from outside.
+_OUTREACH = frozenset({"prospects", "users", "opportunities", "events", "webhooks"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z_]{1,63}")
 SLOW_STORAGE_SECONDS = 0.5
 # Answers that steer the merge and are no trouble.
 _EXPECTED = frozenset({404, 412})
 
 
+# Members whose text comes from outside, and how it is written. Names of events go through `labels.Names` before.
+_WRITTEN: Mapping[str, Callable[[str], str]] = {
+    "appointment": labels.record,
+    "code": labels.word,
+    "entry": labels.record,
+    "record": labels.record,
+    "request_id": labels.word,
+    "webhook": labels.record,
+}
+
+
 def line(what: str, /, **fields: Any) -> str:
     """A log line: JSON whose first member says what it is. The queries in `infra/kql` read these."""
+    for name, written in _WRITTEN.items():
+        if isinstance(fields.get(name), str):
+            fields[name] = written(fields[name])
     return json.dumps({"what": what, **fields})
 
 
@@ -335,7 +353,9 @@ def resource_of(path: str) -> str:
     """The table or resource in a path: `appointments` in `/api/data/v9.2/appointments(…)`. Never an id."""
     rest = _API_PREFIX.sub("", path)
     found = _NAME.match(rest) if rest != path else None
-    return found[0] if found else "other"
+    if found is None or (not path.startswith(_DATAVERSE) and found[0] not in _OUTREACH):
+        return "other"
+    return found[0]
 
 
 def _call(service: str, method: str, resource: str) -> dict[str, str]:

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from shared import labels
 from shared.errors import BadDelivery, RowConflict
+from shared.labels import Names
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import MeetingState, Recent
 from shared.meeting.outcome import OutcomeKind
@@ -54,6 +56,7 @@ class Admin:
     spill: Spill
     dataverse_url: str
     now: Clock
+    names: Names
 
     async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
         """The journal of one event; others of the same trace under `others`."""
@@ -108,8 +111,8 @@ class Admin:
 
     async def _send_again(self, row: Entity, envelope: Envelope, by: str) -> None:
         await self.outbox.put(envelope.model_copy(update={"by": by}))
-        event = envelope.event_name or envelope.kind
-        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=event, by=by))
+        event = self.names.event(envelope.event_name or envelope.kind)
+        log.info(line("sent_again", correlation_id=envelope.correlation_id, event=event, by=_who(by)))
         await self.dead_letters.remove(row)
 
     async def dismiss(self, correlation_ids: frozenset[str], *, reason: str, by: str) -> list[str]:
@@ -152,10 +155,10 @@ class Admin:
             line(
                 "dismissed",
                 correlation_id=entry.correlation_id,
-                event=entry.event,
-                meeting=entry.meeting,
+                event=self.names.event(entry.event),
+                meeting=self.names.meeting(entry.meeting),
                 code=entry.error_code,
-                by=by,
+                by=_who(by),
             )
         )
         return True
@@ -220,6 +223,11 @@ class Admin:
 
     def _link(self, state: MeetingState) -> str:
         return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={state.appointment_id}"
+
+
+def _who(by: str) -> str:
+    """For the log: the name of the key, or a person's id in a fixed form."""
+    return by if by == BY_KEY else labels.record(by)
 
 
 def _records(key: MeetingKey, state: MeetingState) -> list[str]:

@@ -26,6 +26,26 @@ from pydantic_core import from_json
 from shared.errors import BadDelivery, told
 from shared.timestamps import parse_time
 
+# Outreach's public list for webhooks, after what its list does not name: meetings, and its events API.
+KNOWN_RESOURCES = (
+    "meeting",
+    "calendarEvent",
+    "event",
+    "account",
+    "call",
+    "emailAddress",
+    "import",
+    "kaiaRecording",
+    "mailing",
+    "opportunity",
+    "opportunityProspectRole",
+    "prospect",
+    "sequence",
+    "sequenceState",
+    "task",
+    "user",
+)
+
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 

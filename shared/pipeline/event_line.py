@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 
 from shared import telemetry
+from shared.labels import Names
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry
 from shared.storage.statistics import Tallies
@@ -17,17 +18,20 @@ log = logging.getLogger("outreach_dynamics.event")
 _HISTORY = ".backfill"
 
 
-def tell(entry: Entry, envelope: Envelope, *, work: Work, now: datetime, seconds: float, tallies: Tallies) -> None:
+def tell(
+    entry: Entry, envelope: Envelope, *, names: Names, work: Work, now: datetime, seconds: float, tallies: Tallies
+) -> None:
     """Log and measure one attempt that took `seconds` and ended at `now` with `entry`."""
     received = now - parse_time(entry.received_at)
     lag = lag_seconds(entry, now)
-    resource = entry.event.partition(".")[0]
+    event = names.event(entry.event)
+    resource = event.partition(".")[0]
     log.info(
         telemetry.line(
             "event",
             correlation_id=entry.correlation_id,
-            event=entry.event,
-            meeting=entry.meeting,
+            event=event,
+            meeting=names.meeting(entry.meeting),
             outcome=entry.outcome,
             attempts=entry.attempts,
             appointment=entry.appointment_id,

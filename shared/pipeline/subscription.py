@@ -20,10 +20,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from shared import telemetry
 from shared.errors import Permanent, Transient
+from shared.labels import Names, digest
 from shared.meeting.delivery import RecordId
 from shared.outreach.client import API, Outreach
 from shared.storage.checkpoints import Marks
-from shared.timestamps import Clock, sortable
+from shared.timestamps import Clock, parse_time, sortable
 
 log = logging.getLogger("outreach_dynamics.subscription")
 
@@ -35,6 +36,8 @@ LONGEST_PAUSE = timedelta(hours=6)
 PAGE_SIZE = 100
 MAX_PAGES = 10
 _LONGEST_REASON = 200
+# A webhook is for what Outreach has, whatever the mapping reads.
+_NAMES = Names(dict)
 _QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
@@ -158,17 +161,26 @@ class Subscription:
             "subscription",
             state="disabled",
             webhook=webhook.id,
-            resource=attributes.resource,
-            action=attributes.action,
+            resource=_NAMES.resource(attributes.resource or ""),
+            action=_NAMES.action(attributes.action or ""),
             active=attributes.active,
             disabled_reason=without_key(attributes.disabled_reason or "")[:_LONGEST_REASON],
-            disabled_since=attributes.disabled_since,
-            disabled_until=attributes.disabled_until,
+            disabled_since=_moment(attributes.disabled_since),
+            disabled_until=_moment(attributes.disabled_until),
             done=done,
             tries=tries.count,
             next_try_after=tries.after or None,
         )
         log.error(line)
+
+
+def _moment(text: str | None) -> str | None:
+    """A time as Outreach wrote it; anything else is told by its digest."""
+    try:
+        parse_time(text)
+    except ValueError:
+        return digest(text) if text else None
+    return text
 
 
 def without_key(reason: str) -> str:

@@ -18,6 +18,7 @@ from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from shared.errors import BadDelivery, Described, RemoteError, RowConflict, SyncError, Transient, Unmappable, describe
+from shared.labels import Names
 from shared.meeting.apply import Outcome, Rules, apply
 from shared.meeting.appointment import Policy
 from shared.meeting.dead_letters import clear_letters, note_letter
@@ -108,6 +109,7 @@ class Sync:
         now: Clock,
         pause: Callable[[], float],
         tallies: Tallies,
+        names: Names,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._stores = stores
@@ -119,6 +121,7 @@ class Sync:
         self._now = now
         self._pause = pause
         self._tallies = tallies
+        self._names = names
         self._jitter = jitter
         self._turns: WeakValueDictionary[MeetingKey, asyncio.Lock] = WeakValueDictionary()
 
@@ -131,7 +134,7 @@ class Sync:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         started = time.monotonic()
-        name, attempt = envelope.event_name or envelope.kind, envelope.attempt + 1
+        name, attempt = self._names.event(envelope.event_name or envelope.kind), envelope.attempt + 1
         with carrying_out(envelope.traceparent, name=name, attempt=attempt) as span:
             entry = await self._unspilled(envelope)
             if entry is None:
@@ -182,7 +185,15 @@ class Sync:
         self._tell(entry, envelope, seconds=0.0)
 
     def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
-        tell(entry, envelope, work=current(), now=self._now(), seconds=seconds, tallies=self._tallies)
+        tell(
+            entry,
+            envelope,
+            names=self._names,
+            work=current(),
+            now=self._now(),
+            seconds=seconds,
+            tallies=self._tallies,
+        )
 
     async def _carry_out(self, envelope: Envelope) -> Entry:
         event = _Event(envelope, envelope.meeting)

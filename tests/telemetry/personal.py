@@ -23,7 +23,21 @@ WRONG_VALUE: Final = "SecretValueOfAWrongType"
 UNKNOWN_FIELD: Final = "SecretValueNobodyReads"
 SEARCHED: Final = "SecretWordSomebodySearched"
 REASON: Final = "SecretReasonOfADismissal"
-PLANTED: Final = (TITLE, DESCRIPTION, LOCATION, WRONG_VALUE, UNKNOWN_FIELD, SEARCHED, REASON)
+RECORD: Final = "SecretIdOfARecord"
+ACTION: Final = "secretactionofanevent"
+RESOURCE: Final = "SecretNameOfAResource"
+PLANTED: Final = (
+    TITLE,
+    DESCRIPTION,
+    LOCATION,
+    WRONG_VALUE,
+    UNKNOWN_FIELD,
+    SEARCHED,
+    REASON,
+    RECORD,
+    ACTION,
+    RESOURCE,
+)
 
 _ADDRESS: Final = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.\w+")
 _ALWAYS: Final = (_ADDRESS, re.compile(r"(?i)bearer\s+\S+"), re.compile(r"AccountKey=\S+"), re.compile(r"code=\S+"))

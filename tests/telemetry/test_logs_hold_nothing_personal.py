@@ -42,6 +42,14 @@ def booked(number: int, **attributes: Any) -> Delivery:
     )
 
 
+def called(*, resource: str = "meeting", **attributes: Any) -> bytes:
+    """A meeting whose id, and what happened to it, somebody has chosen."""
+    document = booked(20, **attributes).document
+    document["data"] |= {"type": resource, "id": personal.RECORD}
+    document["meta"]["eventName"] = f"{resource}.{personal.ACTION}"
+    return json.dumps(document).encode()
+
+
 def run_everything(stack: Stack, watch: Watch) -> None:
     """Good events, wrong ones, forged ones, throttling, refusals, an outage, and an admin who looks around."""
     key, admin = {"x-functions-key": stack.access.function_key}, {"x-functions-key": stack.access.admin_key}
@@ -57,6 +65,8 @@ def run_everything(stack: Stack, watch: Watch) -> None:
         def faults(**plan: object) -> None:
             httpx.post(f"{stack.dataverse.url}/__sandbox/faults", json=plan).raise_for_status()
 
+        deliver(called(resource=personal.RESOURCE))
+        settle(http, admin, [deliver(called()), deliver(called(startTime="nonsense"))])
         waiting = [deliver(booked(1).body), deliver(booked(2, startTime={"deep": personal.WRONG_VALUE}).body)]
         deliver(booked(3).body, **{"outreach-webhook-signature": "f" * 64})
         deliver(json.dumps({"data": personal.WRONG_VALUE}).encode())

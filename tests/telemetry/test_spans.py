@@ -186,7 +186,7 @@ def test_slow_storage_shows(observed: Observed, monkeypatch: pytest.MonkeyPatch)
         ("/api/v2/prospects/101", "prospects"),
         ("/api/app/installs/5/actions/accessToken", "other"),
         ("/oauth/token", "other"),
-        ("/api/v2/" + PERSONAL, "prospect"),
+        ("/api/v2/" + PERSONAL, "other"),
     ],
 )
 def test_resource_is_a_name(path: str, resource: str) -> None:
