@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,3 +57,88 @@ def test_funcignore_leaves_the_same_package() -> None:
         return any(path.match(rule.rstrip("/")) for rule in fitting)
 
     assert {path.name for path in ROOT.iterdir() if not ignored(path)} == set(RUNS_IN_AZURE)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_one_script_sets_variables(name: str) -> None:
+    """Nothing else writes to the files that GitHub reads variables, paths and outputs from."""
+    assert not re.search(r"GITHUB_(ENV|PATH|OUTPUT|STATE)", WORKFLOWS[name])
+
+
+def handed_over(variables: object, folder: Path) -> dict[str, str]:
+    """The variables that the steps which follow see, by GitHub's rules."""
+    file = folder / "env"
+    file.write_text("BEFORE=1\n")
+    shell = shutil.which("sh")
+    assert shell
+    subprocess.run(  # noqa: S603 - our own script
+        [shell, str(ROOT / "infra/hooks/github-env.sh")],
+        env={"PATH": os.environ["PATH"], "GITHUB_ENV": str(file)},
+        input=json.dumps(variables),
+        text=True,
+        check=True,
+    )
+    lines = iter(file.read_bytes().decode().split("\n"))
+    found: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            continue
+        name, mark, end = line.partition("<<")
+        if mark and "=" not in name:
+            found[name] = "\n".join(itertools.takewhile(lambda line, end=end: line != end, lines))  # type: ignore[misc]
+        else:
+            name, _, found[name] = line.partition("=")
+    assert found.pop("BEFORE") == "1"
+    return found
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not on the path; GitHub's runners have it")
+class TestVariables:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "plain",
+            "",
+            "a=b",
+            "one\nPATH=/tmp\ntwo",
+            "BASH_ENV<<X\n/tmp/evil\nX",
+            "ends\n\n",
+            "\n",
+            "carriage\r\nreturn\rPATH=x",
+            "$(id) `id` ${PATH} \\ ' \"",
+            "Zürich 🗓",
+        ],
+    )
+    def test_a_value_is_one_value(self, tmp_path: Path, value: str) -> None:
+        """However many lines it has, and whatever they look like."""
+        assert handed_over({"DATAVERSE_URL": value, "SYNC_PUSHING": "true"}, tmp_path) == {
+            "DATAVERSE_URL": value,
+            "SYNC_PUSHING": "true",
+        }
+
+    def test_the_end_of_a_value_cannot_be_guessed(self, tmp_path: Path) -> None:
+        """It is another one each time."""
+        ends = set()
+        for number in range(2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            handed_over({"DATAVERSE_URL": "x"}, folder)
+            ends.add((folder / "env").read_text().splitlines()[-1])
+        assert len(ends) == 2
+        assert all(re.fullmatch(r"[0-9a-f]{32}", end) for end in ends)
+
+    @pytest.mark.parametrize(
+        "name", ["PATH", "BASH_ENV", "LD_PRELOAD", "GITHUB_TOKEN", "X\nPATH", "SYNC_A\nPATH", "azure_x"]
+    )
+    def test_names_are_ours(self, tmp_path: Path, name: str) -> None:
+        """A variable of the repository takes the place of none that a shell or a program obeys."""
+        assert handed_over({name: "evil"}, tmp_path) == {}
+
+    def test_every_setting_and_output_comes_through(self, tmp_path: Path) -> None:
+        """What the parameters read, and what the template returns."""
+        parameters = (ROOT / "infra/main.bicepparam").read_text()
+        names = re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)
+        names += re.findall(r"^output (\w+) ", (ROOT / "infra/main.bicep").read_text(), re.MULTILINE)
+        assert len(names) > 30
+        given = dict.fromkeys([*names, "AZURE_RESOURCE_GROUP", "OUTREACH_S2S_GUID"], "x")
+        assert handed_over(given, tmp_path) == given
