@@ -82,7 +82,7 @@ def outage(
     deliveries: Annotated[int, typer.Option(help="how many deliveries")] = 16,
     spread: Annotated[float, typer.Option(help="over how many seconds they come; 0: all at once")] = 0.0,
     size: Annotated[int, typer.Option(help="characters of each meeting's description")] = 0,
-    host: Annotated[HostKind, typer.Option(help="ours, or Microsoft's")] = "sandbox",
+    host: OnHost = "sandbox",
     stop: Annotated[bool, typer.Option("--stop", help="end the app in the middle, and start it again")] = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Storage goes away and comes back; 0 only if every delivery is in Dynamics and none was answered no."""

@@ -127,9 +127,7 @@ class _Outage:
 
     async def _stop(self) -> None:
         await asyncio.sleep(self._plan.seconds / 2)
-        # In this thread's own time: children die with the thread that starts them.
-        await asyncio.to_thread(self._stack.host.stop)
-        self._stack.host.start()
+        await asyncio.to_thread(self._stack.host.restart)
 
     async def _applied(self, numbers: range | list[int]) -> int:
         """How many of these meetings are in Dynamics, as soon as all are."""
