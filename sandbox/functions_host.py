@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,15 +66,15 @@ class FunctionsHost:
     stop_seconds: float = STOP_SECONDS
 
     @classmethod
-    def prepare(cls, folder: Path, *, function_key: str, admin_key: str) -> FunctionsHost:
-        """Lay the app and the keys of one stack out in `folder`. Raises `HostNotAtHand`."""
+    def prepare(cls, folder: Path, *, function_key: str, admin_key: str, files: Sequence[Path] = ()) -> FunctionsHost:
+        """Lay an app and its keys out in `folder`; the app is `files`, else ours. Raises `HostNotAtHand`."""
         start_program()
         app, keys = folder / "app", folder / "keys"
         for new in (app, keys):
             new.mkdir(parents=True, exist_ok=True)
-        for name in DEPLOYED:
-            if not (app / name).is_symlink():
-                (app / name).symlink_to(ROOT / name)
+        for file in files or [ROOT / name for name in DEPLOYED]:
+            if not (app / file.name).is_symlink():
+                (app / file.name).symlink_to(file)
         document = {"masterKey": _key("master", admin_key), "functionKeys": [_key("default", function_key)]}
         (keys / "host.json").write_text(json.dumps({**document, "systemKeys": []}))
         return cls(folder, admin_key)

@@ -53,12 +53,13 @@ class OwnProgram:
     """A module of the sandbox that prints one line with `listening on` when it is ready."""
 
     name: Module
+    options: tuple[str, ...] = ()
     start_seconds: float = PATIENCE
     stop_seconds: float = PATIENCE
 
     def command(self, port: int) -> list[str | Path]:
         """As a person would start it."""
-        return [sys.executable, "-m", f"sandbox.{self.name}", "--port", str(port)]
+        return [sys.executable, "-m", f"sandbox.{self.name}", "--port", str(port), *self.options]
 
     def address(self, output: str, *, port: int) -> str | None:  # noqa: ARG002 - it prints its port
         """The one that it prints."""

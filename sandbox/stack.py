@@ -79,8 +79,8 @@ class Stack:
         access = self.access
         if kind == "functions":
             folder = self.logs / "functions-host"
-            keys = {"function_key": access.function_key, "admin_key": access.admin_key}
-            return FunctionsHost.prepare(folder, **keys), FUNCTIONS_HOST_SETTINGS
+            prepared = FunctionsHost.prepare(folder, function_key=access.function_key, admin_key=access.admin_key)
+            return prepared, FUNCTIONS_HOST_SETTINGS
         keys = {"SANDBOX_FUNCTION_KEY": access.function_key, "SANDBOX_ADMIN_KEY": access.admin_key}
         return OwnProgram("host"), keys
 

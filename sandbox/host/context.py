@@ -1,7 +1,7 @@
 """The `context` of an invocation: the attributes of the worker's own object, and the W3C trace rule.
 
-A call that carries a valid `traceparent` keeps its trace id and gets a new span id; every other call starts a trace.
-https://www.w3.org/TR/trace-context/
+Where Application Insights is set, a call that carries a valid `traceparent` keeps its trace id and gets a new span id,
+and every other call starts a trace. Without it the context is empty. https://www.w3.org/TR/trace-context/
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sandbox.host.context import Context, TraceContext, start_trace
+from sandbox.host.context import Context, TraceContext, continue_trace
 from sandbox.host.errors import InvocationFailed, InvocationTimedOut
 from sandbox.host.load import AppFunction
 
@@ -47,10 +47,11 @@ class Counts:
 class Invoker:
     """Runs functions as the Python worker does: `async def` on this loop, `def` in a pool of threads."""
 
-    def __init__(self, *, timeout: float | None = None, threads: int | None = None) -> None:
-        """`timeout` in seconds; `threads` None means Python's default, as in the worker."""
+    def __init__(self, *, timeout: float | None = None, threads: int | None = None, traced: bool = False) -> None:
+        """`timeout` in seconds; `threads` None means Python's default, as in the worker; `traced` for telemetry."""
         self.counts: dict[str, Counts] = {}
         self._timeout = timeout
+        self._traced = traced
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="function")
         self._thread_local = threading.local()
 
@@ -60,14 +61,16 @@ class Invoker:
         arguments: Callable[[], Mapping[str, Any]],
         *,
         convert: Callable[[Any], Result],
-        trace: TraceContext | None = None,
+        trace_parent: str = "",
+        trace_state: str = "",
     ) -> Result:
-        """Invoke `function`: `arguments` makes its input, `convert` takes what it returns.
+        """Invoke `function`: `arguments` makes its input, `convert` takes what it returns; the traces are its caller's.
 
         Raises `InvocationFailed`, already counted and logged, where any of the three raises or takes too long.
         """
         counts = self.counts.setdefault(function.name, Counts())
-        context = Context(function.name, function.folder, trace or start_trace(), self._thread_local)
+        trace = continue_trace(trace_parent, trace_state) if self._traced else TraceContext("")
+        context = Context(function.name, function.folder, trace, self._thread_local)
         counts.invocations += 1
         counts.in_flight += 1
         try:

@@ -11,6 +11,9 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
+from sandbox.host.paths import query_pairs
+from sandbox.host.request_head import RequestHead
+
 AuthLevel = Literal["ANONYMOUS", "FUNCTION", "ADMIN"]
 
 
@@ -33,6 +36,14 @@ class Keys:
         is_admin = _same(self.admin, presented)
         is_function = _same(self.function, presented)
         return is_admin or (level == "FUNCTION" and is_function)
+
+
+def presented_key(head: RequestHead) -> str:
+    """The key that came with a request: the first header wins over the first `?code=`, even where it is empty."""
+    header = head.header("x-functions-key")
+    if header is not None:
+        return header
+    return next((value for name, value in query_pairs(head.query) if name.lower() == "code"), "")
 
 
 def _same(key: str, presented: str) -> bool:

@@ -1,7 +1,7 @@
 """ASP.NET route templates: `events/{id}`, `{id?}`, `{id:int}`, `{name=value}`, `{*rest}`.
 
-https://learn.microsoft.com/aspnet/core/fundamentals/routing. Letter case of literals does not matter. Values arrive
-percent-decoded, except `%2F`, which stays as it is.
+https://learn.microsoft.com/aspnet/core/fundamentals/routing. Letter case of literals does not matter. Paths come
+decoded (`paths.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote
 
 _TOKEN = re.compile(
     r"\{(?P<rest>\*{0,2})(?P<name>[^{}:=?*]+)(?P<constraints>(?::[^{}=?]+)?)(?P<default>(?:=[^{}?]*)?)(?P<optional>\??)\}"
 )
-_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
+# Only these letters: the long s of old prints is none of ASP.NET's.
+_LETTER_CASE = re.IGNORECASE | re.ASCII
 
 _ARGUMENTS: Final[dict[str, Callable[[str, list[int]], bool]]] = {
     "min": lambda value, numbers: _is_whole(value) and int(value) >= numbers[0],
@@ -41,7 +42,7 @@ LITERAL, MIXED, PARAMETER, REST = range(4)
 
 
 def _is_whole(value: str) -> bool:
-    return re.fullmatch(r"[+-]?\d{1,19}", value, re.ASCII) is not None
+    return re.fullmatch(r"\s*[+-]?\d{1,19}\s*", value, re.ASCII) is not None
 
 
 def _constraint(text: str) -> Callable[[str], bool]:
@@ -79,13 +80,14 @@ class RouteTemplate:
     text: str
     segments: tuple[_Segment, ...] = field(repr=False)
 
-    def match(self, raw_path: str) -> dict[str, str] | None:
-        """The values of a path as it came over the wire, or None where it does not match."""
-        parts = [_decode(part) for part in raw_path.strip("/").split("/")] if raw_path.strip("/") else []
+    def match(self, path: str) -> dict[str, str] | None:
+        """The values of a path, or None where it does not match."""
+        inner = path.removeprefix("/")
+        parts = inner.removesuffix("/").split("/") if inner else []
         values: dict[str, str] = {}
         for index, segment in enumerate(self.segments):
             if segment.kind == REST:
-                part: str | None = "/".join(parts[index:]) or None
+                part: str | None = "/".join(inner.split("/")[index:])
             else:
                 part = parts[index] if index < len(parts) else None
             if not _take(segment, part, values):
@@ -115,7 +117,7 @@ def _meet(one: _Segment, other: _Segment) -> bool:
 
 
 def _take(segment: _Segment, part: str | None, values: dict[str, str]) -> bool:
-    if part is None or part == "":
+    if part is None or (part == "" and segment.kind == REST):
         if segment.default is not None:
             values[segment.names[0]] = segment.default
         return segment.optional or segment.default is not None
@@ -127,13 +129,6 @@ def _take(segment: _Segment, part: str | None, values: dict[str, str]) -> bool:
         return False
     values.update(taken)
     return True
-
-
-def _decode(part: str) -> str:
-    try:
-        return "%2F".join(unquote(piece, errors="strict") for piece in _ENCODED_SLASH.split(part))
-    except UnicodeDecodeError:
-        return part
 
 
 def parse_template(text: str) -> RouteTemplate:
@@ -160,7 +155,7 @@ def _parse_segment(part: str) -> _Segment:
         for constraint in token["constraints"].split(":")[1:]
     ]
     if not tokens:
-        return _Segment(part, re.compile(re.escape(part), re.IGNORECASE), LITERAL)
+        return _Segment(part, re.compile(re.escape(part), _LETTER_CASE), LITERAL)
     names = tuple(token["name"] for token in tokens)
     if len(tokens) > 1 or literal:
         return _Segment(part, _mixed_pattern(part, tokens), MIXED, names, tuple(checks))
@@ -176,4 +171,4 @@ def _mixed_pattern(part: str, tokens: list[re.Match[str]]) -> re.Pattern[str]:
     for token in tokens:
         pattern += re.escape(part[end : token.start()]) + "(.+)"
         end = token.end()
-    return re.compile(pattern + re.escape(part[end:]), re.IGNORECASE | re.DOTALL)
+    return re.compile(pattern + re.escape(part[end:]), _LETTER_CASE | re.DOTALL)

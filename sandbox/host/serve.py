@@ -1,7 +1,8 @@
 """Putting the host together: load the app, open the storage, listen, and stop in good order.
 
-SIGTERM and SIGINT stop the polling, let what is in flight finish for the grace period, then cancel it; a message whose
-run was cancelled stays in its queue and comes back when its lease ends. A second signal does not wait.
+SIGTERM and SIGINT stop the polling and the listening. As in the real host, calls in work are answered for half a
+minute; then their connections are cut, and the functions run on. Ten seconds after the last answer the host goes, and
+what still runs goes with it; a message in work then comes back when its lease ends. A second signal does not wait.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Self
 
 import azure.functions as func
-from aiohttp import web
 
 from sandbox.host.admin import AdminRoutes
 from sandbox.host.errors import HostError
@@ -25,13 +25,15 @@ from sandbox.host.invoke import Invoker
 from sandbox.host.load import AppFunction, QueueTrigger, TimerTrigger, import_app, load_functions
 from sandbox.host.logs import install_logging
 from sandbox.host.queues import QueueListener, QueueState
+from sandbox.host.server import Answer, HttpServer, Request
 from sandbox.host.settings import HostSettings, read_settings
 from sandbox.host.storage import open_queue_service, read_connection
 from sandbox.host.timers import TimerListener
 from sandbox.host.web import HttpFront
 
 _log = logging.getLogger("Host")
-_CANCEL_SECONDS = 2.0
+# The real host answers for 30 seconds and waits for functions for 10 more.
+_ANSWERING_PER_GRACE = 3
 
 
 class Host:
@@ -50,7 +52,7 @@ class Host:
         self._port = port
         self._functions = {function.name.lower(): function for function in load_functions(app, environ)}
         host_json = settings.host_json
-        self.invoker = Invoker(timeout=host_json.function_timeout, threads=settings.threads)
+        self.invoker = Invoker(timeout=host_json.function_timeout, threads=settings.threads, traced=settings.traced)
         self._timers = {
             function.name: TimerListener(
                 function, function.trigger, invoker=self.invoker, state_folder=settings.state_folder
@@ -67,13 +69,9 @@ class Host:
             invoker=self.invoker,
             settings=host_json.extensions.http,
             keys=settings.keys,
-            body_limit=settings.body_limit,
+            home_page=settings.home_page,
         )
-        # The server must not lose patience before `stop()` does.
-        patience = settings.shutdown_grace + _CANCEL_SECONDS
-        self._runner = web.AppRunner(
-            self._web_application(), access_log=None, shutdown_timeout=patience, auto_decompress=False
-        )
+        self._server = HttpServer(self._handle, body_limit=settings.body_limit)
         self._no_patience = asyncio.Event()
 
     @property
@@ -89,25 +87,19 @@ class Host:
     @property
     def listening(self) -> bool:
         """Whether it takes connections."""
-        return bool(self._runner.sites)
+        return self._server.listening
 
-    def _web_application(self) -> web.Application:
-        application = web.Application(client_max_size=self._settings.body_limit)
-        self._admin.add_to(application.router)
-        application.router.add_route("*", "/{path:.*}", self._front.handle)
-        return application
+    async def _handle(self, request: Request) -> Answer:
+        return await (self._admin if self._admin.has(request) else self._front).answer(request)
 
     async def start(self) -> None:
         """Listen and poll. Raises `HostError`, or `OSError` for a port that is taken."""
         try:
             await self._open_queues()
-            await self._runner.setup()
-            site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-            await site.start()
+            self._port = await self._server.start(self._port)
         except BaseException:
             await self._close()
             raise
-        self._port = self._runner.addresses[0][1]
         self._tasks = {asyncio.create_task(listener.run()) for listener in self._listeners.values()}
         for task in self._tasks:
             task.add_done_callback(_report_crash)
@@ -142,29 +134,35 @@ class Host:
             raise HostError([f"{function.name}: {error}."]) from error
 
     def lose_patience(self) -> None:
-        """End the grace period now."""
+        """Wait no longer in a stop."""
         self._no_patience.set()
 
     async def stop(self) -> None:
         """Stop in good order. Threads of the app may be left, which nobody can end."""
         for listener in self._listeners.values():
             listener.stop()
-        server = asyncio.create_task(self._runner.cleanup())
-        by_hand = asyncio.create_task(self._admin.finish())
-        work = {server, by_hand, *self._tasks}
-        patience = asyncio.create_task(self._no_patience.wait())
-        everything = asyncio.create_task(_finish(work))
+        self._server.stop_listening()
         grace = self._settings.shutdown_grace
-        await asyncio.wait({everything, patience}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        patience.cancel()
-        self._front.cancel()
-        for task in work - {server}:
+        calls = asyncio.create_task(self._server.finish())
+        await self._wait_for({calls}, seconds=_ANSWERING_PER_GRACE * grace)
+        self._server.reset()
+        by_hand = asyncio.create_task(self._admin.finish())
+        work = {calls, by_hand, *self._tasks}
+        await self._wait_for(work, seconds=grace)
+        self._server.cancel()
+        for task in work - {calls}:
             task.cancel()
         await asyncio.wait(work)
         await self._close()
 
+    async def _wait_for(self, work: set[asyncio.Task[None]], *, seconds: float) -> None:
+        patience = asyncio.create_task(self._no_patience.wait())
+        everything = asyncio.create_task(_finish(work))
+        await asyncio.wait({everything, patience}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        patience.cancel()
+
     async def _close(self) -> None:
-        await self._runner.cleanup()
+        self._server.stop_listening()
         await self._resources.aclose()
         self.invoker.close()
 

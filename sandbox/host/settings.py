@@ -5,9 +5,11 @@ adds:
 
 SANDBOX_FUNCTION_KEY, SANDBOX_ADMIN_KEY   keys to ask for (none set: nothing is checked)
 SANDBOX_QUEUE_LEASE_SECONDS               how long a message in work is invisible, renewed at half time (600)
-SANDBOX_SHUTDOWN_GRACE_SECONDS            how long a stop waits for what is in flight (10)
-SANDBOX_HTTP_BODY_LIMIT                   bytes of a request's body (104857600; Flex Consumption allows 210 MB)
+SANDBOX_SHUTDOWN_GRACE_SECONDS            how long a stop waits for functions, after thrice that for answers (10)
 SANDBOX_STATE_FOLDER                      where timers remember their next run (none: they do not)
+FUNCTIONS_REQUEST_BODY_SIZE_LIMIT         bytes of a request's body (104857600), as in the real host
+AzureWebJobsDisableHomepage               true: `/` has no page, as in the real host
+APPLICATIONINSIGHTS_CONNECTION_STRING     where it is set, calls have a trace, as in the real host; nothing is sent
 PYTHON_THREADPOOL_THREAD_COUNT, PYTHON_ENABLE_DEBUG_LOGGING   as in the real worker
 """
 
@@ -123,6 +125,8 @@ class HostSettings:
     queue_lease: float = 600.0
     shutdown_grace: float = 10.0
     body_limit: int = _HUNDRED_MEGABYTES
+    home_page: bool = True
+    traced: bool = False
     threads: int | None = None
     worker_debug: bool = False
     state_folder: Path | None = None
@@ -139,7 +143,7 @@ def read_settings(root: Path, environ: MutableMapping[str, str] = os.environ) ->
         problems.append(str(error))
     lease = _number(environ, "SANDBOX_QUEUE_LEASE_SECONDS", 600.0, problems)
     grace = _number(environ, "SANDBOX_SHUTDOWN_GRACE_SECONDS", 10.0, problems)
-    body_limit = _number(environ, "SANDBOX_HTTP_BODY_LIMIT", float(_HUNDRED_MEGABYTES), problems)
+    body_limit = _number(environ, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", float(_HUNDRED_MEGABYTES), problems)
     threads = _number(environ, "PYTHON_THREADPOOL_THREAD_COUNT", 0.0, problems)
     if lease < 1:
         problems.append("SANDBOX_QUEUE_LEASE_SECONDS must be at least 1 (a queue knows whole seconds).")
@@ -153,6 +157,8 @@ def read_settings(root: Path, environ: MutableMapping[str, str] = os.environ) ->
         queue_lease=lease,
         shutdown_grace=grace,
         body_limit=int(body_limit),
+        home_page=environ.get("AzureWebJobsDisableHomepage", "").lower() != "true",
+        traced=bool(environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING")),
         threads=int(threads) or None,
         worker_debug=environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true"},
         state_folder=Path(state_folder) if state_folder else None,

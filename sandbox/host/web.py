@@ -1,28 +1,26 @@
 """The HTTP side of the host: finds the function for a request, checks its key, runs it, answers.
 
-An aiohttp server stands where Kestrel and the host's middleware stand in Azure. Admin routes are in `admin.py`.
+It stands where the host's own middleware stands in Azure. Admin routes are in `admin.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import azure.functions as func
-from aiohttp import web
 
-from sandbox.host.context import continue_trace
 from sandbox.host.errors import InvocationFailed
 from sandbox.host.invoke import Invoker
-from sandbox.host.keys import Keys
+from sandbox.host.keys import Keys, presented_key
 from sandbox.host.load import AppFunction, HttpTrigger
 from sandbox.host.routes import RouteTemplate, parse_template
+from sandbox.host.server import Answer, BodyUnreadable, Request
 from sandbox.host.settings import HttpSettings
-from sandbox.host.web_messages import to_function_request, to_web_response
+from sandbox.host.web_messages import to_answer, to_function_request
 
-_log = logging.getLogger("Host.Http")
+_HOME_PAGE = b"<!DOCTYPE html><title>Functions</title><p>Your app is up and running.</p>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,21 @@ class _Route:
 
 
 class HttpFront:
-    """Serves the HTTP-triggered functions of an app."""
+    """Serves the HTTP-triggered functions of an app, and at `/` the host's own page."""
 
     def __init__(
-        self, functions: Iterable[AppFunction], *, invoker: Invoker, settings: HttpSettings, keys: Keys, body_limit: int
+        self,
+        functions: Iterable[AppFunction],
+        *,
+        invoker: Invoker,
+        settings: HttpSettings,
+        keys: Keys,
+        home_page: bool,
     ) -> None:
-        """`body_limit` in bytes, for every request."""
         self._invoker = invoker
         self._keys = keys
-        self._body_limit = body_limit
-        self._requests: set[asyncio.Task[object]] = set()
+        self._home_page = home_page
+        self._outstanding = 0
         self._most_outstanding = settings.max_outstanding_requests
         concurrent = settings.max_concurrent_requests
         self._slots = asyncio.Semaphore(concurrent) if concurrent > 0 else None
@@ -56,76 +59,56 @@ class HttpFront:
         # https://github.com/Azure/azure-functions-host/issues/9876
         self._routes = sorted(routes, key=lambda route: route.function.name.upper())
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def answer(self, request: Request) -> Answer:
         """Answer one request; what goes wrong inside shows as a status with an empty body."""
-        if 0 <= self._most_outstanding <= len(self._requests):
-            return web.Response(status=429)
-        task = asyncio.current_task()
-        assert task is not None
-        self._requests.add(task)
+        if 0 <= self._most_outstanding <= self._outstanding:
+            return Answer(429)
+        self._outstanding += 1
         try:
             if self._slots is None:
                 return await self._answer(request)
             async with self._slots:
                 return await self._answer(request)
         finally:
-            self._requests.discard(task)
+            self._outstanding -= 1
 
-    def cancel(self) -> None:
-        """Give up on what is still being answered: its connections close without an answer."""
-        for task in self._requests:
-            task.cancel()
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: Request) -> Answer:
         found = self._find(request)
         if found is None:
-            return web.Response(status=404)
+            return self._without_function(request.head.path)
         route, values = found
-        if not self._keys.allow(route.trigger.auth_level, presented=presented_key(request)):
-            return web.Response(status=401)
-        if any(_has_undecodable_bytes(value) for value in request.headers.values()):
-            return web.Response(status=400)
+        if not self._keys.allow(route.trigger.auth_level, presented=presented_key(request.head)):
+            return Answer(401)
         try:
-            body = await self._read_body(request)
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
-        return await self._run(route, request, body, values)
+            return await self._run(route, request, values)
+        except (InvocationFailed, BodyUnreadable):
+            return Answer(500)
 
-    def _find(self, request: web.Request) -> tuple[_Route, dict[str, str]] | None:
-        path = request.raw_path.partition("?")[0]
+    def _without_function(self, path: str) -> Answer:
+        if path != "/":
+            return Answer(404)
+        return Answer(200, (("Content-Type", "text/html"),), _HOME_PAGE) if self._home_page else Answer(204)
+
+    def _find(self, request: Request) -> tuple[_Route, dict[str, str]] | None:
         for route in self._routes:
-            if route.trigger.methods and request.method not in route.trigger.methods:
+            if route.trigger.methods and request.head.method.upper() not in route.trigger.methods:
                 continue
-            values = route.template.match(path)
+            values = route.template.match(request.head.path)
             if values is not None:
                 return route, values
         return None
 
-    async def _read_body(self, request: web.Request) -> bytes:
-        """Read the body as far as the host hands it on: without a Content-Length it arrives empty."""
-        if not request.content_length:
-            return b""
-        if request.content_length > self._body_limit:
-            raise web.HTTPRequestEntityTooLarge(self._body_limit, request.content_length)
-        return await request.read()
-
-    async def _run(self, route: _Route, request: web.Request, body: bytes, values: dict[str, str]) -> web.Response:
-        trace = continue_trace(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
-        made = to_function_request(request, body, values)
+    async def _run(self, route: _Route, request: Request, values: dict[str, str]) -> Answer:
+        body = await request.body()
+        head = request.head
 
         def arguments() -> dict[str, func.HttpRequest]:
-            return {route.trigger.argument: made}
+            return {route.trigger.argument: to_function_request(head, body, values)}
 
-        try:
-            return await self._invoker.run(route.function, arguments, convert=to_web_response, trace=trace)
-        except InvocationFailed:
-            return web.Response(status=500)
-
-
-def presented_key(request: web.BaseRequest) -> str:
-    """The key that came with a request: the header wins over `?code=`."""
-    return request.headers.get("x-functions-key") or request.query.get("code", "")
-
-
-def _has_undecodable_bytes(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+        return await self._invoker.run(
+            route.function,
+            arguments,
+            convert=to_answer,
+            trace_parent=head.header("traceparent") or "",
+            trace_state=head.header("tracestate") or "",
+        )

@@ -58,6 +58,7 @@ async def running(
     lease: float = 60.0,
     grace: float = 5.0,
     body_limit: int = 1_000_000,
+    traced: bool = False,
     state_folder: Path | None = None,
 ) -> AsyncIterator[Running]:
     """Run `app` with host.json's content as given."""
@@ -68,6 +69,7 @@ async def running(
         queue_lease=lease,
         shutdown_grace=grace,
         body_limit=body_limit,
+        traced=traced,
         state_folder=state_folder,
     )
     host = Host(app, settings, environ=dict(environ or {}))

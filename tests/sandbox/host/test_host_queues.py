@@ -66,12 +66,14 @@ def texts_in(azurite: str, queue: str) -> list[str]:
         return [message.content for message in client.peek_messages(32)]
 
 
-async def test_a_message_is_given_to_the_function_and_deleted(azurite: str, queue: str) -> None:
-    """With its decoded body, its metadata and a trace of its own."""
+@pytest.mark.parametrize("traced", [True, False])
+async def test_a_message_is_given_to_the_function_and_deleted(azurite: str, queue: str, *, traced: bool) -> None:
+    """With its decoded body, its metadata and, where Application Insights is set, a trace of its own."""
     recorder = Recorder()
+    environ = {"AzureWebJobsStorage": azurite}
     send(azurite, queue, encode('{"a": "ü"}'))
 
-    async with running(recorder.app(queue), host_json=queues(), environ={"AzureWebJobsStorage": azurite}) as host:
+    async with running(recorder.app(queue), host_json=queues(), environ=environ, traced=traced) as host:
         await host.until(lambda report: report["queues"]["work"]["deleted"] == 1)
 
     [message] = recorder.messages
@@ -79,7 +81,7 @@ async def test_a_message_is_given_to_the_function_and_deleted(azurite: str, queu
     assert message.dequeue_count == 1
     assert message.id
     assert message.pop_receipt
-    assert recorder.contexts[0].trace_context.trace_parent.startswith("00-")
+    assert recorder.contexts[0].trace_context.trace_parent.startswith("00-") is traced
     assert count(azurite, queue) == 0
 
 

@@ -61,15 +61,6 @@ def test_constraints(constraint: str, fits: list[str], fails: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("wire", "value"),
-    [("a%20b", "a b"), ("%C3%BC", "ü"), ("a%2Fb", "a%2Fb"), ("a%2fb%20c", "a%2Fb c"), ("a+b", "a+b"), ("%FF", "%FF")],
-)
-def test_values_are_decoded_once_and_slashes_stay(wire: str, value: str) -> None:
-    """An encoded slash must not become a part of the path; what is not UTF-8 stays as it came."""
-    assert parse_template("{id}").match(f"/{wire}") == {"id": value}
-
-
-@pytest.mark.parametrize(
     ("one", "other", "meet"),
     [
         ("events", "EVENTS/", True),

@@ -50,11 +50,13 @@ def test_host_json_is_read(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_sandbox_come_from_the_environment(tmp_path: Path) -> None:
-    """Lease, grace period, body limit, threads and keys."""
+    """Lease, grace period, body limit, home page, traces, threads and keys."""
     environ = {
         "SANDBOX_QUEUE_LEASE_SECONDS": "2",
         "SANDBOX_SHUTDOWN_GRACE_SECONDS": "0.5",
-        "SANDBOX_HTTP_BODY_LIMIT": "1000",
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000",
+        "AzureWebJobsDisableHomepage": "true",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=x",
         "PYTHON_THREADPOOL_THREAD_COUNT": "3",
         "SANDBOX_ADMIN_KEY": "a",
         "SANDBOX_STATE_FOLDER": "/somewhere",
@@ -63,6 +65,7 @@ def test_settings_of_the_sandbox_come_from_the_environment(tmp_path: Path) -> No
     settings = read_settings(tmp_path, environ)
 
     assert (settings.queue_lease, settings.shutdown_grace, settings.body_limit) == (2, 0.5, 1000)
+    assert (settings.home_page, settings.traced) == (False, True)
     assert (settings.threads, settings.keys.admin, settings.state_folder) == (3, "a", Path("/somewhere"))
 
 

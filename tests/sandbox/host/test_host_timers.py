@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +78,22 @@ async def test_a_timer_can_be_run_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "headers", "content", "status"),
+    ("path", "key", "content", "status"),
     [
-        ("/admin/functions/none", {"x-functions-key": "a"}, "{}", 404),
-        ("/admin/functions/sweep", {}, "{}", 401),
-        ("/admin/functions/sweep", {"x-functions-key": "f"}, "{}", 401),
-        ("/admin/functions/sweep", {"x-functions-key": "a"}, "nonsense", 400),
-        ("/admin/functions/sweep", {"x-functions-key": "a"}, "", 202),
-        ("/admin/functions/page", {"x-functions-key": "a"}, "{}", 400),
+        ("/admin/functions/none", "a", "{}", 404),
+        ("/admin/functions/sweep", "", "{}", 401),
+        ("/admin/functions/sweep", "f", "{}", 403),
+        ("/admin/functions/sweep", "a", "nonsense", 400),
+        ("/admin/functions/sweep", "a", "", 400),
+        ("/admin/functions/sweep", "a", "[]", 400),
+        ("/admin/functions/sweep", "a", "{}", 202),
+        ("/admin/functions/page", "a", "{}", 400),
     ],
 )
 async def test_running_by_hand_needs_the_admin_key_and_a_function(
-    path: str, headers: Mapping[str, str], content: str, status: int
+    path: str, key: str, content: str, status: int
 ) -> None:
-    """HTTP functions have their own routes."""
+    """And JSON with what it is to be given. HTTP functions have their own routes."""
     clockwork = Clockwork(NEVER_SOON)
 
     @clockwork.app.route(route="page")
@@ -100,6 +101,7 @@ async def test_running_by_hand_needs_the_admin_key_and_a_function(
         return func.HttpResponse(req.url)
 
     async with running(clockwork.app, keys=Keys("f", "a")) as host:
+        headers = {"x-functions-key": key, "content-type": "application/json"}
         response = await host.client.post(path, headers=headers, content=content)
 
     assert response.status_code == status
