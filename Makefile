@@ -10,11 +10,11 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 ON_HOST = $(if $(filter command,$(origin HOST)),--host=$(HOST))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser tools demo test up bench soak lint lock clean
+.PHONY: help setup browser tools demo test coverage up bench soak lint lock clean
 .SUFFIXES:
 
 help: ## Say what there is to type
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(PACKAGES) ## Install Python packages and Azurite where they are missing (the other targets do it too)
 	@$(PY) -m sandbox.azurite
@@ -32,6 +32,11 @@ tools: $(PACKAGES) ## Install what our texts are held against: the Azure CLI (1.
 test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", one at a time with ARGS="-n 0"; HOST=functions: see README
 	@$(PY) -m tests.tools.kusto
 	@$(PY) -m pytest -n 4 --dist loadfile $(ON_HOST) $(ARGS)
+
+# What a test starts as a process of its own is not counted. The meeting is pure: whatever a test does not reach is dead.
+coverage: setup browser ## Run all tests and say which branches none of them takes; fails where one is of shared/meeting
+	@$(PY) -m pytest -n 4 --dist loadfile --cov --cov-report= $(ARGS)
+	@$(PY) -m tests.tools.branches
 
 up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it
 	@$(PY) -m sandbox up $(ON_HOST)

@@ -195,8 +195,6 @@ def _references(item: Row | Signal, source: Source, value: Any, delivery: Delive
     A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
     attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
     """
-    if not isinstance(value, tuple):
-        raise Unmappable("wrong_type", f"{item.field}: a relationship was expected, not an attribute.")
     told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
     seen: dict[tuple[str, str], None] = {}
     reference: Reference

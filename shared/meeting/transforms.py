@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -316,9 +317,9 @@ class _BoundRow(InstantRow):
             return super()._moment(value, given)
         return whole_seconds(datetime.combine(self._day(value, given), time(), tzinfo=given.zone))
 
+    @abstractmethod
     def _day(self, value: str, given: Given) -> date:
         """The day on whose first midnight an all-day meeting starts or ends."""
-        raise NotImplementedError
 
 
 class StartRow(_BoundRow):

@@ -159,3 +159,18 @@ def test_last_day_of_the_calendar() -> None:
     with pytest.raises(Unmappable) as caught:
         bounds("9999-12-31", "9999-12-31", "UTC")
     assert caught.value.code == "time_out_of_range"
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("2026-01-06", "2026-01-06T00:00:00Z"),
+        ("2026-01-06T00:00:00Z", "2026-01-06T00:00:00Z"),
+        ("2026-01-05T23:59:00Z", "2026-01-06T00:00:00Z"),
+        ("2026-01-05T12:00:00Z", "2026-01-06T00:00:00Z"),
+    ],
+)
+def test_an_end_before_any_start_is_told(end: str, expected: str) -> None:
+    """It is the midnight after the last day; how many days that makes nobody knows yet."""
+    found = desired({"is_all_day": True, "ends_at": end}, mapping=DEFAULT, people={}, policy=Policy())
+    assert found.columns["scheduledend"] == expected

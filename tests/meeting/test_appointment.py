@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Unmappable
-from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references
+from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references, value_of
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.meeting.merge import Fields, Stamp, canonical, merge
@@ -491,3 +491,17 @@ def test_fingerprint_of_a_long_text() -> None:
     assert one != other
     assert len(one) < 100
     assert "secret" not in one
+
+
+def test_who_made_it_counts_with_the_create_only() -> None:
+    """An update looks nobody up for Created By, and names nobody."""
+    values = {"booker": [ref("user", 2)], "owner": [ref("user", 1)]}
+    found = desired(values, mapping=DEFAULT, people=nobody(references(values, DEFAULT)), policy=Policy())
+    assert (found.created_by, [note for note in found.notes if "Booker" in note]) == (None, [])
+
+
+def test_the_value_that_feeds_a_column() -> None:
+    """By the row that writes the column; nothing where no row does or no event has named it."""
+    assert value_of("subject", {"title": "Intro"}, DEFAULT) == "Intro"
+    assert value_of("subject", {}, DEFAULT) is None
+    assert value_of("nothing", {"title": "Intro"}, DEFAULT) is None

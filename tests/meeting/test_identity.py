@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.identity import MeetingKey, appointment_id, table_key
+from shared.meeting.identity import MeetingKey, appointment_id, guid, table_key
 from tests.samples import law
 
 FORBIDDEN = set("/\\#?\t\n\r\x00\x1f\x7f\x80\x9f")
@@ -98,3 +98,19 @@ def test_meeting_key_round_trip(resource: str, record_id: str) -> None:
 def test_bare_number_is_a_meeting() -> None:
     """An admin types the number alone."""
     assert MeetingKey.parse("5") == MeetingKey("meeting", "5")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("6A128781-9b13-534b-893f-216f98b8b130", "6a128781-9b13-534b-893f-216f98b8b130"),
+        (" {6a128781-9b13-534b-893f-216f98b8b130}\n", "6a128781-9b13-534b-893f-216f98b8b130"),
+        ("6a1287819b13534b893f216f98b8b130", None),
+        ("6a128781-9b13-534b-893f-216f98b8b130 and more", None),
+        ("", None),
+        (5, None),
+    ],
+)
+def test_guids(text: object, found: str | None) -> None:
+    """As a person or a system writes one, in lower case and without braces; nothing else is one."""
+    assert guid(text) == found

@@ -121,6 +121,11 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["create_conditions"][1].update({"is": "equal"}), "create_conditions.1", "need a value"),
         (lambda c: c["create_conditions"][0].update(value="101"), "create_conditions.0", "take none"),
         (
+            lambda c: c["create_conditions"][1].update({"is": "equal", "value": ["a"]}),
+            "create_conditions.1.value",
+            "text in quotes, or a number",
+        ),
+        (
             lambda c: c["create_conditions"][0].update({"is": "true"}),
             "the file",
             "prospects is true, but it is no flag",
@@ -313,3 +318,23 @@ def test_what_stands_twice(tmp_path: Path) -> None:
     with pytest.raises(BadMapping) as caught:
         load_mapping(path)
     assert [problem.split(": ", 1)[1].split()[0] for problem in caught.value.problems] == ["row", "attendees"]
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "value"), [("title", "text", "Intro"), ("paid", "flag", False), ("seats", "number", 5)]
+)
+def test_conditions_compare_values_of_their_kind(field: str, kind: str, value: object) -> None:
+    """Text in quotes; true, false and numbers without."""
+    content = default_content()
+    if field != "title":
+        content["signals"].append({"field": field, "kind": kind, "sources": [f"attributes.{field}"]})
+    content["create_conditions"].append({"field": field, "is": "equal", "value": value, "otherwise": "No."})
+    assert parse_mapping(content, origin="mine.json").create_conditions[-1].value == value
+
+
+@pytest.mark.parametrize(
+    "text", ["attributes.title", "attributes.heldAt?", "attributes.state=held|done", "relationships.a", "action=held"]
+)
+def test_a_source_is_shown_as_it_is_written(text: str) -> None:
+    """So what a page or a command shows can be copied into a file."""
+    assert str(Source.parse(text)) == text
