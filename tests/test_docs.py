@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,7 @@ from shared.meeting.transforms import TRANSFORMS
 from shared.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "infra").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "infra").glob("*.md")])
 
 
 def test_readme_has_every_mapping_row() -> None:
@@ -53,8 +54,45 @@ def test_mapping_page_examples_are_right() -> None:
     assert examples[0] in default["rows"]
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of `page` may end in, as GitHub makes it of the heading."""
+    found: Counter[str] = Counter()
+    names = set()
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", shown.lower()).strip().replace(" ", "-")
+        names.add(f"{name}-{found[name]}" if found[name] else name)
+        found[name] += 1
+    return names
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every link to a file of the project finds it."""
-    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+    """Every link to a file of the project finds it, and the heading in it."""
+    for link in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        target, _, heading = link.partition("#")
+        file = page.parent / target if target else page
+        assert file.exists(), link
+        if heading and file.suffix == ".md":
+            assert heading in anchors(file), link
+
+
+def test_links_to_the_world_are_whole() -> None:
+    """A link that leaves the project names its host, and never one of a machine."""
+    for page in PAGES:
+        for link in re.findall(r"\]\((\w+:[^)\s]+)\)", page.read_text(encoding="utf-8")):
+            assert re.match(r"https://[\w.-]+\.\w{2,}(/|$)", link), link
+
+
+def test_pages_that_the_code_names_are_there() -> None:
+    """Whatever sends a reader to a page sends them to one that exists."""
+    named = {
+        (str(file.relative_to(ROOT)), page)
+        for pattern in ("shared/**/*.py", "functions/*.py", "ops/**/*.py", "infra/**/*.bicep", "*.toml", "Makefile")
+        for file in ROOT.glob(pattern)
+        for page in re.findall(r"\b(?:docs|infra)/[\w/-]+\.md\b", file.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 5
+    for file, page in named:
+        assert (ROOT / page).exists(), f"{file} names {page}"
