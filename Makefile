@@ -10,7 +10,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 ON_HOST = $(if $(filter command,$(origin HOST)),--host=$(HOST))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser tools demo test coverage up bench soak lint lock clean
+.PHONY: help setup browser tools demo test coverage up bench soak mutants lint lock clean
 .SUFFIXES:
 
 help: ## Say what there is to type
@@ -37,6 +37,12 @@ test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", 
 coverage: setup browser ## Run all tests and say which branches none of them takes; fails where one is of shared/meeting
 	@$(PY) -m pytest -n 4 --dist loadfile --cov --cov-report= $(ARGS)
 	@$(PY) -m tests.tools.branches
+
+# Not in .venv: what mutmut brings in is nobody else's business.
+mutants: $(PACKAGES) ## Change what decides a little, in every place, and say which change no test notices (half an hour)
+	@[ -d .sandbox/mutmut ] || $(PY) -m pip install --quiet --target .sandbox/mutmut mutmut==3.8.1
+	@PYTHONPATH=.sandbox/mutmut $(PY) -m mutmut run $(ARGS)
+	@PYTHONPATH=.sandbox/mutmut $(PY) -m mutmut results
 
 up: setup ## Start the whole stack and leave it running; prints what to curl, Ctrl-C stops it
 	@$(PY) -m sandbox up $(ON_HOST)
@@ -65,7 +71,7 @@ lock: | $(PY) ## Make requirements*.txt from requirements*.in: every package wit
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove all that setup and runs have made
-	rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .sandbox mutants .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY): | python
