@@ -67,6 +67,10 @@ def _kill_a_few_times(stack: Stack, plan: Plan, count: Count, sending: Sending, 
     kills = list(KILLS)
     while not sending.done.is_set():
         also()
+        # Microsoft's host ends by itself where storage was away for longer than its own lease; Azure starts it again.
+        if not stack.host.child.running:
+            stack.host.start()
+            count.host_ends += 1
         if kills and count.sent >= kills[0][0] * plan.events:
             _, what = kills.pop(0)
             stack.kill(what)

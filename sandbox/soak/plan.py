@@ -37,7 +37,7 @@ class Count:
     """What is printed in the end. `stale`: an appointment with a column that is not what was accepted last.
 
     `refused`: answers other than 202, by status; Outreach takes each for delivered. `unanswered`: nothing but silence
-    in four attempts. `never_arrived`: no connection in four attempts.
+    in four attempts. `never_arrived`: no connection in four attempts. `host_ends`: how often the host ended by itself.
     """
 
     sent: int = 0
@@ -46,6 +46,7 @@ class Count:
     unanswered: int = 0
     never_arrived: int = 0
     host_kills: int = 0
+    host_ends: int = 0
     worker_kills: int = 0
     storage_stops: int = 0
     applied: int = 0

@@ -171,6 +171,7 @@ def _table(count: Count, meetings: int, seconds: float) -> Table:
         ("dead-lettered", f"{count.dead_lettered:,}"),
         ("Dataverse calls per accepted delivery", f"{calls:.2f}"),
         ("host killed", f"{count.host_kills:,} times"),
+        ("host ended by itself", f"{count.host_ends:,} times"),
         ("worker killed", f"{count.worker_kills:,} times"),
         ("storage stopped", f"{count.storage_stops:,} times"),
         ("seconds", f"{seconds:,.0f}, {count.sent / seconds:,.0f} a second"),
