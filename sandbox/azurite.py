@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from sandbox.certificates import Certificates
 from sandbox.child import Child, ChildFailed, free_port
 from sandbox.npm import InstallFailed, NpmPackage, find_node, install, say
 from sandbox.patience import PATIENCE
@@ -50,11 +51,11 @@ class StorageNames:
         return re.sub(r"[^A-Za-z0-9]", "", f"{self.prefix}{name}")
 
 
-def connection_string(blob: int, queue: int, table: int) -> str:
+def connection_string(blob: int, queue: int, table: int, *, scheme: str = "http") -> str:
     """The connection string, in full form, of an Azurite on these ports."""
     ports = zip(("Blob", "Queue", "Table"), (blob, queue, table), strict=True)
-    endpoints = ";".join(f"{name}Endpoint=http://127.0.0.1:{port}/{ACCOUNT}" for name, port in ports)
-    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{endpoints};"
+    endpoints = ";".join(f"{name}Endpoint={scheme}://127.0.0.1:{port}/{ACCOUNT}" for name, port in ports)
+    return f"DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{endpoints};"
 
 
 class Azurite:
@@ -64,13 +65,21 @@ class Azurite:
             QueueClient.from_connection_string(azurite.connection_string, "queue")
 
     `folder` holds the data and the log; without one, a temporary folder that goes away on leaving the `with`.
-    `persistence="memory"` is quicker and forgets everything at `stop()`.
+    `persistence="memory"` is quicker and forgets everything at `stop()`. With `certificates` it speaks TLS, and takes
+    an identity's token in place of the key: it looks at issuer, audience and times, not at the signature.
     """
 
-    def __init__(self, folder: Path | None = None, *, persistence: Persistence = "disk") -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        persistence: Persistence = "disk",
+        certificates: Certificates | None = None,
+    ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="azurite-"))
         self._persistence = persistence
+        self._certificates = certificates
         self._ports: tuple[int, int, int] | None = None
         self._child: Child | None = None
 
@@ -79,7 +88,22 @@ class Azurite:
         """What `AzureWebJobsStorage` is to be."""
         if self._ports is None:
             raise ChildFailed("Azurite has no ports before its first start; call start().")
-        return connection_string(*self._ports)
+        return connection_string(*self._ports, scheme=self._scheme)
+
+    @property
+    def service_uris(self) -> dict[str, str]:
+        """Where `blob`, `queue` and `table` are, for callers with an identity.
+
+        By number: the SDK of tables takes `localhost` on a port that is not Azurite's own for Cosmos DB.
+        """
+        if self._ports is None:
+            raise ChildFailed("Azurite has no ports before its first start; call start().")
+        ports = zip(SERVICES, self._ports, strict=True)
+        return {service: f"{self._scheme}://127.0.0.1:{port}/{ACCOUNT}" for service, port in ports}
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._certificates is None else "https"
 
     @property
     def running(self) -> bool:
@@ -109,13 +133,32 @@ class Azurite:
         options += ["--inMemoryPersistence"] if self._persistence == "memory" else ["--location", str(self.folder)]
         for service, port in zip(SERVICES, ports, strict=True):
             options += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
+        if self._certificates is not None:
+            files = ["--cert", str(self._certificates.certificate), "--key", str(self._certificates.key)]
+            options += ["--oauth", "basic", *files]
         command: list[str | Path] = [node, "--require", AZURE_LIMITS, script, *options]
         self._child = Child("Azurite", command, log=self.folder / "azurite.log")
         self._child.start()
         self._child.wait_until_ready(
-            lambda output: output.count("successfully listening") == len(SERVICES) and all(map(_answers, ports)),
+            lambda output: output.count("successfully listening") == len(SERVICES) and all(map(self._answers, ports)),
             seconds=PATIENCE,
         )
+
+    def _answers(self, port: int) -> bool:
+        """Whether an HTTP server answers at `port`: any answer will do, without a key it is a refusal."""
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            if self._certificates is None
+            else http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=self._certificates.client_context())
+        )
+        try:
+            connection.request("GET", f"/{ACCOUNT}?comp=list")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
 
     def stop(self) -> None:
         """Stop in good order: everything that was acknowledged is on disk afterwards."""
@@ -141,19 +184,6 @@ class Azurite:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             self.stop()
-
-
-def _answers(port: int) -> bool:
-    """Whether an HTTP server answers at `port`: any answer will do, without a key it is a refusal."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", f"/{ACCOUNT}?comp=list")
-        connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def install_azurite(folder: Path = SANDBOX_FOLDER) -> tuple[Path, Path]:

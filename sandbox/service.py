@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from sandbox.azurite import ROOT
+from sandbox.certificates import Certificates
 from sandbox.child import POLL_SECONDS, Child, ChildFailed, free_port
 from sandbox.patience import PATIENCE
 
@@ -20,7 +21,7 @@ PORT_ATTEMPTS: Final = 5
 
 _LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)\s")
 
-Module = Literal["dataverse", "outreach", "host"]
+Module = Literal["dataverse", "outreach", "identity", "insights", "host"]
 
 
 class Program(Protocol):
@@ -50,16 +51,21 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OwnProgram:
-    """A module of the sandbox that prints one line with `listening on` when it is ready."""
+    """A module of the sandbox that prints one line with `listening on` when it is ready.
+
+    A stand-in with `certificates` listens on the next port too, behind TLS.
+    """
 
     name: Module
     options: tuple[str, ...] = ()
+    certificates: Certificates | None = None
     start_seconds: float = PATIENCE
     stop_seconds: float = PATIENCE
 
     def command(self, port: int) -> list[str | Path]:
         """As a person would start it."""
-        return [sys.executable, "-m", f"sandbox.{self.name}", "--port", str(port), *self.options]
+        folder: list[str | Path] = ["--certificates", self.certificates.folder] if self.certificates else []
+        return [sys.executable, "-m", f"sandbox.{self.name}", "--port", str(port), *self.options, *folder]
 
     def address(self, output: str, *, port: int) -> str | None:  # noqa: ARG002 - it prints its port
         """The one that it prints."""
@@ -93,6 +99,11 @@ class Service:
         if self._url is None:
             raise ChildFailed(f"{self.name} has no address before its first start; call start().")
         return self._url
+
+    @property
+    def tls_port(self) -> int:
+        """Where it listens behind TLS, if it does."""
+        return int(self.url.rpartition(":")[2]) + 1
 
     @property
     def child(self) -> Child:

@@ -18,6 +18,7 @@ from typing import Final, Literal, Self
 
 from sandbox.azurite import SANDBOX_FOLDER, Azurite, Persistence
 from sandbox.child import ChildFailed
+from sandbox.deployed import Deployment
 from sandbox.environment import machine_environment
 from sandbox.functions_host import SETTINGS as FUNCTIONS_HOST_SETTINGS
 from sandbox.functions_host import FunctionsHost
@@ -48,8 +49,8 @@ class Access:
 class Stack:
     """All four parts, started and stopped together. `host`, `dataverse`, `outreach` and `azurite` can be had apart.
 
-    `host`: what runs the app. `settings` are the app's, over those that make it talk to the stand-ins. `port`: where
-    the app should listen.
+    `host`: what runs the app. `identity`: as deployed, with a managed identity and without any key (`deployed`).
+    `settings` are the app's, over those that make it talk to the stand-ins. `port`: where the app should listen.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Stack:
         name: str,
         *,
         host: HostKind = "sandbox",
+        identity: bool = False,
         settings: Mapping[str, str] | None = None,
         port: int | None = None,
         persistence: Persistence = "memory",
@@ -65,13 +67,15 @@ class Stack:
         """Raises `HostNotAtHand`."""
         self.access = Access()
         self.logs = logs or _log_folder(name)
-        self.azurite = Azurite(persistence=persistence)
         self._program, self._host_settings = self._host_of(host)
         self._environment = machine_environment()
+        self.deployment = Deployment(self.logs, self._environment) if identity else None
+        certificates = self.deployment.certificates if self.deployment else None
+        self.azurite = Azurite(persistence=persistence, certificates=certificates)
         self._settings = dict(settings or {})
         self._port = port
-        self.dataverse = self._stand_in("dataverse")
-        self.outreach = self._stand_in("outreach")
+        self.dataverse = self._stand_in(OwnProgram("dataverse", certificates=certificates))
+        self.outreach = self._stand_in(OwnProgram("outreach"))
         self._hosts: list[Service] = []
 
     def _host_of(self, kind: HostKind) -> tuple[Program, Mapping[str, str]]:
@@ -84,8 +88,8 @@ class Stack:
         keys = {"SANDBOX_FUNCTION_KEY": access.function_key, "SANDBOX_ADMIN_KEY": access.admin_key}
         return OwnProgram("host"), keys
 
-    def _stand_in(self, part: Literal["dataverse", "outreach"]) -> Service:
-        return Service(OwnProgram(part), log=self.logs / f"{part}.log", environment=self._environment)
+    def _stand_in(self, program: OwnProgram) -> Service:
+        return Service(program, log=self.logs / f"{program.name}.log", environment=self._environment)
 
     @property
     def host(self) -> Service:
@@ -109,6 +113,8 @@ class Stack:
         self.azurite.start()
         self.dataverse.start()
         self.outreach.start()
+        if self.deployment:
+            self.deployment.start(self.outreach)
         if not self._hosts:
             self.add_host(port=self._port)
         self.host.start()
@@ -117,7 +123,8 @@ class Stack:
         """Another host of the same app over the same storage, as a second instance; start it yourself."""
         number = len(self._hosts) + 1
         log = self.logs / ("host.log" if number == 1 else f"host-{number}.log")
-        environment = {**self._environment, **self._host_settings, **self.app_settings()}
+        platform = self.deployment.platform() if self.deployment else {}
+        environment = {**self._environment, **platform, **self._host_settings, **self.app_settings()}
         self._hosts.append(Service(self._program, log=log, environment=environment, port=port))
         return self._hosts[-1]
 
@@ -131,19 +138,29 @@ class Stack:
     def app_settings(self) -> dict[str, str]:
         """All settings of the app, so that no `local.settings.json` fills a gap."""
         return {
-            **{setting.name: setting.default or "" for setting in SETTINGS},
-            "AzureWebJobsStorage": self.azurite.connection_string,
+            **self._services(),
             "OUTREACH_WEBHOOK_SECRET": self.access.webhook_secret,
             "OUTREACH_API_URL": self.outreach.url,
+            **self._settings,
+        }
+
+    def _services(self) -> dict[str, str]:
+        """The settings that depend on who the app is."""
+        if self.deployment:
+            return self.deployment.settings(storage=self.azurite.service_uris, dataverse=self.dataverse)
+        return {
+            **{setting.name: setting.default or "" for setting in SETTINGS},
+            "AzureWebJobsStorage": self.azurite.connection_string,
             "OUTREACH_API_TOKEN": DEVELOPMENT_TOKEN,
             "DATAVERSE_URL": self.dataverse.url,
-            **self._settings,
         }
 
     def stop(self) -> None:
         """Stop all parts, the app first so that it can finish what it has begun."""
         for host in self._hosts:
             host.stop()
+        if self.deployment:
+            self.deployment.stop()
         self.outreach.stop()
         self.dataverse.stop()
         self.azurite.__exit__()

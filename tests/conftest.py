@@ -48,9 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the real host leave out the tests that start no host: they would be the same on either."""
     if config.getoption("host") == "functions":
-        others = [item for item in items if "host_kind" not in getattr(item, "fixturenames", ())]
+        others = [item for item in items if not _starts_a_host(item)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+def _starts_a_host(item: pytest.Item) -> bool:
+    """Whether the test takes its host from the option, or is, of a test on both hosts, the case for the real one."""
+    case = getattr(item, "callspec", None)
+    return "host_kind" in getattr(item, "fixturenames", ()) or (
+        case is not None and "functions" in case.params.values()
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,6 +94,18 @@ def taken_by_dataverse() -> Iterator[odata.Taken]:
 def host_kind(pytestconfig: pytest.Config) -> HostKind:
     """What a test's `Stack` runs the app on."""
     kind: HostKind = pytestconfig.getoption("host")
+    return kind
+
+
+@pytest.fixture(scope="module", params=get_args(HostKind))
+def either_host(request: pytest.FixtureRequest) -> HostKind:
+    """One host after the other; the real one is skipped where it is not at hand, saying where it was looked for."""
+    kind: HostKind = request.param
+    if kind == "functions":
+        try:
+            start_program()
+        except HostNotAtHand as error:
+            pytest.skip(str(error))
     return kind
 
 

@@ -11,7 +11,9 @@ from typing import Final
 from uuid import uuid4
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from sandbox.certificates import Certificates
 from sandbox.dataverse.api import answer_call, refused
 from sandbox.dataverse.call import Answer, Call, encode
 from sandbox.dataverse.control import add_control_routes
@@ -19,9 +21,12 @@ from sandbox.dataverse.errors import query_error
 from sandbox.dataverse.faults import LATE, Fault
 from sandbox.dataverse.seed import seed
 from sandbox.dataverse.store import Store
+from sandbox.identity.app import TENANT_ID
+from sandbox.identity.checking import is_accepted
 
 STORE: Final = web.AppKey("store", Store)
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
+TOKEN_KEY: Final[web.AppKey[RSAPublicKey | None]] = web.AppKey("token_key")
 VERSIONS: Final = frozenset({"v9.0", "v9.1", "v9.2"})
 _LONGEST_NAME: Final = 40
 _LARGEST_BODY: Final = 16 * 1024 * 1024
@@ -34,14 +39,18 @@ _CONSTANT_HEADERS: Final = {
 }
 
 
-def create_app(store: Store | None = None) -> web.Application:
-    """Return the application over a given store, taken as it is, or over a new one with the default people in it."""
+def create_app(store: Store | None = None, *, certificates: Certificates | None = None) -> web.Application:
+    """Return the application over a given store, taken as it is, or over a new one with the default people in it.
+
+    With certificates, callers behind TLS must bring a token for the name by which they call.
+    """
     if store is None:
         store = Store()
         seed(store)
     app = web.Application(client_max_size=_LARGEST_BODY)
     app[STORE] = store
     app[STOPPING] = asyncio.Event()
+    app[TOKEN_KEY] = certificates.private_key().public_key() if certificates else None
     app.on_shutdown.append(_release_held_answers)
     app.router.add_route("*", "/api/data/{version}/{path:.*}", _handle)
     add_control_routes(app, store)
@@ -66,7 +75,10 @@ async def _serve(request: web.Request) -> web.Response:
         await asyncio.sleep(store.faults.latency_ms / 1000)
     if fault is not None and fault.kind == LATE:
         await _hold(request, fault)
-    answer = refused(fault.error()) if fault is not None and fault.refuses else _answer(request, body, store)
+    if fault is not None and fault.refuses:
+        answer = refused(fault.error())
+    else:
+        answer = _without_token(request) or _answer(request, body, store)
     broken = fault is not None and fault.breaks_connection
     request_id = str(uuid4())
     store.log.add(
@@ -101,6 +113,19 @@ def _answer(request: web.Request, body: bytes, store: Store) -> Answer:
             store=store,
         )
     )
+
+
+def _without_token(request: web.Request) -> Answer | None:
+    """The refusal of a caller behind TLS whose token is not for this organisation; it has no body."""
+    key = request.app[TOKEN_KEY]
+    audience = f"https://{request.host}"
+    if key is None or not request.secure:
+        return None
+    if is_accepted(request.headers.get("Authorization"), audience=audience, key=key):
+        return None
+    authority = f"https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize"
+    challenge = f"Bearer authorization_uri={authority}, resource_id={audience}/"
+    return Answer(401, headers=(("WWW-Authenticate", challenge),))
 
 
 async def _hold(request: web.Request, fault: Fault) -> None:

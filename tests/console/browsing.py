@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.outreach.deliveries import Delivery
-from sandbox.stack import EVENTS_ROUTE, Stack
-from shared.pipeline.signature import sign
+from sandbox.stack import Stack
 from tests.patience import PATIENCE
+from tests.running_app import RunningApp
 
 # Without these it asks for networks that are not there, many times over.
 FLAGS: Final = (
@@ -53,23 +51,7 @@ class Desk:
 
     def deliver(self, delivery: Delivery | bytes) -> dict[str, Any]:
         """Send an event and wait until it is carried out; returns its journal."""
-        body = delivery if isinstance(delivery, bytes) else delivery.body
-        access = self.stack.access
-        headers = {
-            "x-functions-key": access.function_key,
-            "outreach-webhook-signature": sign(body, access.webhook_secret),
-        }
-        answer = httpx.post(f"{self.stack.host_url}{EVENTS_ROUTE}", content=body, headers=headers, timeout=PATIENCE)
-        answer.raise_for_status()
-        deadline = time.monotonic() + PATIENCE
-        address = f"{self.stack.host_url}/api/correlations/{answer.json()['correlationId']}"
-        while time.monotonic() < deadline:
-            found = httpx.get(address, headers={"x-functions-key": access.admin_key}, timeout=PATIENCE)
-            if found.status_code == 200 and found.json()["outcome"] != "retrying":
-                journal: dict[str, Any] = found.json()
-                return journal
-            time.sleep(0.1)
-        raise AssertionError(f"not carried out: {answer.text}")
+        return RunningApp(self.stack).carry_out(delivery)
 
     @contextmanager
     def signed_in(self, **options: Any) -> Iterator[Page]:

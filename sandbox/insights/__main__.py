@@ -1,0 +1,9 @@
+"""Run the stand-in as a process of its own, on the loopback address."""
+
+from __future__ import annotations
+
+from sandbox.insights.app import create_app
+from sandbox.serving import run
+
+if __name__ == "__main__":
+    run("insights", create_app, description=__doc__)
