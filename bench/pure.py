@@ -15,7 +15,7 @@ from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import Reference, parse_delivery, parse_json
 from shared.meeting.mapping import MappingFile
-from shared.meeting.merge import Fields, merge
+from shared.meeting.merge import Facts, merge
 from shared.meeting.patch import read_patch
 from shared.meeting.people import CrmRecord, Person
 from shared.pipeline.signature import sign, verify
@@ -35,7 +35,7 @@ def measure_core(*, loops: int) -> list[Measure]:
 
     def carry_out() -> None:
         for life in bodies:
-            fields: Fields = {}
+            fields: Facts = {}
             for body in life:
                 fields = _one(body, fields, mapping, policy)
 
@@ -60,9 +60,9 @@ def measure_core(*, loops: int) -> list[Measure]:
     ]
 
 
-def _one(body: bytes, fields: Fields, mapping: MappingFile, policy: Policy) -> Fields:
+def _one(body: bytes, fields: Facts, mapping: MappingFile, policy: Policy) -> Facts:
     patch = read_patch(parse_delivery(parse_json(body)), mapping=mapping, received_at=_RECEIVED)
-    merged = merge(fields, patch.fields).fields
+    merged = merge(fields, patch.fields).facts
     values = collapse(merged, mapping)
     people = _people(references(values, mapping))
     desired(values, mapping=mapping, people=people, policy=policy)

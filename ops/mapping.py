@@ -18,7 +18,6 @@ from ops.findings import Finding, has_problems, say, to_json
 from ops.report import FOUND, AsJson, reporting
 from ops.settings import SettingsFile, environment, mapping_path, running
 from ops.subscriptions import unheard_of
-from shared.admin.explain import condition_text
 from shared.errors import BadMapping
 from shared.mapping_file import load_mapping
 from shared.meeting.mapping import MappingFile
@@ -98,7 +97,7 @@ def _document(mapping: MappingFile) -> dict[str, Any]:
         "signals": [
             {"field": signal.field, "sources": [str(source) for source in signal.sources]} for signal in mapping.signals
         ],
-        "createConditions": [condition_text(condition) for condition in mapping.create_conditions],
+        "createConditions": [condition.words for condition in mapping.create_conditions],
         "attendees": {"order": list(mapping.attendees.order), "unresolved": mapping.attendees.unresolved},
         "deletedInDynamics": mapping.deleted_in_dynamics,
     }
@@ -117,7 +116,7 @@ def _say(mapping: MappingFile, console: Console) -> None:
     console.print(rows)
     console.print()
     for condition in mapping.create_conditions:
-        console.print(Text(f"A new appointment needs: {condition_text(condition)}. Else: {condition.otherwise}"))
+        console.print(Text(f"A new appointment needs: {condition.words}. Else: {condition.otherwise}"))
     order, unresolved = mapping.attendees.order, mapping.attendees.unresolved
     console.print(f"Attendees: {', then '.join(order)}; nobody found: {unresolved}.")
     console.print(f"An appointment that was deleted in Dynamics: {mapping.deleted_in_dynamics}.")

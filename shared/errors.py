@@ -8,7 +8,8 @@ SyncError
 │   └── BadSettings         the environment
 ├── Unmappable              a value that the mapping cannot turn into a column: dead letter
 ├── BadRow                  a row of an export that cannot be read: told with its place (admin/export.py)
-├── RowConflict             somebody else changed the table row: load it again
+├── LostRace                something is no longer as it was known: load it again and decide anew
+│   └── RowConflict         somebody else changed the table row
 ├── FenceRefused            somebody else changed the appointment, or made it: look at it again (meeting/ports.py)
 ├── TargetMissing           the appointment is not there, or a record that it points at (meeting/ports.py)
 ├── AppointmentClosed       the appointment is closed to changes: open it first (meeting/ports.py)
@@ -16,6 +17,7 @@ SyncError
 ├── RefreshTokenRefused     Outreach takes this refresh token no more: try another (outreach/tokens.py)
 └── RemoteError             a service refused or could not be reached
     ├── Transient           may pass by itself: put the message back
+    │   └── NewerLayout     a newer version of the app has stored it: leave it alone (storage/layout.py)
     └── Permanent           will not pass by itself: dead letter with the reason
 """
 
@@ -91,7 +93,11 @@ class Unmappable(SyncError):
         self.reason = reason
 
 
-class RowConflict(SyncError):
+class LostRace(SyncError):
+    """Somebody else was quicker, or a look showed something new: begin again with what is there now."""
+
+
+class RowConflict(LostRace):
     """The table row changed since it was loaded (HTTP 409 or 412 of Table Storage)."""
 
 

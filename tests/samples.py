@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.delivery import Delivery, Reference, parse_delivery
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.merge import Fields, Stamp, Stamped
+from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.people import CrmRecord, Person
 
 # The same examples in every run, and no test that depends on the speed of a machine.
@@ -67,8 +67,8 @@ def delivery(
     return parse_delivery({"data": data, "meta": {"eventName": f"{resource}.{action}", "deliveredAt": delivered_at}})
 
 
-def stamped(values: Mapping[str, Any], stamp: Stamp = STAMP) -> Fields:
-    """Fields that one event set."""
+def stamped(values: Mapping[str, Any], stamp: Stamp = STAMP) -> Facts:
+    """Facts that one event set."""
     return {name: Stamped(value, stamp) for name, value in values.items()}
 
 

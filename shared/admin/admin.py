@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from shared import labels
 from shared.errors import BadDelivery, RowConflict
 from shared.labels import Names
+from shared.meeting.aliases import canonical
+from shared.meeting.dead_letters import filed_under
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import MeetingState, Recent
+from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Continuation, Entity
 from shared.storage.dead_letters import DeadLetters
@@ -75,12 +77,9 @@ class Admin:
         if ":" not in meeting_id:
             keys.append(MeetingKey("calendarEvent", meeting_id))
         for key in keys:
-            state, _ = await self.meetings.load(key)
-            if state is not None and state.moved_to:
-                key = MeetingKey.parse(state.moved_to)  # noqa: PLW2901 - the row says where it went
-                state, _ = await self.meetings.load(key)
-            if state is not None:
-                return await self._shown(key, state)
+            found = await canonical(key, self.meetings)
+            if found.is_known:
+                return await self._shown(found.stored.key, found.meeting)
         return None
 
     async def list_dead_letters(self) -> list[dict[str, Any]]:
@@ -165,43 +164,41 @@ class Admin:
 
     async def _note(self, entry: Entry) -> None:
         """Say so in the meeting's time line too, where the letter stood until now."""
-        key = MeetingKey.parse(entry.meeting)
-        state, version = await self.meetings.load(key)
-        while state is not None and state.moved_to:
-            key = MeetingKey.parse(state.moved_to)
-            state, version = await self.meetings.load(key)
-        if state is not None:
+        found = await canonical(MeetingKey.parse(entry.meeting), self.meetings)
+        if found.stored.meeting is not None:
             event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
-            await self.meetings.save(key, state.noting(event), version=version)
+            await self.meetings.save(found.stored, found.meeting.note(event))
 
-    async def checked(self, key: MeetingKey, state: MeetingState) -> MeetingState:
-        """`state` with `unsettled` where there are dead letters: in the row it only says that there may be."""
-        if not state.unsettled:
-            return state
-        return replace(state, unsettled=await self.dead_letters.has_any_of(_records(key, state)))
+    async def checked(self, key: MeetingKey, meeting: Meeting) -> Meeting:
+        """`meeting` with `unsettled` where there are dead letters: in the row it only says that there may be."""
+        if not meeting.unsettled:
+            return meeting
+        return replace(meeting, unsettled=await self.dead_letters.has_any_of(filed_under(key, meeting)))
 
-    async def _shown(self, key: MeetingKey, state: MeetingState) -> dict[str, Any]:
-        letters = await self.dead_letters.of_meetings(_records(key, state)) if state.unsettled else []
-        state = replace(state, unsettled=bool(letters))
+    async def _shown(self, key: MeetingKey, meeting: Meeting) -> dict[str, Any]:
+        letters = await self.dead_letters.of_meetings(filed_under(key, meeting)) if meeting.unsettled else []
+        meeting = replace(meeting, unsettled=bool(letters))
         last = max(letters, key=lambda row: str(row["last_failed_at"]), default=None)
+        mirror = meeting.mirror
         return {
             "meetingId": str(key),
-            "appointmentId": state.appointment_id,
-            "appointmentUrl": self._link(state) if state.crm_version else None,
-            "state": standing_of(state),
-            "parked": state.parked or None,
+            "appointmentId": mirror.appointment_id,
+            "appointmentUrl": self._link(mirror.appointment_id) if mirror.exists else None,
+            "status": meeting.status,
+            "state": meeting.status.state,
+            "parked": meeting.held.reason if meeting.held is not None else None,
             "fields": {
                 name: {"value": value, "changedAt": stamp.changed, "deliveredAt": stamp.delivered}
-                for name, (value, stamp) in sorted(state.fields.items())
+                for name, (value, stamp) in sorted(meeting.facts.items())
             },
-            "written": dict(state.applied),
-            "columnsInDoubt": sorted(state.doubt),
-            "appointmentVersion": state.crm_version,
-            "recent": _recent(state, letters),
-            "lastError": await self._last_error(state, last),
+            "written": dict(mirror.applied),
+            "columnsInDoubt": sorted(mirror.doubt),
+            "appointmentVersion": mirror.version,
+            "recent": _recent(meeting, letters),
+            "lastError": await self._last_error(meeting, last),
         }
 
-    async def _last_error(self, state: MeetingState, letter: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    async def _last_error(self, meeting: Meeting, letter: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if letter is not None:
             return {
                 "code": letter["error_code"],
@@ -209,7 +206,7 @@ class Admin:
                 "correlationId": letter["correlation_id"],
                 "at": letter["last_failed_at"],
             }
-        for recent in reversed(state.recent):
+        for recent in reversed(meeting.recent):
             if not (recent.outcome.comes_again or recent.outcome.needs_person):
                 continue
             for entry in await self.journal.read(recent.correlation_id):
@@ -221,8 +218,8 @@ class Admin:
                     }
         return None
 
-    def _link(self, state: MeetingState) -> str:
-        return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={state.appointment_id}"
+    def _link(self, appointment_id: str) -> str:
+        return f"{self.dataverse_url}/main.aspx?pagetype=entityrecord&etn=appointment&id={appointment_id}"
 
 
 def _who(by: str) -> str:
@@ -230,25 +227,7 @@ def _who(by: str) -> str:
     return by if by == BY_KEY else labels.record(by)
 
 
-def _records(key: MeetingKey, state: MeetingState) -> list[str]:
-    """What dead letters of a meeting may be filed under."""
-    return [str(key), *sorted(state.copies)]
-
-
-def standing_of(state: MeetingState) -> str:
-    """How a meeting stands, in one of the words that the API uses."""
-    if state.gone:
-        return "deleted in Dynamics"
-    if state.unsettled:
-        return "needs attention"
-    if state.parked:
-        return "parked"
-    if state.doubt:
-        return "being written"
-    return "in Dynamics" if state.crm_version else "remembered"
-
-
-def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _recent(meeting: Meeting, letters: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The last events, newest first, those among them that could not even be merged."""
     told = [
         {
@@ -257,9 +236,9 @@ def _recent(state: MeetingState, letters: list[dict[str, Any]]) -> list[dict[str
             "receivedAt": recent.received_at,
             "outcome": recent.outcome,
         }
-        for recent in reversed(state.recent)
+        for recent in reversed(meeting.recent)
     ]
-    known = {recent.correlation_id for recent in state.recent}
+    known = {recent.correlation_id for recent in meeting.recent}
     lost = [
         {
             "correlationId": letter["correlation_id"],

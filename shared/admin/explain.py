@@ -12,12 +12,13 @@ from itertools import islice
 from typing import Any, Literal
 
 from shared.errors import Unmappable
-from shared.meeting.apply import holds
-from shared.meeting.appointment import Desired, Policy, collapse, fingerprint, plain
+from shared.meeting.appointment import Desired, collapse, fingerprint, plain
+from shared.meeting.decide import Rules
 from shared.meeting.delivery import Delivery, Reference
-from shared.meeting.mapping import LIFECYCLE_FIELDS, Condition, MappingFile, Signal
-from shared.meeting.meeting import MeetingState
-from shared.meeting.merge import Fields, Stamped
+from shared.meeting.gates import Situation, gates
+from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile, Signal
+from shared.meeting.meeting import Meeting
+from shared.meeting.merge import Facts, Stamped
 from shared.meeting.patch import FieldName, read_patch
 from shared.meeting.people import People, Person
 from shared.meeting.sources import Source
@@ -100,36 +101,16 @@ def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
     return tuple(sorted(f"{place}.{name}" for place, name in members if (place, name) not in sources))
 
 
-def checks(
-    before: MeetingState, fields: Fields, want: Desired | None, mapping: MappingFile, policy: Policy
-) -> tuple[Check, ...]:
-    """Every condition between the merge and Dynamics, in the order in which they are asked."""
-    exists = before.crm_version is not None
-    switches = (
-        ("Pushing is on", policy.pushing, True, "Pushing is off (SYNC_PUSHING)."),
-        ("Outbound Create is on", policy.create, not exists, "Outbound Create is off (SYNC_OUTBOUND_CREATE)."),
-        ("Outbound Update is on", policy.update, exists, "Outbound Update is off (SYNC_OUTBOUND_UPDATE)."),
-    )
-    values = collapse(fields, mapping)
-    conditions = (
-        (condition_text(condition), holds(condition, values), not before.attempted, condition.otherwise)
-        for condition in mapping.create_conditions
-    )
+def checks(before: Meeting, facts: Facts, want: Desired | None, rules: Rules) -> tuple[Check, ...]:
+    """Every gate between the merge and Dynamics, in the order in which they are asked."""
+    values = collapse(facts, rules.mapping)
     # Without columns, because something in them cannot be, the fields still tell what was named.
-    known = want.columns if want is not None else {row.column: values.get(row.field) for row in mapping.rows}
-    times = (
-        (f"{column} is known", known.get(column) is not None, not exists, f"No event has told {column} yet.")
-        for column in ("scheduledstart", "scheduledend")
-    )
+    known = want.columns if want is not None else {row.column: values.get(row.field) for row in rules.mapping.rows}
+    situation = Situation(before.mirror, known, values)
     return tuple(
-        Check(name, met, counts, otherwise) for name, met, counts, otherwise in (*switches, *conditions, *times)
+        Check(gate.name, gate.met(situation), gate.counts(situation), gate.otherwise(situation))
+        for gate in gates(rules.mapping, rules.policy)
     )
-
-
-def condition_text(condition: Condition) -> str:
-    """A condition in words: `prospects is set`."""
-    words = condition.is_.replace("_", " ")
-    return f"{condition.field} is {words}" + (f" to {condition.value!r}" if "equal" in words else "")
 
 
 def found_people(people: People, records: Mapping[Reference, Mapping[str, Any] | None]) -> tuple[Found, ...]:
@@ -146,9 +127,9 @@ def found_people(people: People, records: Mapping[Reference, Mapping[str, Any] |
 
 
 def columns(
-    before: MeetingState,
-    after: MeetingState,
-    patch: Fields,
+    before: Meeting,
+    after: Meeting,
+    patch: Facts,
     want: Desired | None,
     mapping: MappingFile,
     *,
@@ -160,11 +141,11 @@ def columns(
     results: dict[str, Any] = {}
     if want is not None:
         results = {**want.columns, CreatedOnRow.only: want.created_on, CreatedByRow.only: want.created_by}
-    values = collapse(after.fields, mapping)
+    values = collapse(after.facts, mapping)
     rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
     for row in rows:
-        standing = _standing(row, after.fields, values)
+        standing = _standing(row, after.facts, values)
         name = max(standing, key=lambda name: standing[name].stamp, default=row.field)
         stamped = standing.get(name)
         action, why = _action(row.column, stamped, results, before, written, waits)
@@ -227,7 +208,7 @@ def _only(item: Any, source: Source | None) -> Any:
     return item.model_copy(update={"sources": (source,) if source else ()})
 
 
-def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) -> dict[str, Stamped]:
+def _standing(row: Row | _Lifecycle, fields: Facts, values: Mapping[str, Any]) -> dict[str, Stamped]:
     """The merged fields behind `row`.
 
     Of those that are told apart, by calendar or by the attribute a word stands in, it is one that says what stands;
@@ -239,7 +220,7 @@ def _standing(row: Row | _Lifecycle, fields: Fields, values: Mapping[str, Any]) 
     return joined or {name: own[name] for name in islice(speaking, 1)}
 
 
-def _origin(name: str, stamped: Stamped | None, patch: Fields, result: Any) -> Origin:
+def _origin(name: str, stamped: Stamped | None, patch: Facts, result: Any) -> Origin:
     if stamped is None:
         # Without an opportunity the attendee is what the appointment is about.
         return "nowhere" if result is None else "other fields"
@@ -252,11 +233,11 @@ def _action(
     column: str,
     stamped: Stamped | None,
     results: Mapping[str, Any],
-    before: MeetingState,
+    before: Meeting,
     written: Collection[str],
     waits: str,
 ) -> tuple[Literal["write", "keep", "wait", "none"], str]:
-    exists = before.crm_version is not None
+    exists = before.mirror.exists
     result = results.get(column)
     if column in written:
         return "write", "It changed in Outreach." if exists else "Part of the new appointment."
@@ -269,7 +250,7 @@ def _action(
         return "none", "It gives no value for this column." if known else "No event has named it."
     if column == STATE and result == "open" and stamped is not None and stamped.value:
         return "keep", "Closed in Outreach; that stays there (SYNC_ON_CANCEL, SYNC_ON_COMPLETE)."
-    if before.applied.get(column) == fingerprint(result):
+    if before.mirror.applied.get(column) == fingerprint(result):
         return "keep", "Dynamics has this value from us."
     if waits:
         return "wait", waits

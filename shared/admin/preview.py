@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from shared.admin.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
@@ -24,16 +25,17 @@ from shared.admin.rehearsal import (
     Request,
 )
 from shared.errors import Permanent, SyncError, Unmappable, describe
-from shared.meeting.aliases import link
-from shared.meeting.apply import Outcome, Rules, apply
+from shared.meeting.aliases import canonical, is_alias, with_alias
+from shared.meeting.apply import Outcome, apply
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, references
+from shared.meeting.decide import Rules
 from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import MeetingState
+from shared.meeting.meeting import Meeting
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, accepts, read_patch
-from shared.meeting.ports import Meetings
+from shared.meeting.ports import Ports
 from shared.pipeline.people import CrmDirectory
 from shared.timestamps import Clock
 
@@ -105,9 +107,7 @@ class Previewer:
         self._meetings = meetings
         self._appointments = appointments
         self._look_up = look_up
-        self._mapping = mapping
-        self._policy = policy
-        self._org = org
+        self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
 
     async def preview(self, body: object) -> Preview:
@@ -117,49 +117,42 @@ class Previewer:
         """
         delivery = parse_delivery(body)
         start = Preview(OutcomeKind.IGNORED, "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
-        if not accepts(delivery, self._mapping):
-            return _ignored(start, _why_not(delivery, self._mapping))
+        if not accepts(delivery, self._rules.mapping):
+            return _ignored(start, _why_not(delivery, self._rules.mapping))
         now = self._now()
-        start = replace(start, unread=unread(delivery, self._mapping))
+        start = replace(start, unread=unread(delivery, self._rules.mapping))
         try:
-            patch = read_patch(delivery, mapping=self._mapping, received_at=now)
+            patch = read_patch(delivery, mapping=self._rules.mapping, received_at=now)
         except Unmappable as error:
             return _dead(start, error)
         return await self._rehearse(start, delivery, patch, now)
 
     async def _rehearse(self, start: Preview, delivery: Delivery, patch: Patch, now: datetime) -> Preview:
         meetings = RehearsedMeetings(self._meetings)
-        appointments = RehearsedAppointments(self._appointments, self._mapping.wires)
+        appointments = RehearsedAppointments(self._appointments, self._rules.mapping.wires)
         directory, outreach = self._look_up()
         noted = NotedDirectory(directory)
-        rules = Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org))
-        if patch.copy_of is not None:
-            await link(
-                patch.copy_of,
-                patch.key,
-                meetings=meetings,
-                new_appointment_id=rules.new_appointment_id,
-                finish=_as_it_is,
-            )
-        if patch.unnamed and await meetings.load(patch.key) == (None, None):
+        ports = Ports(meetings, appointments, noted)
+        if patch.unnamed and not await is_alias(patch.key, meetings):
             return _ignored(start, "It names no meeting, and no earlier event of the same record did.")
-        key, before = await _standing(patch.key, meetings, rules)
+        found = await canonical(patch.key, meetings)
+        if patch.alias is not None:
+            found = await with_alias(found, patch.alias, meetings=meetings, finish=_as_it_is)
+        key = found.stored.key
+        before = found.meeting.choose_appointment(self._rules.new_appointment_id(key))
         outcome: Outcome | None = None
         try:
             outcome = await apply(
                 patch.key,
                 patch.fields,
-                rules=rules,
-                meetings=meetings,
-                appointments=appointments,
-                directory=noted,
-                copy_of=patch.copy_of,
+                rules=self._rules,
+                ports=ports,
+                alias=patch.alias,
             )
             result = _told(start, outcome)
         except (Unmappable, Permanent) as error:
             result = _dead(start, error)
-        after, _ = await meetings.load(key)
-        after = after or before
+        after = (await meetings.load(key)).meeting or before
         want = await self._wanted(after, noted)
         written = outcome.columns if outcome is not None else ()
         if outcome is not None and outcome.kind is OutcomeKind.CREATED and want is not None and want.created_by:
@@ -167,43 +160,35 @@ class Previewer:
         return replace(
             result,
             meeting=str(key),
-            appointment_id=after.appointment_id,
+            appointment_id=after.mirror.appointment_id,
             columns=columns(
                 before,
                 after,
                 patch.fields,
                 want,
-                self._mapping,
-                sources=sources_of(delivery, self._mapping, received_at=now),
+                self._rules.mapping,
+                sources=sources_of(delivery, self._rules.mapping, received_at=now),
                 written=written,
                 waits=result.reason,
             ),
-            checks=checks(before, after.fields, want, self._mapping, self._policy),
+            checks=checks(before, after.facts, want, self._rules),
             people=found_people(noted.people, outreach.records),
             requests=tuple(appointments.requests),
             notes=(*result.notes, *([_CLOSED] if appointments.met_closed else [])),
         )
 
-    async def _wanted(self, state: MeetingState, noted: NotedDirectory) -> Desired | None:
+    async def _wanted(self, meeting: Meeting, noted: NotedDirectory) -> Desired | None:
         """The columns as they are to be; None where they cannot be worked out.
 
         The sync asks for people only where something may have to be written; who reads a preview wants to see them all.
         """
-        values = collapse(state.fields, self._mapping)
+        values = collapse(meeting.facts, self._rules.mapping)
         try:
-            wanted = references(values, self._mapping) | creators(values, self._mapping)
+            wanted = references(values, self._rules.mapping) | creators(values, self._rules.mapping)
             await noted.resolve(wanted - noted.people.keys())
-            return desired(values, mapping=self._mapping, people=noted.people, policy=self._policy)
+            return desired(values, mapping=self._rules.mapping, people=noted.people, policy=self._rules.policy)
         except (Unmappable, Permanent):
             return None
-
-
-async def _standing(key: MeetingKey, meetings: Meetings, rules: Rules) -> tuple[MeetingKey, MeetingState]:
-    """The row that counts for `key`, as it is now."""
-    state, _ = await meetings.load(key)
-    if state is not None and state.moved_to:
-        return await _standing(MeetingKey.parse(state.moved_to), meetings, rules)
-    return key, state or MeetingState({}, rules.new_appointment_id)
 
 
 def _told(start: Preview, outcome: Outcome) -> Preview:
@@ -216,8 +201,9 @@ def _told(start: Preview, outcome: Outcome) -> Preview:
     )
 
 
-async def _as_it_is(_: MeetingKey) -> None:
+async def _as_it_is(_: MeetingKey) -> bool:
     """An appointment that is being made this moment is somebody else's work, and soon done."""
+    return False
 
 
 def _ignored(start: Preview, reason: str) -> Preview:

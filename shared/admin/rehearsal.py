@@ -11,14 +11,14 @@ from typing import Any
 
 from shared.dataverse.odata import Wires, to_body
 from shared.errors import RowConflict
-from shared.meeting.apply import STATE_NAMES
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.meeting import Meeting
+from shared.meeting.mirror import Actual, Written
 from shared.meeting.people import Person
-from shared.meeting.ports import Directory, FenceRefused, TargetMissing
+from shared.meeting.ports import Directory, FenceRefused, Stored, TargetMissing
 
-ReadMeeting = Callable[[MeetingKey], Awaitable[tuple[MeetingState | None, str | None]]]
+ReadMeeting = Callable[[MeetingKey], Awaitable[Stored]]
 ReadAppointment = Callable[[str, Collection[str]], Awaitable[Actual | None]]
 
 
@@ -37,21 +37,18 @@ class RehearsedMeetings:
 
     def __init__(self, read: ReadMeeting) -> None:
         self._read = read
-        self._saved: dict[MeetingKey, tuple[MeetingState, str]] = {}
-        self._saves = 0
+        self._saved: dict[MeetingKey, Stored] = {}
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+    async def load(self, key: MeetingKey) -> Stored:
         """What the rehearsal saved, else the row as it is."""
-        return self._saved[key] if key in self._saved else await self._read(key)
+        return self._saved.get(key) or await self._read(key)
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        """Remember `state`."""
-        _, standing = await self.load(key)
-        if standing != version:
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        """Remember `meeting`."""
+        if (await self.load(stored.key)).version != stored.version:
             raise RowConflict
-        self._saves += 1
-        self._saved[key] = (state, f"rehearsal-{self._saves}")
-        return self._saved[key][1]
+        self._saved[stored.key] = Stored(stored.key, meeting, f"{stored.version or 'nothing'}, rehearsed")
+        return self._saved[stored.key]
 
 
 @dataclass(slots=True)
@@ -100,7 +97,7 @@ class RehearsedAppointments:
             raise TargetMissing
         if actual.version != version:
             raise FenceRefused
-        self.met_closed = actual.state[0] in STATE_NAMES
+        self.met_closed = actual.is_closed
 
     def _noted(self, appointment_id: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Written:
         self.requests.append(Request("PATCH", f"/appointments({appointment_id})", headers, body))

@@ -23,7 +23,7 @@ from shared.errors import BadDelivery, RemoteError, describe
 from shared.meeting.delivery import parse_json
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import RECENT_EVENTS, MeetingState
+from shared.meeting.meeting import RECENT_EVENTS, Meeting
 from shared.pipeline.signature import MAX_BODY_BYTES
 from shared.pipeline.sweep import Failing
 from shared.storage.sessions import Session
@@ -202,8 +202,8 @@ class Console:
     async def _parked(self, _: Request, session: Session) -> Answer:
         meetings = self._sources.admin().meetings
         keys = await meetings.parked.keys(limit=SHOWN_PARKED)
-        states = [state for state, _ in await asyncio.gather(*map(meetings.load, keys))]
-        waiting = [(key, state) for key, state in zip(keys, states, strict=True) if state is not None and state.parked]
+        rows = await asyncio.gather(*map(meetings.load, keys))
+        waiting = [(row.key, row.meeting) for row in rows if row.meeting is not None and row.meeting.held is not None]
         return page(
             "parked.html",
             session=session,
@@ -211,7 +211,7 @@ class Console:
             more=len(keys) == SHOWN_PARKED,
         )
 
-    async def _listed(self, found: Sequence[tuple[MeetingKey, MeetingState]]) -> list[Summary]:
+    async def _listed(self, found: Sequence[tuple[MeetingKey, Meeting]]) -> list[Summary]:
         """What a list shows of these meetings, those that begin last first."""
         admin, mapping = self._sources.admin(), self._sources.mapping()
         states = await asyncio.gather(*(admin.checked(key, state) for key, state in found))

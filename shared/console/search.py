@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.admin.admin import standing_of
 from shared.errors import BadDelivery
 from shared.meeting.appointment import collapse, value_of
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import MeetingState
+from shared.meeting.meeting import Meeting
+from shared.meeting.status import Status
 from shared.meeting.transforms import PARTIES
 from shared.storage.account import Continuation
 from shared.storage.meetings import MeetingTable
@@ -54,7 +54,7 @@ class Summary:
     meeting_id: str
     title: str
     starts_at: str
-    state: str
+    status: Status
     parked: str
 
 
@@ -81,12 +81,12 @@ def sought(text: str) -> Sought:
     return Sought(text, meeting="" if " " in text else text, title=text)
 
 
-def fitting(wanted: Sought, mapping: MappingFile) -> Callable[[MeetingState], bool]:
+def fitting(wanted: Sought, mapping: MappingFile) -> Callable[[Meeting], bool]:
     """Whether a meeting has the prospect, or has the words in its title."""
     words = wanted.title.casefold()
 
-    def fits(state: MeetingState) -> bool:
-        values = collapse(state.fields, mapping)
+    def fits(meeting: Meeting) -> bool:
+        values = collapse(meeting.facts, mapping)
         if wanted.prospect:
             people = value_of(PARTIES, values, mapping) or []
             return {"type": "prospect", "id": wanted.prospect} in people
@@ -96,16 +96,16 @@ def fitting(wanted: Sought, mapping: MappingFile) -> Callable[[MeetingState], bo
 
 
 async def look_through(
-    meetings: MeetingTable, fits: Callable[[MeetingState], bool], *, since: datetime, seconds: float
-) -> tuple[list[tuple[MeetingKey, MeetingState]], bool]:
+    meetings: MeetingTable, fits: Callable[[Meeting], bool], *, since: datetime, seconds: float
+) -> tuple[list[tuple[MeetingKey, Meeting]], bool]:
     """Meetings that fit, among those that changed since `since`; and whether all were looked at in that time."""
-    found: list[tuple[MeetingKey, MeetingState]] = []
+    found: list[tuple[MeetingKey, Meeting]] = []
     after: Continuation | None = None
     try:
         async with asyncio.timeout(seconds):
             while len(found) < MAX_FOUND:
                 some, after = await meetings.changed_since(since, after=after)
-                found += [(key, state) for key, state in some if not state.moved_to and fits(state)]
+                found += [(key, one) for key, one in some if one.aliases.meeting is None and fits(one)]
                 if after is None:
                     return found, True
     except TimeoutError:
@@ -113,13 +113,13 @@ async def look_through(
     return found, False
 
 
-def summary(key: MeetingKey, state: MeetingState, mapping: MappingFile) -> Summary:
+def summary(key: MeetingKey, meeting: Meeting, mapping: MappingFile) -> Summary:
     """What a list shows of a meeting."""
-    values = collapse(state.fields, mapping)
+    values = collapse(meeting.facts, mapping)
     return Summary(
         str(key),
         str(value_of("subject", values, mapping) or ""),
         str(value_of("scheduledstart", values, mapping) or ""),
-        standing_of(state),
-        state.parked,
+        meeting.status,
+        meeting.held.reason if meeting.held is not None else "",
     )

@@ -8,17 +8,10 @@ from typing import Any, Final
 
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
+from shared.meeting.status import Status
 
 NONE: Final = "\N{EM DASH}"
-_STATES: Final[Mapping[str, tuple[str, str]]] = {
-    "in Dynamics": ("In Dynamics", "good"),
-    "remembered": ("Remembered; no appointment yet", "calm"),
-    "parked": ("Remembered, waiting", "wait"),
-    "being written": ("Being written, or in doubt", "wait"),
-    "needs attention": ("Needs a person", "bad"),
-    "deleted in Dynamics": ("Deleted in Dynamics", "calm"),
-}
-
+_STATUSES: Final = frozenset(Status)
 _PARTS: Final[Mapping[str, str]] = {
     "settings": "Settings",
     "queue": "Queue",
@@ -42,19 +35,17 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def outcome(name: str) -> str:
     """What became of an event, or how a meeting stands, in a few words."""
-    return _STATES[name][0] if name in _STATES else OutcomeKind(name).words
+    return Status(name).words if name in _STATUSES else OutcomeKind(name).words
 
 
 def tone(name: str) -> str:
     """`good`, `calm`, `wait` or `bad`: how to colour it."""
-    if name in _STATES:
-        return _STATES[name][1]
     kind = OutcomeKind(name)
-    if kind.applied:
+    if kind.applied or name == Status.IN_DYNAMICS:
         return "good"
-    if kind.needs_person:
+    if kind.needs_person or name == Status.DEAD_LETTER:
         return "bad"
-    return "wait" if kind.comes_again else "calm"
+    return "wait" if kind.comes_again or name in {Status.PARKED, Status.BEING_WRITTEN} else "calm"
 
 
 def value(found: Any) -> str:

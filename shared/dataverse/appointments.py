@@ -14,7 +14,7 @@ import httpx
 from shared.dataverse.client import IMPERSONATED, NOT_FOUND, Dataverse, document, not_dataverse, request_id
 from shared.dataverse.odata import Wires, from_row, selection, to_body
 from shared.errors import Permanent
-from shared.meeting.meeting import Actual, Written
+from shared.meeting.mirror import Actual, Written
 from shared.meeting.ports import TargetMissing
 from shared.meeting.wire import LOOKUP_TABLE
 

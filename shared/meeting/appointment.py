@@ -15,7 +15,7 @@ from typing import Any, Literal
 from shared.errors import Unmappable
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
-from shared.meeting.merge import Fields, Stamp, Stamped, canonical
+from shared.meeting.merge import Facts, Stamp, Stamped, one_text
 from shared.meeting.patch import FieldName
 from shared.meeting.people import Party, People
 from shared.meeting.transforms import PARTIES, STATE, CreatedByRow, CreatedOnRow, Given, Kind
@@ -56,7 +56,7 @@ class Desired:
     unresolved: frozenset[Reference] = frozenset()
 
 
-def collapse(fields: Fields, mapping: MappingFile) -> dict[str, Any]:
+def collapse(fields: Facts, mapping: MappingFile) -> dict[str, Any]:
     """Field values without stamps, and one value for what each calendar said for itself.
 
     Where the organizer's calendar is known it speaks for the meeting, and no other: a guest who declines or deletes
@@ -176,7 +176,7 @@ def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, 
 
 def fingerprint(value: object) -> str:
     """A short text that is equal exactly when the column value is: a long text is remembered by its digest."""
-    text = canonical(plain(value))
+    text = one_text(plain(value))
     if len(text) <= _LONGEST_PLAIN_FINGERPRINT:
         return text
     return f"sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -11,45 +11,48 @@ too, and its letter has nothing left to ask of anybody. `tests/simulation` shows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from shared.errors import RowConflict, Transient
+from shared.meeting.aliases import canonical
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import MeetingState
-from shared.meeting.ports import Letters, Meetings
+from shared.meeting.meeting import Meeting
+from shared.meeting.ports import Letters, Meetings, Stored
 
 MAX_ROUNDS = 12
 
 
-async def note_letter(key: MeetingKey, *, meetings: Meetings, new_appointment_id: str) -> None:
-    """Tell the row of `key`, or of the meeting that it belongs to, that a letter was filed. Raises `Transient`."""
+def filed_under(key: MeetingKey, meeting: Meeting) -> list[str]:
+    """What letters of a meeting may be filed under."""
+    return list(map(str, [key, *sorted(meeting.aliases.known)]))
+
+
+async def note_letter(key: MeetingKey, *, meetings: Meetings, new_appointment_id: Callable[[MeetingKey], str]) -> None:
+    """Tell the row of the meeting that `key` turned out to be that a letter was filed. Raises `Transient`."""
     for _ in range(MAX_ROUNDS):
-        state, version = await meetings.load(key)
-        if state is not None and state.moved_to:
-            key = MeetingKey.parse(state.moved_to)
-            continue
-        state = state or MeetingState({}, new_appointment_id)
+        found = await canonical(key, meetings)
+        told = found.meeting.choose_appointment(new_appointment_id(found.stored.key))
         with suppress(RowConflict):
-            await meetings.save(key, replace(state, unsettled=True), version=version)
+            await meetings.save(found.stored, replace(told, unsettled=True))
             return
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
-async def clear_letters(
-    key: MeetingKey, left: MeetingState, version: str | None, *, meetings: Meetings, letters: Letters
-) -> None:
-    """Remove the letters of a meeting that an event has carried out which left its row as `left` and `version`.
+async def clear_letters(left: Stored, *, meetings: Meetings, letters: Letters) -> None:
+    """Remove the letters that an event has carried out which left the meeting's row as `left`.
 
     Where the row has changed since, a letter may be about the change; the next event that ends well sees to them.
     """
-    found = await letters.of_meetings([str(key), *sorted(left.copies)])
-    _, now = await meetings.load(key)
-    if now != version:
+    if left.meeting is None or not left.meeting.unsettled:
+        return
+    found = await letters.of_meetings(filed_under(left.key, left.meeting))
+    if (await meetings.load(left.key)).version != left.version:
         return
     carried_out = [letter for letter in found if letter["merged"]]
     for letter in carried_out:
         await letters.remove(letter)
     if len(carried_out) == len(found):
         with suppress(RowConflict):
-            await meetings.save(key, replace(left, unsettled=False), version=version)
+            await meetings.save(left, replace(left.meeting, unsettled=False))

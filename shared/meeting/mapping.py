@@ -103,6 +103,12 @@ class Condition(Strict):
             raise ValueError("equal and not_equal need a value to compare with; the others take none")
         return self
 
+    @property
+    def words(self) -> str:
+        """The condition in words: `prospects is set`."""
+        words = self.is_.replace("_", " ")
+        return f"{self.field} is {words}" + (f" to {self.value!r}" if "equal" in words else "")
+
     def check(self, kind: Kind) -> None:
         """Raise `ValueError` where a field of `kind` could never meet the condition, or never fail to."""
         if self.is_ in _OF_FLAGS and kind is not Kind.FLAG:

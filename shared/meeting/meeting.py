@@ -1,14 +1,18 @@
-"""What is remembered of one meeting: the merge so far, and how far Dynamics has been told."""
+"""A meeting: what is known of it, how far Dynamics has been told, and the moves that change either. All is pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.meeting.merge import Fields
+from shared.meeting.identity import MeetingKey
+from shared.meeting.merge import Facts, Merged, merge
+from shared.meeting.mirror import Actual, Mirror
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
+from shared.meeting.status import Status
 
 RECENT_EVENTS = 25
 
@@ -32,71 +36,158 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class MeetingState:
-    """One row of the table `meetings`.
+class Aliases:
+    """The records that turned out to be one meeting.
 
-    fields          the merge of all events so far
-    appointment_id  the appointment's id in Dataverse, chosen by us
-    applied         column -> fingerprint of the value that Dynamics was last confirmed to have from us
-    doubt           the write-ahead note: columns that may hold anything between `applied` and what was last tried
-    crm_version     the appointment's etag that the next write is fenced by; None: not confirmed to exist
-    closed_as       (statecode, statuscode) to give back to a closed appointment that was opened for a change
-    parties         every activity party ever sent, so that those a person added in Dynamics can be told apart
-    parked          why nothing is sent although something waits; empty when nothing waits
-    gone            a person deleted the appointment and the mapping says to leave it so
-    moved_to        the meeting that this calendar event turned out to belong to; then nothing else counts
-    copies          calendar events whose rows point here
-    spare           appointments that were made for calendar events before these named the meeting, which has one of its
-                    own: still to be canceled
-    unsettled       the next event must look, though nothing in it be new: what was merged may not be in Dynamics, or
-                    there may be dead letters
-    recent          the last events, oldest first
+    meeting  the meeting that this record turned out to be; then nothing else in its row counts any more
+    known    the records that turned out to be this meeting, and all that they brought is in it
     """
 
-    fields: Fields
-    appointment_id: str
-    applied: Mapping[str, str] = field(default_factory=dict)
-    doubt: frozenset[str] = frozenset()
-    crm_version: str | None = None
-    closed_as: tuple[int, int] | None = None
-    parties: frozenset[Party] = frozenset()
-    parked: str = ""
-    gone: bool = False
-    moved_to: str = ""
-    copies: frozenset[str] = frozenset()
-    spare: frozenset[str] = frozenset()
+    meeting: MeetingKey | None = None
+    known: frozenset[MeetingKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why nothing goes out although something waits; a sentence for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One row of the table `meetings`.
+
+    facts      the merge of all events so far
+    mirror     what Dynamics is known to have
+    aliases    the records that turned out to be this meeting
+    held       why nothing goes out; None: nothing waits
+    unsettled  the next event must look, though nothing in it be new: what was merged may not be in Dynamics, or there
+               may be open dead letters
+    recent     the last events, oldest first
+    """
+
+    facts: Facts = field(default_factory=dict)
+    mirror: Mirror = field(default_factory=Mirror)
+    aliases: Aliases = field(default_factory=Aliases)
+    held: Hold | None = None
     unsettled: bool = False
     recent: tuple[Recent, ...] = ()
 
     @property
-    def attempted(self) -> bool:
-        """Whether the appointment exists or may exist: a create was at least begun."""
-        return self.crm_version is not None or bool(self.doubt)
+    def status(self) -> Status:
+        """How it stands. Who shows it looks for dead letters first: the row says only that there may be some."""
+        if self.mirror.deleted:
+            return Status.DELETED_IN_DYNAMICS
+        if self.unsettled:
+            return Status.DEAD_LETTER
+        if self.held is not None:
+            return Status.PARKED
+        if self.mirror.doubt:
+            return Status.BEING_WRITTEN
+        return Status.IN_DYNAMICS if self.mirror.exists else Status.REMEMBERED
 
     @property
-    def being_made(self) -> bool:
-        """Whether a create was begun, and nobody knows how it ended."""
-        return self.crm_version is None and bool(self.doubt)
+    def is_settled(self) -> bool:
+        """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
+        return self.status is Status.IN_DYNAMICS and not (self.mirror.give_back or self.mirror.surplus)
 
-    def noting(self, event: Recent) -> MeetingState:
-        """The state with `event` last in its time line, once."""
+    def comes_again(self, event: Recent | None) -> bool:
+        """Whether the time line says that `event` is under way."""
+        return any(recent.is_same_event(event) and recent.outcome.comes_again for recent in self.recent)
+
+    def note(self, event: Recent) -> Meeting:
+        """`event` is the last one in the time line, once."""
         others = [recent for recent in self.recent if not recent.is_same_event(event)]
         return replace(self, recent=(*others, event)[-RECENT_EVENTS:])
 
+    def learn(self, patch: Facts) -> tuple[Meeting, Merged]:
+        """What an event says is merged in."""
+        merged = merge(self.facts, patch)
+        return replace(self, facts=merged.facts), merged
 
-@dataclass(frozen=True, slots=True)
-class Actual:
-    """What Dataverse says an appointment is now: its etag, the mapped columns it was asked for, its state."""
+    def hold(self, hold: Hold | None) -> Meeting:
+        """Nothing goes out, for this reason; None: nothing waits."""
+        return replace(self, held=hold)
 
-    version: str
-    columns: Mapping[str, Any]
-    state: tuple[int, int]
+    def claim(
+        self, columns: AbstractSet[str], *, parties: Collection[Party], actual: Actual | None, reopen: bool
+    ) -> Meeting:
+        """These columns are about to be written, fenced by the version of `actual` where somebody has looked.
+
+        `parties` are sent along; `reopen`: a closed appointment is opened first, and gets its state back.
+        """
+        give_back, version = self.mirror.give_back, self.mirror.version
+        if actual is not None:
+            version = actual.version
+            give_back = actual.state if actual.is_closed and reopen else give_back
+        claimed = _mirroring(
+            self,
+            doubt=self.mirror.doubt | columns,
+            version=version,
+            give_back=give_back,
+            parties=self.mirror.parties.union(parties),
+            deleted=False,
+        )
+        return claimed.hold(None)
+
+    def settle(self, version: str, written: Mapping[str, str]) -> Meeting:
+        """Dynamics confirmed the write: it has the columns in `written` (fingerprints), and this version."""
+        # What was in doubt and is wanted no longer stays as it is there, and nobody knows how that is.
+        known = {name: value for name, value in self.mirror.applied.items() if name not in self.mirror.doubt}
+        return _mirroring(self, applied=known | dict(written), doubt=frozenset(), give_back=None, version=version)
+
+    def lose_appointment(self, *, stays_deleted: bool) -> Meeting:
+        """The appointment was deleted in Dynamics: it stays so, or it is made again."""
+        if stays_deleted:
+            return _mirroring(self, deleted=True, doubt=frozenset(), version=None)
+        return _mirroring(self, version=None, applied={}, give_back=None)
+
+    def choose_appointment(self, appointment_id: str) -> Meeting:
+        """A new appointment gets this id, unless one was chosen before."""
+        return self if self.mirror.appointment_id else _mirroring(self, appointment_id=appointment_id)
+
+    def keep_surplus(self, appointment_id: str, version: str) -> Meeting:
+        """The appointment that it had for a calendar event is its own from now on, and may lack anything."""
+        kept = _mirroring(
+            self.drop_surplus(appointment_id), appointment_id=appointment_id, version=version, applied={}, deleted=False
+        )
+        return replace(kept, unsettled=True)
+
+    def drop_surplus(self, appointment_id: str) -> Meeting:
+        """This second appointment is no more."""
+        return _mirroring(self, surplus=self.mirror.surplus - {appointment_id})
+
+    def become(self, meeting: MeetingKey) -> Meeting:
+        """This record turned out to be `meeting`: its row takes nothing more."""
+        return replace(self, aliases=replace(self.aliases, meeting=meeting), held=None)
+
+    def know(self, *aliases: MeetingKey) -> Meeting:
+        """These records are this meeting."""
+        return replace(self, aliases=replace(self.aliases, known=self.aliases.known.union(aliases)))
+
+    def absorb(self, key: MeetingKey, alias: Meeting) -> Meeting:
+        """What the row of an alias holds, once: its facts, and its appointment unless the meeting has one of its own.
+
+        Either way the appointment may lack something, and the event that brought the link may bring nothing else.
+        """
+        if key in self.aliases.known:
+            return self
+        own, theirs = self.mirror, alias.mirror
+        both = replace(
+            self.know(key, *alias.aliases.known),
+            facts=merge(self.facts, alias.facts).facts,
+            unsettled=self.unsettled or alias.unsettled or bool(alias.facts) or theirs.attempted,
+        )
+        if not theirs.attempted:
+            # Who deleted the only appointment there was meant the meeting.
+            return _mirroring(both, deleted=own.deleted or (theirs.deleted and not own.attempted))
+        if own.attempted:
+            surplus = own.surplus | theirs.surplus | {theirs.appointment_id}
+            return _mirroring(both, surplus=surplus - {own.appointment_id})
+        taken = replace(theirs, deleted=False, surplus=own.surplus | theirs.surplus)
+        return replace(both, mirror=taken, recent=(*alias.recent, *self.recent))
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A confirmed write: the new etag, and what the journal should say about it."""
-
-    version: str
-    notes: tuple[str, ...] = ()
-    request_id: str = ""
+def _mirroring(meeting: Meeting, **changes: Any) -> Meeting:
+    return replace(meeting, mirror=replace(meeting.mirror, **changes))

@@ -34,37 +34,37 @@ class Stamped(NamedTuple):
     stamp: Stamp
 
 
-Fields = Mapping[str, Stamped]
+Facts = Mapping[str, Stamped]
 
 
-def canonical(value: object) -> str:
+def one_text(value: object) -> str:
     """One text per JSON value: keys sorted, no white space."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _rank(stamped: Stamped) -> tuple[Stamp, str]:
     # Two events with the very same stamp need some order that does not depend on arrival: that of their values.
-    return stamped.stamp, canonical(stamped.value)
+    return stamped.stamp, one_text(stamped.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What a merge did. `taken`: fields that the patch set; `older`: fields where what was there is later."""
 
-    fields: Fields
+    facts: Facts
     taken: frozenset[str] = field(default=frozenset())
     older: frozenset[str] = field(default=frozenset())
 
 
-def merge(current: Fields, patch: Fields) -> Merged:
+def merge(current: Facts, patch: Facts) -> Merged:
     """`current` with every field of `patch` that is later than what stands there."""
-    fields = dict(current)
+    facts = dict(current)
     taken, older = set(), set()
     for name, offered in patch.items():
-        standing = fields.get(name)
+        standing = facts.get(name)
         if standing is None or _rank(standing) < _rank(offered):
-            fields[name] = offered
+            facts[name] = offered
             taken.add(name)
         elif _rank(offered) < _rank(standing):
             older.add(name)
-    return Merged(fields, frozenset(taken), frozenset(older))
+    return Merged(facts, frozenset(taken), frozenset(older))

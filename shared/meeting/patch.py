@@ -31,13 +31,13 @@ _RECORDS = frozenset(kind for kind in Kind if kind.is_reference)
 class Patch:
     """What one event says of one meeting.
 
-    `copy_of` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has
-    one calendar event per synced calendar. It may also be a witness that is to be remembered.
+    `alias` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has one
+    calendar event per synced calendar. It may also be a witness that is to be remembered.
     `unnamed`: a witness that names no meeting here; it counts only if it named one before. `stamp`: that of all fields.
     """
 
     key: MeetingKey
-    copy_of: MeetingKey | None
+    alias: MeetingKey | None
     fields: Mapping[str, Stamped]
     unnamed: bool = False
     stamp: Stamp = NO_STAMP
@@ -85,7 +85,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
     named = _named(delivery, rule)
     key = next((found for found in named if found.resource == "meeting"), named[0] if named else own)
     calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
-    copy = own if not rule.witness or (rule.remembers and named) else calendar
+    alias = own if not rule.witness or (rule.remembers and named) else calendar
     stamp = _stamp(delivery, received_at)
     constants = _constants(delivery, rule)
     fields: dict[str, Stamped] = {}
@@ -96,7 +96,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
         for name, value in said.items():
             for_itself = item.per_calendar or (item.kind is Kind.FLAG and name.source)
             fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
-    return Patch(key, copy if copy != key else None, fields, rule.witness and not named, stamp)
+    return Patch(key, alias if alias != key else None, fields, rule.witness and not named, stamp)
 
 
 def _constants(delivery: Delivery, rule: Resource) -> Mapping[str, bool]:

@@ -1,14 +1,16 @@
-"""What the core needs from outside, and the errors that steer it. `adapters/` implements it; so do test doubles."""
+"""What the core needs from outside, and the errors that steer it. The rooms above implement it; so do test doubles."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.errors import SyncError
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.meeting import Meeting
+from shared.meeting.mirror import Actual, Written
 from shared.meeting.people import People
 
 
@@ -30,18 +32,24 @@ class AppointmentClosed(SyncError):
     sentence = "Dynamics lets nobody change this completed or canceled appointment."
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row of the table of meetings when it was read or written; without meeting and version there is none."""
+
+    key: MeetingKey
+    meeting: Meeting | None = None
+    version: str | None = None
+
+
 class Meetings(Protocol):
     """The table of meetings, with optimistic concurrency."""
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        """The state and its row version; (None, None) where there is no row."""
+    async def load(self, key: MeetingKey) -> Stored:
+        """The row as it is."""
         ...
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        """Store `state` if the row still has `version` (None: if there is no row). Returns the new version.
-
-        Raises `RowConflict`.
-        """
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        """Store `meeting` if the row is still as it was in `stored`, else raise `RowConflict`. Returns the row now."""
         ...
 
 
@@ -90,3 +98,12 @@ class Directory(Protocol):
     async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
         """A `Person` for every reference in `wanted`. `distrust`: a record that was given before is gone; ask again."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All that carrying out an event needs from outside."""
+
+    meetings: Meetings
+    appointments: Appointments
+    directory: Directory

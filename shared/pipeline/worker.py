@@ -8,20 +8,25 @@ queue itself brings the message back.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from shared.errors import BadDelivery, Described, RemoteError, RowConflict, SyncError, Transient, Unmappable, describe
 from shared.labels import Names
-from shared.meeting.apply import Outcome, Rules, apply
+from shared.meeting.aliases import is_alias
+from shared.meeting.apply import Outcome, apply
 from shared.meeting.appointment import Policy
 from shared.meeting.dead_letters import clear_letters, note_letter
+from shared.meeting.decide import Rules
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
@@ -29,7 +34,7 @@ from shared.meeting.meeting import Recent
 from shared.meeting.merge import NO_STAMP, Stamp
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, read_patch
-from shared.meeting.ports import Appointments, Directory
+from shared.meeting.ports import Appointments, Directory, Ports
 from shared.pipeline.event_line import tell
 from shared.pipeline.retry import delay_seconds, is_exhausted
 from shared.storage.account import Entity, Queue
@@ -37,6 +42,7 @@ from shared.storage.checkpoints import LookAgain
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
+from shared.storage.layout import NewerLayout
 from shared.storage.meetings import MeetingTable
 from shared.storage.overflow import Spill
 from shared.storage.statistics import Tallies
@@ -48,6 +54,9 @@ log = logging.getLogger("outreach_dynamics.sync")
 
 # A pause of Dynamics up to this long is waited out with the event in hand: cheaper than a way through the queue.
 LONGEST_WAIT = 5.0
+
+# How long what a newer version of the app has sent waits before this one looks whether it has gone.
+NEWER_DELAY = 60.0
 
 # A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
 MAX_UNFORESEEN = 8
@@ -113,11 +122,8 @@ class Sync:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._stores = stores
-        self._appointments = appointments
-        self._directory = directory
-        self._mapping = mapping
-        self._policy = policy
-        self._org = org
+        self._ports = Ports(stores.meetings, appointments, directory)
+        self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
         self._pause = pause
         self._tallies = tallies
@@ -127,10 +133,8 @@ class Sync:
 
     async def handle(self, message: bytes) -> None:
         """Carry out the event in `message` (as the trigger decoded it)."""
-        try:
-            envelope = Envelope.from_message(message)
-        except Unmappable as error:
-            await self._unreadable(message, error)
+        envelope = await self._opened(message)
+        if envelope is None:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         started = time.monotonic()
@@ -142,15 +146,26 @@ class Sync:
             span.set_attribute("sync.outcome", entry.outcome)
             self._tell(entry, envelope, seconds=time.monotonic() - started)
 
+    async def _opened(self, message: bytes) -> Envelope | None:
+        """The envelope in `message`; None: it is none, or a newer version's, and taken care of."""
+        try:
+            return Envelope.from_message(message)
+        except NewerLayout as error:
+            await self._stores.queue.send(base64.b64encode(message).decode(), delay=NEWER_DELAY)
+            log.warning(line("unreadable", correlation_id="", code=error.code))
+        except Unmappable as error:
+            await self._unreadable(message, error)
+        return None
+
     async def _unspilled(self, envelope: Envelope) -> Entry | None:
         """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
         if envelope.kind != "spilled":
             return await self._carry_out(envelope)
         try:
             spilled = await self._loaded(envelope)
-        except Unmappable as error:
+        except (Unmappable, NewerLayout) as error:
             # Its row stays: another version may read it.
-            return await self._give_up(_Event(envelope), describe(error))
+            return await self._failed(_Event(envelope), describe(error))
         if spilled is None:
             return None  # this was a second pointer
         entry = await self._carry_out(spilled)
@@ -166,10 +181,8 @@ class Sync:
 
     async def poisoned(self, message: bytes) -> None:
         """Record a message that the trigger gave up on."""
-        try:
-            envelope = Envelope.from_message(message)
-        except Unmappable as error:
-            await self._unreadable(message, error)
+        envelope = await self._opened(message)
+        if envelope is None:
             return
         begin(Work(envelope.correlation_id, envelope.traceparent))
         failure = Described(500, "poison", "The worker failed again and again while it had this event.")
@@ -177,7 +190,7 @@ class Sync:
         if pointer.kind == "spilled":
             try:
                 envelope = await self._loaded(pointer) or pointer
-            except Unmappable as error:
+            except (Unmappable, NewerLayout) as error:
                 failure = describe(error)
         entry = await self._give_up(_Event(envelope, self._meeting_of(envelope)), failure)
         if envelope is not pointer:
@@ -200,7 +213,7 @@ class Sync:
         try:
             patch = self._read(envelope)
             event = _Event(envelope, str(patch.key), patch.stamp)
-            if patch.unnamed and not await self._is_known(patch.key):
+            if patch.unnamed and not await is_alias(patch.key, self._stores.meetings):
                 return await self._ignore(event)
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
@@ -214,11 +227,11 @@ class Sync:
             meeting = failure.meeting or event.meeting or self._about(envelope)
             return await self._failed(replace(event, meeting=meeting), failure)
         # A calendar event may have turned out to belong to another row.
-        event = replace(event, meeting=outcome.meeting)
+        key = outcome.stored.key
+        event = replace(event, meeting=str(key))
         entry = self._done(event, outcome)
         try:
-            key = MeetingKey.parse(outcome.meeting)
-            await self._clear_letters(key, outcome)
+            await clear_letters(outcome.stored, meetings=self._stores.meetings, letters=self._stores.dead_letters)
             if envelope.kind == "reconcile":
                 await self._answer(key, sent, outcome)
             await self._look_again(key, envelope, outcome)
@@ -254,9 +267,9 @@ class Sync:
         if envelope.kind == "reconcile":
             return Patch(MeetingKey.parse(envelope.meeting), None, {})
         delivery = parse_delivery(envelope.body)
-        if delivery.resource not in self._mapping.resources:
+        if delivery.resource not in self._rules.mapping.resources:
             raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
-        return read_patch(delivery, mapping=self._mapping, received_at=parse_time(envelope.received_at))
+        return read_patch(delivery, mapping=self._rules.mapping, received_at=parse_time(envelope.received_at))
 
     def _meeting_of(self, envelope: Envelope) -> str:
         """The meeting that an event names, or else the record that it is about."""
@@ -273,13 +286,8 @@ class Sync:
             delivery = parse_delivery(envelope.body)
         except BadDelivery:
             return ""
-        known = delivery.resource in self._mapping.resources
+        known = delivery.resource in self._rules.mapping.resources
         return str(MeetingKey(delivery.resource, delivery.record_id)) if known else ""
-
-    async def _is_known(self, key: MeetingKey) -> bool:
-        """Whether this record named its meeting before: then its row points there."""
-        state, _ = await self._stores.meetings.load(key)
-        return state is not None and bool(state.moved_to)
 
     async def _ignore(self, event: _Event) -> Entry:
         reason = "The event names no meeting, and no earlier one of the same record did."
@@ -306,11 +314,9 @@ class Sync:
             outcome = await apply(
                 patch.key,
                 patch.fields,
-                rules=Rules(self._mapping, self._policy, appointment_id(patch.key, org=self._org)),
-                meetings=self._stores.meetings,
-                appointments=self._appointments,
-                directory=self._directory,
-                copy_of=patch.copy_of,
+                rules=self._rules,
+                ports=self._ports,
+                alias=patch.alias,
                 event=event,
             )
         current().rounds, current().unresolved = outcome.rounds, len(outcome.unresolved)
@@ -367,20 +373,15 @@ class Sync:
             parked = self._stores.meetings.parked
             await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
         if event.meeting:
-            about = MeetingKey.parse(event.meeting)
-            new_id = appointment_id(about, org=self._org)
-            await note_letter(about, meetings=self._stores.meetings, new_appointment_id=new_id)
+            with suppress(NewerLayout):  # the letter stands in the list, and stays there until a person decides
+                await note_letter(
+                    MeetingKey.parse(event.meeting),
+                    meetings=self._stores.meetings,
+                    new_appointment_id=self._rules.new_appointment_id,
+                )
         entry = self._not_done(event, failure, OutcomeKind.DEAD_LETTERED)
         await self._journal_if_possible(entry)
         return entry
-
-    async def _clear_letters(self, key: MeetingKey, outcome: Outcome) -> None:
-        """A good event has carried out what earlier ones of the meeting said, as far as that was merged."""
-        if outcome.state is not None and outcome.state.unsettled:
-            stores = self._stores
-            await clear_letters(
-                key, outcome.state, outcome.version, meetings=stores.meetings, letters=stores.dead_letters
-            )
 
     async def _journal_if_possible(self, entry: Entry) -> None:
         """The event is safe by now; a journal that cannot be written must not bring it back."""
@@ -403,7 +404,7 @@ class Sync:
     def _done(self, event: _Event, outcome: Outcome) -> Entry:
         return replace(
             event.entry(outcome.kind, now=self._now()),
-            appointment_id=outcome.appointment_id,
+            appointment_id=outcome.meeting.mirror.appointment_id,
             columns=outcome.columns,
             notes=outcome.notes,
             reason=outcome.reason,
@@ -421,9 +422,9 @@ class Sync:
 
 def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
     """A redelivered message whose first run was settled but not journaled keeps the outcome it had then."""
-    if outcome.kind is not OutcomeKind.DUPLICATE or outcome.state is None:
+    if outcome.kind is not OutcomeKind.DUPLICATE:
         return outcome
-    for recent in outcome.state.recent:
+    for recent in outcome.meeting.recent:
         same = (recent.correlation_id, recent.received_at) == (envelope.correlation_id, envelope.received_at)
         if same and recent.outcome in _FIRST_TOLD:
             return replace(outcome, kind=recent.outcome, notes=(*outcome.notes, "Confirmed on redelivery."))

@@ -12,6 +12,7 @@ from shared.meeting.identity import table_key
 from shared.storage.account import ETAG, KEYS, Continuation, Entity, Table
 from shared.storage.documents import pack, unpack_envelope
 from shared.storage.envelope import Envelope
+from shared.storage.layout import NewerLayout
 from shared.telemetry import line
 
 log = logging.getLogger("outreach_dynamics.deadletters")
@@ -55,7 +56,7 @@ class DeadLetters:
                 "event_id": envelope.event_id,
                 "received_at": envelope.received_at,
                 "spill_key": envelope.spill_key,
-                **pack(envelope.model_dump(exclude_defaults=True)),
+                **pack(envelope.to_document()),
             }
         )
 
@@ -137,7 +138,7 @@ class DeadLetters:
 def _with_envelope(row: Entity) -> tuple[Entity, Envelope] | None:
     try:
         return row, unpack_envelope(row)
-    except Unmappable as error:
+    except (Unmappable, NewerLayout) as error:
         log.error(line("unreadable", correlation_id=row["correlation_id"], code=error.code))  # noqa: TRY400 - no value of it
         return None
 

@@ -42,9 +42,8 @@ def unpack_bytes(entity: Mapping[str, Any]) -> bytes:
 
 
 def unpack_envelope(entity: Mapping[str, Any]) -> Envelope:
-    """The envelope in an entity. Raises `Unmappable` for one that cannot be read, such as a newer version's."""
+    """The envelope in an entity. Raises `NewerLayout`, `Unmappable` for one that cannot be read."""
     try:
-        return Envelope.model_validate(unpack(entity))
-    except (ValueError, zlib.error) as error:
-        reason = "What was stored of the event cannot be read; was it written by a newer version of the app?"
-        raise Unmappable("unreadable", reason) from error
+        return Envelope.from_document(unpack(entity))
+    except (ValueError, TypeError, zlib.error) as error:
+        raise Unmappable("unreadable", "What was stored of the event cannot be read.") from error

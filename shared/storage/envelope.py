@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.errors import Unmappable
+from shared.storage.layout import Upgrade, upgraded, version_of
 
 MAX_MESSAGE_BYTES = 64 * 1024
+_UPGRADES: tuple[Upgrade, ...] = ()
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -35,7 +37,6 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    version: Literal[1] = 1
     kind: Literal["delivery", "reconcile", "spilled"] = "delivery"
     correlation_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     traceparent: str = ""
@@ -49,13 +50,18 @@ class Envelope(BaseModel):
     spill_key: str = ""
     body: Any = None
 
+    def to_document(self) -> dict[str, Any]:
+        """What is stored of it: members that differ from what they are without, and the version of the layout."""
+        return self.model_dump(exclude_defaults=True) | {"version": version_of(_UPGRADES)}
+
+    @classmethod
+    def from_document(cls, document: object) -> Envelope:
+        """The envelope in a document that this or an older version stored. Raises `NewerLayout`, `ValueError`."""
+        return cls.model_validate(upgraded(document, _UPGRADES) if isinstance(document, dict) else document)
+
     def to_message(self) -> str:
         """The queue's text: JSON in base64, which is what the trigger expects unless host.json says otherwise."""
-        text = json.dumps(
-            self.model_dump(exclude_defaults=True) | {"version": self.version},
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
+        text = json.dumps(self.to_document(), separators=(",", ":"), ensure_ascii=False)
         return base64.b64encode(text.encode()).decode()
 
     def spilled(self) -> Envelope:
@@ -65,11 +71,11 @@ class Envelope(BaseModel):
 
     @classmethod
     def from_message(cls, text: str | bytes) -> Envelope:
-        """The envelope in a message that the trigger has decoded. Raises `Unmappable` for what is none."""
+        """The envelope in a decoded message. Raises `NewerLayout`, and `Unmappable` for what is none."""
         try:
             # Pydantic's own reader goes less deep: it would refuse a body of the depth that it has just accepted.
-            return cls.model_validate(json.loads(text))
-        except (ValueError, RecursionError) as error:
+            return cls.from_document(json.loads(text))
+        except (ValueError, TypeError, RecursionError) as error:
             raise Unmappable("not_an_envelope", "The queue message is not one of this app's.") from error
 
 

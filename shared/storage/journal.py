@@ -61,6 +61,8 @@ class Journal:
     async def dismiss(self, entry: Entry) -> bool:
         """Store `entry`, which says that an event was dismissed, and keep what only its last attempt knew.
 
+        What a newer version of the app says beside stays too.
+
         Returns False for an event that was carried out after all: its row stays. Raises `RowConflict` where it is
         written meanwhile.
         """
@@ -69,7 +71,7 @@ class Journal:
             known, etag = found
             if known["outcome"] not in _NOT_DONE:
                 return False
-            row |= {name: known[name] for name in _OF_AN_ATTEMPT if name in known}
+            row = known | row | {name: known[name] for name in _OF_AN_ATTEMPT if name in known}
         await self._table.save(row, etag=etag)
         return True
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from shared.meeting.identity import MeetingKey, table_key
-from shared.meeting.meeting import MeetingState, Recent
+from shared.meeting.meeting import Aliases, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.mirror import Mirror
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party
+from shared.meeting.ports import Stored
 from shared.storage.account import Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
+from shared.storage.layout import upgraded, version_of
 from shared.storage.parked import PARTITION, Parked
 
 TABLE = "meetings"
 _PAGE = 200
-# Stands before the etag in a version where the row says that the meeting is parked: only then the index is looked at
-# when the meeting goes out.
-_PARKED = "parked "
 
 
 class MeetingTable:
@@ -32,23 +33,22 @@ class MeetingTable:
         self._table = table
         self.parked = Parked(table, rules=rules)
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        """The state and its version."""
+    async def load(self, key: MeetingKey) -> Stored:
+        """The row as it is. Raises `NewerLayout`."""
         name = table_key(str(key))
         found = await self._table.get(name, name)
         if found is None:
-            return None, None
+            return Stored(key)
         entity, etag = found
-        state = from_document(unpack(entity))
-        return state, _version(state, etag)
+        return Stored(key, from_document(unpack(entity)), etag)
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        """Store `state`; the plain columns beside the document are for people who look with a storage browser."""
-        if state.parked:
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        """Store `meeting`; the plain columns beside the document are for people who look with a storage browser."""
+        key, parked = stored.key, meeting.held.reason if meeting.held is not None else ""
+        if parked:
             await self.parked.add(key)
-        etag = version and version.removeprefix(_PARKED)
         # Read before the row is written: whoever parks the meeting again after that has changed it.
-        goes_out = version != etag and not state.parked
+        goes_out = stored.meeting is not None and stored.meeting.held is not None and not parked
         waiting = await self.parked.waiting(key) if goes_out else None
         name = table_key(str(key))
         entity: Entity = {
@@ -56,13 +56,13 @@ class MeetingTable:
             # Azure does not care; the emulator looks for the row key first, and a common one is all rows.
             "RowKey": name,
             "meeting": str(key),
-            "appointment": state.appointment_id,
-            "parked": state.parked,
-            **pack(to_document(state)),
+            "appointment": meeting.mirror.appointment_id,
+            "parked": parked,
+            **pack(to_document(meeting)),
         }
-        saved = await self._table.save(entity, etag=etag)
+        etag = await self._table.save(entity, etag=stored.version)
         await self.parked.remove(waiting)
-        return _version(state, saved)
+        return Stored(key, meeting, etag)
 
     async def of_appointment(self, appointment_id: str) -> MeetingKey | None:
         """The meeting that this appointment belongs to.
@@ -74,7 +74,7 @@ class MeetingTable:
 
     async def changed_since(
         self, moment: datetime, *, after: Continuation | None
-    ) -> tuple[list[tuple[MeetingKey, MeetingState]], Continuation | None]:
+    ) -> tuple[list[tuple[MeetingKey, Meeting]], Continuation | None]:
         """Some of the meetings whose row was written at `moment` or later, in no order, and where the next begin.
 
         There is no index: the service looks at every row, so the caller must limit the time.
@@ -89,50 +89,68 @@ class MeetingTable:
         return [(MeetingKey.parse(row["meeting"]), from_document(unpack(row))) for row in rows], following
 
 
-def _version(state: MeetingState, etag: str) -> str:
-    return f"{_PARKED}{etag}" if state.parked else etag
-
-
-def to_document(state: MeetingState) -> dict[str, Any]:
-    """`state` as plain JSON."""
+def to_document(meeting: Meeting) -> dict[str, Any]:
+    """`meeting` as plain JSON."""
+    mirror, aliases = meeting.mirror, meeting.aliases
     return {
-        "fields": {name: [value, *stamp] for name, (value, stamp) in state.fields.items()},
-        "appointment_id": state.appointment_id,
-        "applied": dict(state.applied),
-        "doubt": sorted(state.doubt),
-        "crm_version": state.crm_version,
-        "closed_as": state.closed_as,
-        "parties": sorted(map(str, state.parties)),
-        "parked": state.parked,
-        "gone": state.gone,
-        "moved_to": state.moved_to,
-        "copies": sorted(state.copies),
-        "spare": sorted(state.spare),
-        "unsettled": state.unsettled,
-        "recent": [[r.correlation_id, r.event, r.received_at, r.outcome] for r in state.recent],
+        "version": version_of(_UPGRADES),
+        "fields": {name: [value, *stamp] for name, (value, stamp) in meeting.facts.items()},
+        "appointment_id": mirror.appointment_id,
+        "applied": dict(mirror.applied),
+        "doubt": sorted(mirror.doubt),
+        "crm_version": mirror.version,
+        "closed_as": mirror.give_back,
+        "parties": sorted(map(str, mirror.parties)),
+        "parked": meeting.held.reason if meeting.held is not None else "",
+        "gone": mirror.deleted,
+        "moved_to": str(aliases.meeting or ""),
+        "copies": sorted(map(str, aliases.known)),
+        "spare": sorted(mirror.surplus),
+        "unsettled": meeting.unsettled,
+        "recent": [[r.correlation_id, r.event, r.received_at, r.outcome] for r in meeting.recent],
     }
 
 
-def from_document(document: dict[str, Any]) -> MeetingState:
-    """The state in a document that `to_document` made."""
-    return MeetingState(
-        fields={
+def from_document(document: Mapping[str, Any]) -> Meeting:
+    """The meeting in a document that this or an older version of the app stored. Raises `NewerLayout`."""
+    document = upgraded(document, _UPGRADES)
+    mirror = Mirror(
+        appointment_id=document["appointment_id"],
+        version=document["crm_version"],
+        applied=document["applied"],
+        doubt=frozenset(document["doubt"]),
+        give_back=tuple(document["closed_as"]) if document["closed_as"] else None,
+        parties=frozenset(map(Party.parse, document["parties"])),
+        deleted=document["gone"],
+        surplus=frozenset(document["spare"]),
+    )
+    points_to = MeetingKey.parse(document["moved_to"]) if document["moved_to"] else None
+    return Meeting(
+        facts={
             name: Stamped(value, Stamp(changed, delivered))
             for name, (value, changed, delivered) in document["fields"].items()
         },
-        appointment_id=document["appointment_id"],
-        applied=document["applied"],
-        doubt=frozenset(document["doubt"]),
-        crm_version=document["crm_version"],
-        closed_as=tuple(document["closed_as"]) if document["closed_as"] else None,
-        parties=frozenset(map(Party.parse, document["parties"])),
-        parked=document["parked"],
-        gone=document["gone"],
-        moved_to=document["moved_to"],
-        copies=frozenset(document["copies"]),
-        spare=frozenset(document["spare"]),
+        mirror=mirror,
+        aliases=Aliases(points_to, frozenset(map(MeetingKey.parse, document["copies"]))),
+        held=Hold(document["parked"]) if document["parked"] else None,
         unsettled=document["unsettled"],
         recent=tuple(
             Recent(trace, event, at, OutcomeKind(outcome)) for trace, event, at, outcome in document["recent"]
         ),
     )
+
+
+def _from_1(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Several versions of the app wrote this layout without a number; each knew a few members more."""
+    absent: dict[str, Any] = {
+        **dict.fromkeys(("appointment_id", "parked", "moved_to"), ""),
+        **dict.fromkeys(("doubt", "parties", "copies", "spare", "recent"), ()),
+        **dict.fromkeys(("crm_version", "closed_as")),
+        **dict.fromkeys(("gone", "unsettled"), False),
+        "fields": {},
+        "applied": {},
+    }
+    return {**absent, **document, "version": 2}
+
+
+_UPGRADES = (_from_1,)

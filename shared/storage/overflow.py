@@ -22,12 +22,12 @@ class Spill:
     async def keep(self, envelope: Envelope) -> Envelope:
         """Store `envelope`; returns the pointer to it, which fits the queue."""
         pointer = envelope.spilled()
-        packed = pack(envelope.model_dump(exclude_defaults=True))
+        packed = pack(envelope.to_document())
         await self._table.put({**_row(pointer.spill_key), "pointed": "", **packed})
         return pointer
 
     async def load(self, key: str) -> Envelope | None:
-        """The envelope, or None when it is done and gone. Raises `Unmappable` for a row that cannot be read."""
+        """The envelope, or None when it is done and gone. Raises `NewerLayout`, `Unmappable` where it is unreadable."""
         found = await self._table.get(_PARTITION, key)
         return None if found is None else unpack_envelope(found[0])
 

@@ -17,7 +17,7 @@ from shared.errors import Unmappable
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references, value_of
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
-from shared.meeting.merge import Fields, Stamp, canonical, merge
+from shared.meeting.merge import Facts, Stamp, merge, one_text
 from shared.meeting.people import CrmRecord, Party, Person, Role, is_address
 from tests.samples import DEFAULT, guid, json_values, law, mapping_with, nobody, person, ref, stamped
 
@@ -184,12 +184,12 @@ class TestState:
         assert columns({"no_show": True}, policy=Policy(on_cancel="cancel")) == {}
 
 
-def one_after_the_other(said: list[dict[str, Any]]) -> Fields:
+def one_after_the_other(said: list[dict[str, Any]]) -> Facts:
     """What events said, merged; each came a second after the one before."""
-    fields: Fields = {}
+    fields: Facts = {}
     for number, one in enumerate(said):
         stamp = Stamp(f"2026-03-02T12:00:{number:02}.000000Z", "")
-        fields = merge(fields, stamped(one, stamp)).fields
+        fields = merge(fields, stamped(one, stamp)).facts
     return fields
 
 
@@ -482,7 +482,7 @@ def test_any_fields_are_an_appointment_or_unmappable(data: st.DataObject, zone: 
 @given(json_values, json_values)
 def test_fingerprints_are_equal_exactly_for_equal_values(one: object, other: object) -> None:
     """Two values have one fingerprint exactly when they are the same JSON."""
-    assert (fingerprint(one) == fingerprint(other)) == (canonical(one) == canonical(other))
+    assert (fingerprint(one) == fingerprint(other)) == (one_text(one) == one_text(other))
 
 
 def test_fingerprint_of_a_long_text() -> None:

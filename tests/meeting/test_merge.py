@@ -10,49 +10,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.merge import Fields, Stamp, Stamped, canonical, merge
+from shared.meeting.merge import Facts, Stamp, Stamped, merge, one_text
 from shared.timestamps import sortable
 from tests.samples import json_values, law, stamped
 
-Merge = Callable[[Fields, Fields], Fields]
+Merge = Callable[[Facts, Facts], Facts]
 
 # Few names and few moments, so that most patches meet, many of them in the very same stamp.
 moments = st.sampled_from(["2026-03-02T12:00:00.000000Z", "2026-03-02T12:00:01.000000Z", "2026-03-02T12:00:02.000000Z"])
 stamps = st.builds(Stamp, moments, moments)
 values = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "a", "b"])
-patches: st.SearchStrategy[Fields] = st.dictionaries(
+patches: st.SearchStrategy[Facts] = st.dictionaries(
     st.sampled_from(["title", "location", "owner@17"]), st.builds(Stamped, values, stamps), max_size=3
 )
 
 
-def ours(current: Fields, patch: Fields) -> Fields:
+def ours(current: Facts, patch: Facts) -> Facts:
     """The merge of the product."""
-    return merge(current, patch).fields
+    return merge(current, patch).facts
 
 
-def by_arrival(current: Fields, patch: Fields) -> Fields:
+def by_arrival(current: Facts, patch: Facts) -> Facts:
     """The naive merge: what comes last wins."""
     return {**current, **patch}
 
 
-def first_come(current: Fields, patch: Fields) -> Fields:
+def first_come(current: Facts, patch: Facts) -> Facts:
     """Another wrong one: in a tie, what stands there stays."""
     later = {name: one for name, one in patch.items() if name not in current or current[name].stamp < one.stamp}
     return {**current, **later}
 
 
-def null_is_absent(current: Fields, patch: Fields) -> Fields:
+def null_is_absent(current: Facts, patch: Facts) -> Facts:
     """A third wrong one: a cleared field counts as not named."""
-    return merge(current, {name: one for name, one in patch.items() if one.value is not None}).fields
+    return merge(current, {name: one for name, one in patch.items() if one.value is not None}).facts
 
 
-def merged(by: Merge, several: Sequence[Fields]) -> Fields:
+def merged(by: Merge, several: Sequence[Facts]) -> Facts:
     """All of `several`, one after the other."""
     start: Mapping[str, Stamped] = {}
     return reduce(by, several, start)
 
 
-def check_commutative(by: Merge, one: Fields, other: Fields) -> None:
+def check_commutative(by: Merge, one: Facts, other: Facts) -> None:
     assert same(by(one, other), by(other, one))
 
 
@@ -64,38 +64,38 @@ def check_cleared(by: Merge) -> None:
     assert after["title"].value == "Intro"
 
 
-def same(one: Fields, other: Fields) -> bool:
+def same(one: Facts, other: Facts) -> bool:
     """Equality that tells 1 from true, as JSON does."""
-    return canonical(dict(one)) == canonical(dict(other))
+    return one_text(dict(one)) == one_text(dict(other))
 
 
 @law
 @given(patches, patches)
-def test_commutative(one: Fields, other: Fields) -> None:
+def test_commutative(one: Facts, other: Facts) -> None:
     """Which of two patches came first cannot be seen in the result."""
     check_commutative(ours, one, other)
 
 
 @law
 @given(patches, patches, patches)
-def test_associative(one: Fields, two: Fields, three: Fields) -> None:
+def test_associative(one: Facts, two: Facts, three: Facts) -> None:
     """Patches that were merged among themselves first give the same."""
     assert same(ours(ours(one, two), three), ours(one, ours(two, three)))
 
 
 @law
 @given(patches)
-def test_idempotent(one: Fields) -> None:
+def test_idempotent(one: Facts) -> None:
     """A patch merged into itself changes nothing, and nothing counts as taken or as older."""
     again = merge(one, one)
-    assert same(again.fields, one)
+    assert same(again.facts, one)
     assert not again.taken
     assert not again.older
 
 
 @law
 @given(st.lists(patches, max_size=5), st.data())
-def test_any_order_and_any_repetition(several: list[Fields], data: st.DataObject) -> None:
+def test_any_order_and_any_repetition(several: list[Facts], data: st.DataObject) -> None:
     """Any permutation, with any of the patches repeated, gives the same fields."""
     repeated = several + (data.draw(st.lists(st.sampled_from(several), max_size=4)) if several else [])
     shuffled = data.draw(st.permutations(repeated))
@@ -104,7 +104,7 @@ def test_any_order_and_any_repetition(several: list[Fields], data: st.DataObject
 
 @law
 @given(patches, patches)
-def test_empty_patch_is_neutral(one: Fields, other: Fields) -> None:
+def test_empty_patch_is_neutral(one: Facts, other: Facts) -> None:
     """A patch that names nothing changes nothing, and only named fields can change."""
     assert same(ours(one, {}), one)
     assert same(ours({}, one), one)
@@ -115,22 +115,22 @@ def test_empty_patch_is_neutral(one: Fields, other: Fields) -> None:
 
 @law
 @given(patches, patches)
-def test_taken_and_older_are_exact(one: Fields, other: Fields) -> None:
+def test_taken_and_older_are_exact(one: Facts, other: Facts) -> None:
     """`taken` are exactly the fields that changed; `older` those that stand against what was offered."""
     result = merge(one, other)
-    changed = {name for name in result.fields if canonical(result.fields[name]) != canonical(one.get(name))}
+    changed = {name for name in result.facts if one_text(result.facts[name]) != one_text(one.get(name))}
     assert result.taken == changed
-    kept = {name for name in other if canonical(result.fields[name]) != canonical(other[name])}
+    kept = {name for name in other if one_text(result.facts[name]) != one_text(other[name])}
     assert result.older == kept
 
 
 @law
 @given(patches, patches)
-def test_inputs_are_left_alone(one: Fields, other: Fields) -> None:
+def test_inputs_are_left_alone(one: Facts, other: Facts) -> None:
     """A merge changes neither of the maps that it was given."""
-    before = canonical([dict(one), dict(other)])
+    before = one_text([dict(one), dict(other)])
     merge(one, other)
-    assert canonical([dict(one), dict(other)]) == before
+    assert one_text([dict(one), dict(other)]) == before
 
 
 @law
@@ -141,7 +141,7 @@ def test_later_stamp_wins(early: object, late: object, order: list[int]) -> None
         stamped({"title": early}, Stamp("2026-03-02T12:00:00.000000Z", "2026-03-02T12:00:09.000000Z")),
         stamped({"title": late}, Stamp("2026-03-02T12:00:01.000000Z", "2026-03-02T12:00:02.000000Z")),
     ]
-    assert canonical(merged(ours, [both[index] for index in order])["title"].value) == canonical(late)
+    assert one_text(merged(ours, [both[index] for index in order])["title"].value) == one_text(late)
 
 
 def test_delivery_time_tells_changes_within_one_second_apart() -> None:
@@ -156,7 +156,7 @@ def test_delivery_time_tells_changes_within_one_second_apart() -> None:
 def test_ties_do_not_depend_on_order(tied: list[object]) -> None:
     """Several values with the very same stamp end in the same one for every order of arrival."""
     several = [stamped({"title": value}) for value in tied]
-    ends = {canonical(merged(ours, order)["title"].value) for order in itertools.permutations(several)}
+    ends = {one_text(merged(ours, order)["title"].value) for order in itertools.permutations(several)}
     assert len(ends) == 1
 
 

@@ -15,7 +15,7 @@ from shared.meeting.appointment import collapse
 from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.merge import Fields, merge
+from shared.meeting.merge import Facts, merge
 from shared.meeting.patch import MAX_CLOCK_AHEAD, Patch, accepts, read_patch
 from shared.timestamps import sortable
 from tests.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
@@ -157,7 +157,7 @@ def test_a_relationship_that_is_not_named_is_unchanged() -> None:
     shortened = delivery(relationships={"prospects": [{"id": 2}]}, delivered_at=LATE)
     for later, left in ((swapped, (3, 1, 2)), (shortened, (2,))):
         merged = merge(patch(booked).fields, patch(later).fields)
-        assert collapse(merged.fields, DEFAULT)["prospects"] == [ref("prospect", number) for number in left]
+        assert collapse(merged.facts, DEFAULT)["prospects"] == [ref("prospect", number) for number in left]
 
 
 def test_another_order_of_prospects_is_no_news() -> None:
@@ -200,8 +200,8 @@ def test_words_in_any_order(said: list[tuple[str, str, dict[str, Any], str]], da
         for resource, action, attributes, moment in said
     ]
     again = data.draw(st.permutations(told + told[:2]))
-    nothing: Fields = {}
-    one, other = (reduce(lambda known, new: merge(known, new).fields, order, nothing) for order in (told, again))
+    nothing: Facts = {}
+    one, other = (reduce(lambda known, new: merge(known, new).facts, order, nothing) for order in (told, again))
     assert collapse(one, DEFAULT) == collapse(other, DEFAULT)
 
 
@@ -304,7 +304,7 @@ class TestKeys:
     def test_meeting_is_its_own_key(self) -> None:
         """A meeting is known by its id, and speaks for the meeting itself."""
         found = patch(delivery(relationships={"owner": {"id": 1}}))
-        assert (found.key, found.copy_of, set(found.fields)) == (MeetingKey("meeting", "5"), None, {"owner"})
+        assert (found.key, found.alias, set(found.fields)) == (MeetingKey("meeting", "5"), None, {"owner"})
 
     def test_calendar_event_of_a_meeting(self) -> None:
         """A calendar event that names its meeting is a copy of it; what each calendar has is kept apart."""
@@ -316,13 +316,13 @@ class TestKeys:
             relationships={"meeting": {"type": "meeting", "id": 5}, "user": {"id": 1}},
         )
         found = patch(one)
-        assert (found.key, found.copy_of) == (MeetingKey("meeting", "5"), MeetingKey("calendarEvent", "17"))
+        assert (found.key, found.alias) == (MeetingKey("meeting", "5"), MeetingKey("calendarEvent", "17"))
         assert set(found.fields) == {"title", "owner@17", "is_organizer@17", "destroyed@17"}
 
     def test_calendar_event_alone(self) -> None:
         """A calendar event that names no meeting is the meeting, under the same names."""
         found = patch(delivery("calendarEvent", 17, relationships={"user": {"id": 1}}))
-        assert (found.key, found.copy_of) == (MeetingKey("calendarEvent", "17"), None)
+        assert (found.key, found.alias) == (MeetingKey("calendarEvent", "17"), None)
         assert set(found.fields) == {"owner@17"}
 
 
@@ -340,7 +340,7 @@ class TestWitnesses:
     def test_recording(self) -> None:
         """A recording completes the meeting of its calendar event, and its own fields say nothing."""
         found = patch(recording(), EVERYTHING)
-        assert (found.key, found.copy_of, found.unnamed) == (MeetingKey("calendarEvent", "17"), None, False)
+        assert (found.key, found.alias, found.unnamed) == (MeetingKey("calendarEvent", "17"), None, False)
         assert {name: one.value for name, one in found.fields.items()} == {"completed": True}
 
     @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ class TestWitnesses:
     def test_task_of_a_meeting(self, kind: str, number: int) -> None:
         """A task about a meeting or a calendar event is remembered as its copy."""
         found = patch(task(subject={"data": {"type": kind, "id": number}}), EVERYTHING)
-        assert (found.key, found.copy_of) == (MeetingKey(kind, str(number)), MeetingKey("task", "2"))
+        assert (found.key, found.alias) == (MeetingKey(kind, str(number)), MeetingKey("task", "2"))
         assert {name: one.value for name, one in found.fields.items()} == {"completed": True}
 
     def test_task_that_names_nobody(self) -> None:
@@ -367,7 +367,7 @@ class TestWitnesses:
         one = task(subject=None)
         found = patch(one, EVERYTHING)
         assert accepts(one, EVERYTHING)
-        assert (found.key, found.copy_of, found.unnamed) == (MeetingKey("task", "2"), None, True)
+        assert (found.key, found.alias, found.unnamed) == (MeetingKey("task", "2"), None, True)
 
     def test_task_that_has_nothing_to_say(self) -> None:
         """A task that names nobody and was not completed does not count; nor does one about a person."""
@@ -393,7 +393,7 @@ class TestWitnesses:
         """Where an entry names both, the meeting is the key and the calendar event its copy and its calendar."""
         one = entry("calendar_event_updated", meetingId=5, calendarEventId=17, isOrganizer=True, title="a")
         found = patch(one, EVERYTHING)
-        assert (found.key, found.copy_of) == (MeetingKey("meeting", "5"), MeetingKey("calendarEvent", "17"))
+        assert (found.key, found.alias) == (MeetingKey("meeting", "5"), MeetingKey("calendarEvent", "17"))
         assert set(found.fields) == {"title", "is_organizer@17"}
 
     def test_entry_is_read_leniently(self) -> None:

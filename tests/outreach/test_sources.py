@@ -56,7 +56,7 @@ def test_recording_says_that_a_meeting_was_held() -> None:
     """A recording completes the calendar event that it was made of, and says nothing else of it."""
     patch = read(recording(1), mapping_with("kaiaRecording"))
     assert patch.key == CALENDAR_EVENT
-    assert patch.copy_of is None
+    assert patch.alias is None
     assert values(patch) == {"completed": True}
     assert patch.fields["completed"].stamp.changed == "2026-03-02T15:31:00.000000Z"
 
@@ -85,7 +85,7 @@ def test_task_about_a_meeting(subject: dict[str, Any], key: MeetingKey) -> None:
     body = task(2, "created", subject=subject, state="incomplete", dueAt="2026-03-05T10:00:00Z")
     assert counts(body, mapping)
     patch = read(body, mapping)
-    assert (patch.key, patch.copy_of, values(patch)) == (key, MeetingKey("task", "2"), {})
+    assert (patch.key, patch.alias, values(patch)) == (key, MeetingKey("task", "2"), {})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_completed_task_as_recorded() -> None:
     assert counts(body, mapping)
     patch = read(body, mapping)
     assert patch.unnamed
-    assert (patch.key, patch.copy_of, values(patch)) == (MeetingKey("task", "2"), None, {"completed": True})
+    assert (patch.key, patch.alias, values(patch)) == (MeetingKey("task", "2"), None, {"completed": True})
 
 
 def test_deleted_task_does_not_delete_the_meeting() -> None:
@@ -135,13 +135,13 @@ def test_deleted_task_does_not_delete_the_meeting() -> None:
 def test_event_names_its_meeting(payload: Any) -> None:
     """In whichever form the payload names meeting and calendar event, both are found."""
     patch = read(of_event("calendar_event_updated", payload), mapping_with("event"))
-    assert (patch.key, patch.copy_of) == (MEETING, CALENDAR_EVENT)
+    assert (patch.key, patch.alias) == (MEETING, CALENDAR_EVENT)
 
 
 def test_event_that_names_a_calendar_event_only() -> None:
     """Then the calendar event stands for the meeting, until somebody says which meeting it is."""
     patch = read(of_event("calendar_event_updated", {"calendar_event_id": 17}), mapping_with("event"))
-    assert (patch.key, patch.copy_of) == (CALENDAR_EVENT, None)
+    assert (patch.key, patch.alias) == (CALENDAR_EVENT, None)
 
 
 @pytest.mark.parametrize("payload", [None, {}, "text", [], 5, {"id": 17}, {"calendar_event": "17"}, "[" * 9999])

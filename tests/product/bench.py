@@ -102,6 +102,16 @@ class Installation:
         assert found is not None
         return found
 
+    async def meeting(self, meeting_id: str) -> dict[str, Any]:
+        """How a meeting stands, as its route answers."""
+        found = await self.runtime.admin.meeting(meeting_id)
+        assert found is not None
+        return found
+
+    async def dead_letters(self) -> list[dict[str, Any]]:
+        """All dead letters, the latest first, as their route answers."""
+        return await self.runtime.admin.list_dead_letters()
+
     async def restart(self, **settings: str) -> None:
         """A new process with changed settings; a value of "" means unset."""
         await self.runtime.aclose()

@@ -21,7 +21,7 @@ from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from shared.dataverse.appointments import AppointmentApi
 from shared.errors import Permanent, Transient
 from shared.meeting.delivery import Reference
-from shared.meeting.meeting import Actual
+from shared.meeting.mirror import Actual
 from shared.meeting.people import Person
 from shared.pipeline.people import CrmDirectory
 from shared.pipeline.signature import sign
@@ -430,7 +430,8 @@ async def test_duplicates_ask_nobody(product: Installation) -> None:
     booked = MeetingScript(1).booked(prospects=[108])
     await product.sync(booked)
     before = (product.crm.log.total, product.outreach.log.total)
-    product.runtime.sync._directory = None  # type: ignore[assignment]  # whoever asks fails
+    sync = product.runtime.sync
+    sync._ports = replace(sync._ports, directory=None)  # type: ignore[arg-type]  # whoever asks fails
     assert (await product.sync(booked))["outcome"] == "duplicate"
     assert (product.crm.log.total, product.outreach.log.total) == before
 

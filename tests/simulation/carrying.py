@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from shared.errors import Permanent, SyncError, Transient, Unmappable
-from shared.meeting.apply import Outcome, Rules, apply
+from shared.meeting.apply import Outcome, apply
 from shared.meeting.dead_letters import clear_letters, note_letter
+from shared.meeting.decide import Rules
 from shared.meeting.identity import MeetingKey
 from tests.simulation.scenario import Event, Ports
 
@@ -12,18 +13,8 @@ from tests.simulation.scenario import Event, Ports
 async def carry_out(told: Event, rules: Rules, ports: Ports) -> Outcome | SyncError:
     """What came of the event; an error where it ended as a dead letter."""
     try:
-        outcome = await apply(
-            told.key,
-            told.fields,
-            rules=rules,
-            meetings=ports.meetings,
-            appointments=ports.appointments,
-            directory=ports.directory,
-            copy_of=told.copy_of,
-        )
-        if outcome.state is not None and outcome.state.unsettled:
-            key = MeetingKey.parse(outcome.meeting)
-            await clear_letters(key, outcome.state, outcome.version, meetings=ports.meetings, letters=ports.letters)
+        outcome = await apply(told.key, told.fields, rules=rules, ports=ports, alias=told.alias)
+        await clear_letters(outcome.stored, meetings=ports.meetings, letters=ports.letters)
     except (Unmappable, Permanent, Transient) as error:
         meeting = error.meeting or str(told.key)
         await ports.letters.file(told.letter, meeting, merged=error.merged)

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from shared.meeting.apply import Rules
+from shared.meeting.decide import Rules
 
 T = TypeVar("T")
 Names = tuple[int, ...]

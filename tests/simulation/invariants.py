@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.meeting.apply import CANCELED, STATES, Rules
 from shared.meeting.appointment import fingerprint
-from shared.meeting.meeting import MeetingState
+from shared.meeting.decide import Rules
+from shared.meeting.identity import MeetingKey
+from shared.meeting.mirror import CANCELED, STATES, Mirror
 from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.people import merged, wanted
 from tests.simulation.scenario import MEETING, Scenario
@@ -34,21 +35,26 @@ def check(simulation: Simulation, world: World) -> None:
 
 def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
     accepted = merged(scenario.told)
-    row = table.rows.get(str(MEETING))
+    key = _chain(MEETING, table)[-1]
+    row = table.rows.get(key)
     if row is None:
         yield "the meeting has no row"
         return
-    if row.state.fields != accepted:
-        yield f"the row holds {dict(row.state.fields)}, accepted was {dict(accepted)}"
-    if row.state.doubt:
-        yield f"in doubt: {sorted(row.state.doubt)}"
-    if row.state.closed_as:
+    mirror = row.meeting.mirror
+    if row.meeting.facts != accepted:
+        yield f"the row holds {dict(row.meeting.facts)}, accepted was {dict(accepted)}"
+    if mirror.doubt:
+        yield f"in doubt: {sorted(mirror.doubt)}"
+    if mirror.give_back:
         yield "a state is still to be given back"
+    yield from (
+        f"{key} does not know of {other}" for other in table.rows.keys() - {key} if not _knows(key, other, table)
+    )
     for name, one in crm.appointments.items():
-        if name != row.state.appointment_id and one.state != CANCELED:
+        if name != mirror.appointment_id and one.state != CANCELED:
             yield f"{name} is one too many"
     leave = rules.mapping.deleted_in_dynamics == "leave"
-    appointment = crm.appointments.get(row.state.appointment_id)
+    appointment = crm.appointments.get(mirror.appointment_id)
     if appointment is None:
         if not crm.deleted or (crm.deleted == "incomplete" and not leave):
             yield "there is no appointment"
@@ -56,18 +62,31 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
     if crm.deleted and leave and not scenario.apart:
         yield "a deleted appointment is there again"
     yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
-    yield from _applied(row.state, appointment)
+    yield from _applied(mirror, appointment)
 
 
 def _unknown_letters(table: Table, dead: frozenset[str]) -> Iterator[str]:
     for name, letter in table.letters.items():
-        own = table.rows.get(letter.meeting)
-        meeting = table.rows.get(own.state.moved_to) if own is not None else None
-        rows = [row for row in (own, meeting) if row is not None]
-        if meeting is not None and letter.meeting in meeting.state.copies:
-            rows = [meeting]
-        if name in dead and not any(row.state.unsettled for row in rows):
+        chain = _chain(MeetingKey.parse(letter.meeting), table)
+        rows = [table.rows[key].meeting for key in chain if key in table.rows]
+        if rows and set(chain[:-1]) <= rows[-1].aliases.known:
+            rows = rows[-1:]
+        if name in dead and not any(meeting.unsettled for meeting in rows):
             yield f"the row does not know of {name}"
+
+
+def _knows(key: MeetingKey, alias: MeetingKey, table: Table) -> bool:
+    return _chain(alias, table)[-1] == key and alias in table.rows[key].meeting.aliases.known
+
+
+def _chain(key: MeetingKey, table: Table) -> list[MeetingKey]:
+    """`key`, what it turned out to be, what that turned out to be, and so on; of a ring, the meeting counts."""
+    chain = [key]
+    while (row := table.rows.get(chain[-1])) and (following := row.meeting.aliases.meeting):
+        if following in chain:
+            return [*(one for one in chain if one != MEETING), MEETING]
+        chain.append(following)
+    return chain
 
 
 def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
@@ -98,9 +117,9 @@ def _parties(now: Appointment, ours: set[str]) -> Iterator[str]:
         yield f"parties {sorted(map(str, extra))} should have gone"
 
 
-def _applied(state: MeetingState, now: Appointment) -> Iterator[str]:
+def _applied(mirror: Mirror, now: Appointment) -> Iterator[str]:
     """The row says of no column that Dynamics has a value which Outreach's side did not write last, or which is not there."""
-    for name, remembered in state.applied.items():
+    for name, remembered in mirror.applied.items():
         if name == STATE:
             known: set[Any] = {
                 code for code, pair in STATES.items() if pair in {now.state, now.ours.get(STATE, (0, 1))}

@@ -8,7 +8,9 @@ from typing import Any
 
 from shared.errors import SyncError, Transient
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.meeting import Meeting
+from shared.meeting.mirror import Actual, Written
+from shared.meeting.ports import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +26,16 @@ class Answer:
         match self.value:
             case None:
                 return "done"
-            case (None, None):
-                return "no row"
             case True | False:
                 return "gone" if self.value else "it stays"
             case []:
                 return "none"
             case [{"merged": _}, *_] as letters:
                 return ", ".join(f"{one['id']}{'' if one['merged'] else ' (not merged)'}" for one in letters)
-            case (MeetingState() as state, version):
-                return f"row {version}, doubt {sorted(state.doubt)}, fence {state.crm_version}"
+            case Stored(_, None):
+                return "no row"
+            case Stored(_, Meeting() as meeting, version):
+                return f"row {version}, doubt {sorted(meeting.mirror.doubt)}, fence {meeting.mirror.version}"
             case Actual(version, columns, state):
                 return f"version {version}, {dict(columns)}, state {state[0]}"
             case Written(version):
@@ -61,7 +63,7 @@ class Operation:
 class Load(Operation):
     """Read a row of the table of meetings."""
 
-    key: str
+    key: MeetingKey
 
     @property
     def writes(self) -> bool:
@@ -78,17 +80,17 @@ class Save(Operation):
     `rules`: the settings of the worker.
     """
 
-    key: str
-    state: MeetingState
+    key: MeetingKey
+    meeting: Meeting
     version: str | None
     rules: int
     overwrite: bool = False
 
     def __str__(self) -> str:
-        state = self.state
-        what = f"moved to {state.moved_to}" if state.moved_to else f"doubt {sorted(state.doubt)}"
-        parked = ", parked" if state.parked else ""
-        return f"save {self.key} over row {self.version}: {what}, fence {state.crm_version}{parked}"
+        mirror, points_to = self.meeting.mirror, self.meeting.aliases.meeting
+        what = f"moved to {points_to}" if points_to else f"doubt {sorted(mirror.doubt)}"
+        parked = ", parked" if self.meeting.held else ""
+        return f"save {self.key} over row {self.version}: {what}, fence {mirror.version}{parked}"
 
 
 @dataclass(frozen=True)
@@ -219,13 +221,13 @@ class SimulatedMeetings:
     def __init__(self, *, rules: int) -> None:
         self._rules = rules
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        found: tuple[MeetingState | None, str | None] = await Load(str(key))
+    async def load(self, key: MeetingKey) -> Stored:
+        found: Stored = await Load(key)
         return found
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        saved: str = await Save(str(key), state, version, self._rules)
-        return saved
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        version: str = await Save(stored.key, meeting, stored.version, self._rules)
+        return Stored(stored.key, meeting, version)
 
 
 class SimulatedAppointments:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.meeting.meeting import Written
+from shared.meeting.mirror import Written
 from tests.simulation.scenario import Ports
 from tests.simulation.seeded_bugs import PassedOn
 

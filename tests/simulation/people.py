@@ -7,17 +7,19 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from shared.meeting.apply import OPEN, Rules
 from shared.meeting.appointment import collapse, desired, fingerprint, references
-from shared.meeting.meeting import MeetingState
-from shared.meeting.merge import Fields, Stamped, merge
+from shared.meeting.decide import Rules
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Meeting
+from shared.meeting.merge import Facts, Stamped, merge
+from shared.meeting.mirror import OPEN
 from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.scenario import MEETING, Connections, Edit, Event
 from tests.simulation.stores import Crm, Table, Theirs, with_appointment, without
 
 
-def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset()) -> Mapping[str, Any]:
+def wanted(fields: Facts, rules: Rules, *, missing: frozenset[str] = frozenset()) -> Mapping[str, Any]:
     """The columns that the merge so far asks for."""
     values = collapse(fields, rules.mapping)
     connections = Connections(missing)
@@ -28,9 +30,9 @@ def wanted(fields: Fields, rules: Rules, *, missing: frozenset[str] = frozenset(
     return desired(values, mapping=rules.mapping, people=people, policy=rules.policy).columns
 
 
-def merged(told: Iterable[Event]) -> Fields:
+def merged(told: Iterable[Event]) -> Facts:
     """The merge of events."""
-    return reduce(lambda fields, one: merge(fields, one.fields).fields, told, dict[str, Stamped]())
+    return reduce(lambda fields, one: merge(fields, one.fields).facts, told, dict[str, Stamped]())
 
 
 def do_edit(
@@ -79,35 +81,36 @@ def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: f
     A column counts where the row says so (in doubt, or wanted otherwise than applied), and where any event that is not
     yet through could still change it, alone or with the others.
     """
-    state = _speaks_for_the_meeting(table)
-    if state is None:
+    meeting = _speaks_for_the_meeting(table)
+    if meeting is None:
         return frozenset(_every_column(rules))
-    now = wanted(state.fields, rules, missing=missing)
+    mirror = meeting.mirror
+    now = wanted(meeting.facts, rules, missing=missing)
     unset = {STATE: fingerprint("open")}
-    found = set(state.doubt)
-    if state.closed_as is not None:
+    found = set(mirror.doubt)
+    if mirror.give_back is not None:
         found.add(STATE)
-    found |= {name for name, value in now.items() if state.applied.get(name, unset.get(name)) != fingerprint(value)}
-    together = state.fields
+    found |= {name for name, value in now.items() if mirror.applied.get(name, unset.get(name)) != fingerprint(value)}
+    together = meeting.facts
     for told in pending:
-        together = merge(together, told.fields).fields
-        for fields in (merge(state.fields, told.fields).fields, together):
-            then = wanted(fields, rules, missing=missing)
+        together = merge(together, told.fields).facts
+        for facts in (merge(meeting.facts, told.fields).facts, together):
+            then = wanted(facts, rules, missing=missing)
             found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
             found |= then.keys() - now.keys()
     return frozenset(found)
 
 
 def _to_be_given_back(table: Table) -> tuple[int, int] | None:
-    state = _speaks_for_the_meeting(table)
-    return state.closed_as if state else None
+    meeting = _speaks_for_the_meeting(table)
+    return meeting.mirror.give_back if meeting else None
 
 
-def _speaks_for_the_meeting(table: Table) -> MeetingState | None:
+def _speaks_for_the_meeting(table: Table) -> Meeting | None:
     """The one row that knows everything; None while a calendar event and the meeting each know something."""
-    meeting = table.rows.get(str(MEETING))
-    taken_in = meeting.state.copies if meeting else frozenset[str]()
-    speaking = [row.state for key, row in table.rows.items() if key not in taken_in]
+    row = table.rows.get(MEETING)
+    taken_in = row.meeting.aliases.known if row else frozenset[MeetingKey]()
+    speaking = [row.meeting for key, row in table.rows.items() if key not in taken_in]
     return speaking[0] if len(speaking) == 1 else None
 
 

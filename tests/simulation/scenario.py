@@ -7,20 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from shared.errors import Permanent
-from shared.meeting.apply import Rules
+from shared.meeting import ports as product
 from shared.meeting.appointment import Policy
+from shared.meeting.decide import Rules
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.merge import Fields, Stamp, Stamped
+from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.people import CrmRecord, Party, People, Person
-from shared.meeting.ports import Appointments, Directory, Meetings
 from tests.simulation.operations import SimulatedAppointments, SimulatedLetters, SimulatedMeetings
 from tests.simulation.stores import Organisation
 
 MEETING = MeetingKey("meeting", "5")
 CALENDAR_EVENT = MeetingKey("calendarEvent", "17")
 OTHER_CALENDAR_EVENT = MeetingKey("calendarEvent", "18")
+TASK = MeetingKey("task", "9")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Event:
     at: int
     values: Mapping[str, Any]
     key: MeetingKey = MEETING
-    copy_of: MeetingKey | None = None
+    alias: MeetingKey | None = None
 
     @property
     def letter(self) -> str:
@@ -38,7 +39,7 @@ class Event:
         return f"letter {self.at}"
 
     @property
-    def fields(self) -> Fields:
+    def fields(self) -> Facts:
         """The patch."""
         stamp = Stamp(f"{self.at:04}", f"{self.at:04}")
         return {name: Stamped(value, stamp) for name, value in self.values.items()}
@@ -63,7 +64,7 @@ def of_calendar_event(told: Event, *, meeting: MeetingKey | None, calendar_event
     """`told` as a delivery about a calendar event; `meeting` where it names the meeting."""
     if meeting is None:
         return replace(told, key=calendar_event)
-    return replace(told, key=meeting, copy_of=calendar_event)
+    return replace(told, key=meeting, alias=calendar_event)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,11 @@ def _row(field_name: str, column: str, transform: str, source: str) -> dict[str,
 
 def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = None) -> Rules:
     """Settings: everything on unless told otherwise."""
-    return Rules(mapping_file or mapping(), policy or Policy(), "")
+    return Rules(mapping_file or mapping(), policy or Policy(), _appointment_of)
+
+
+def _appointment_of(key: MeetingKey) -> str:
+    return f"appointment of {key}"
 
 
 class Connections:
@@ -174,12 +179,9 @@ class Connections:
 
 
 @dataclass(frozen=True)
-class Ports:
+class Ports(product.Ports):
     """What one worker is given."""
 
-    meetings: Meetings
-    appointments: Appointments
-    directory: Directory
     letters: SimulatedLetters
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from shared.meeting.apply import CANCELED, COMPLETED, OPEN
 from shared.meeting.appointment import Policy
+from shared.meeting.mirror import CANCELED, COMPLETED, OPEN
 from shared.meeting.people import CrmRecord, Party, Role
 from tests.simulation.scenario import (
     CALENDAR_EVENT,
     MEETING,
     OTHER_CALENDAR_EVENT,
+    TASK,
     Edit,
     Event,
     Scenario,
@@ -261,7 +262,7 @@ _LINKING: tuple[Scenario, ...] = (
     ),
     Scenario(
         "the meeting is said to be one of its own calendar event's",
-        (Event(5, _SECOND.values, key=CALENDAR_EVENT, copy_of=MEETING),),
+        (Event(5, _SECOND.values, key=CALENDAR_EVENT, alias=MEETING),),
         (booked(), of_calendar_event(_PLACE, meeting=MEETING)),
     ),
     Scenario(
@@ -284,12 +285,43 @@ _LINKING: tuple[Scenario, ...] = (
     ),
 )
 
+_CHAINS: tuple[Scenario, ...] = (
+    Scenario(
+        "a task names a calendar event while that turns out to be of a meeting",
+        (Event(9, _HELD.values, key=CALENDAR_EVENT, alias=TASK), of_calendar_event(_SECOND, meeting=MEETING)),
+        (booked(),),
+    ),
+    Scenario(
+        "a task that has told of a calendar event tells more while that turns out to be of a meeting",
+        (Event(9, _HELD.values, key=TASK), of_calendar_event(_SECOND, meeting=MEETING)),
+        (booked(), Event(0, {}, key=CALENDAR_EVENT, alias=TASK)),
+    ),
+    Scenario(
+        "a service does not answer while a task tells of its meeting along a calendar event",
+        (Event(9, _HELD.values, key=TASK), _SECOND),
+        (booked(), Event(0, {}, key=CALENDAR_EVENT, alias=TASK), Event(0, {}, alias=CALENDAR_EVENT)),
+        dead_letters=True,
+    ),
+    Scenario(
+        "a task with an appointment of its own tells of a calendar event that has one too",
+        (Event(5, _SECOND.values, key=CALENDAR_EVENT, alias=TASK), of_calendar_event(_PLACE, meeting=MEETING)),
+        (of_calendar_event(booked(), meeting=None), Event(2, booked(2).values, key=TASK)),
+        faults=0,
+        apart=True,
+    ),
+    Scenario(
+        "a meeting and a calendar event are each said to be the other one's",
+        (Event(5, _SECOND.values, key=CALENDAR_EVENT, alias=MEETING), Event(6, _THIRD.values, alias=CALENDAR_EVENT)),
+        (booked(),),
+    ),
+)
+
 _THREE_WORKERS: tuple[Scenario, ...] = (
     Scenario("three workers: create and two updates", (booked(), _SECOND, _THIRD), workers=3, faults=0),
     Scenario("three workers: there and back again", (_SECOND, _FIRST_AGAIN, _SECOND), (booked(),), workers=3, faults=0),
 )
 
-EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_THREE_WORKERS)
+EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_CHAINS, *_THREE_WORKERS)
 
 SAMPLED: tuple[Scenario, ...] = (
     Scenario(

@@ -11,9 +11,10 @@ from typing import Any
 
 from shared.errors import RowConflict
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Stamp, Stamped
-from shared.meeting.ports import Appointments, FenceRefused, Meetings
+from shared.meeting.mirror import Actual, Written
+from shared.meeting.ports import Appointments, FenceRefused, Meetings, Stored
 from tests.simulation.operations import Acknowledge, Create, Save, SetState, SimulatedLetters, Update
 from tests.simulation.scenario import Ports, Variant
 
@@ -26,11 +27,11 @@ class _Meetings:
 
     inner: Meetings
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
+    async def load(self, key: MeetingKey) -> Stored:
         return await self.inner.load(key)
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        return await self.inner.save(key, state, version=version)
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        return await self.inner.save(stored, meeting)
 
 
 @dataclass
@@ -101,8 +102,8 @@ class _BelievesALook(PassedOn):
 
 
 class _TakesNoNote(_Meetings):
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        return await self.inner.save(key, replace(state, doubt=frozenset()), version=version)
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        return await self.inner.save(stored, replace(meeting, mirror=replace(meeting.mirror, doubt=frozenset())))
 
 
 class _LastComerWins(_Meetings):
@@ -110,60 +111,52 @@ class _LastComerWins(_Meetings):
 
     stood: Mapping[str, Stamped] | None = None
 
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        state, version = await self.inner.load(key)
-        if state is None:
-            return state, version
-        self.stood = state.fields
-        return replace(state, fields={name: one._replace(stamp=_NEVER) for name, one in state.fields.items()}), version
+    async def load(self, key: MeetingKey) -> Stored:
+        stored = await self.inner.load(key)
+        if stored.meeting is None:
+            return stored
+        self.stood = stored.meeting.facts
+        old = {name: one._replace(stamp=_NEVER) for name, one in self.stood.items()}
+        return replace(stored, meeting=replace(stored.meeting, facts=old))
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
         stood = self.stood or {}
-        fields = {name: stood[name] if one.stamp == _NEVER else one for name, one in state.fields.items()}
-        return await self.inner.save(key, replace(state, fields=fields), version=version)
+        facts = {name: stood[name] if one.stamp == _NEVER else one for name, one in meeting.facts.items()}
+        return await self.inner.save(stored, replace(meeting, facts=facts))
 
 
 class _AcknowledgesFirst(_Meetings):
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        saved = await self.inner.save(key, state, version=version)
-        if state.doubt:
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        saved = await self.inner.save(stored, meeting)
+        if meeting.mirror.doubt:
             await Acknowledge()
         return saved
 
 
 class _NeverSaves(_Meetings):
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        del key, state, version
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        del stored, meeting
         raise RowConflict
 
 
 @dataclass
 class _TakesInFirst(_Meetings):
-    held: tuple[MeetingKey, MeetingState, str | None] | None = None
+    held: tuple[Stored, Meeting] | None = None
 
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        if state.moved_to:
-            self.held = key, state, version
-            return ""
-        saved = await self.inner.save(key, state, version=version)
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        if meeting.aliases.meeting:
+            self.held = stored, meeting
+            return replace(stored, meeting=meeting)
+        saved = await self.inner.save(stored, meeting)
         if self.held is not None:
-            (copy, moved, unless_changed), self.held = self.held, None
-            await self.inner.save(copy, moved, version=unless_changed)
+            (alias, pointing), self.held = self.held, None
+            await self.inner.save(alias, pointing)
         return saved
 
 
-@dataclass
 class _SavesWhatDiffers(_Meetings):
-    seen: tuple[MeetingState | None, str | None] = (None, None)
-
-    async def load(self, key: MeetingKey) -> tuple[MeetingState | None, str | None]:
-        self.seen = await self.inner.load(key)
-        return self.seen
-
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        if version is not None and self.seen == (state, version):
-            return version
-        return await self.inner.save(key, state, version=version)
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        return stored if stored.meeting == meeting else await self.inner.save(stored, meeting)
 
 
 class _TakesAllForMerged(SimulatedLetters):
@@ -172,14 +165,20 @@ class _TakesAllForMerged(SimulatedLetters):
 
 
 class _ForgetsTheSpare(_Meetings):
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        return await self.inner.save(key, replace(state, spare=frozenset()), version=version)
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        return await self.inner.save(stored, replace(meeting, mirror=replace(meeting.mirror, surplus=frozenset())))
+
+
+class _KnowsTheNearestOnly(_Meetings):
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        known = frozenset(key for key in meeting.aliases.known if key.resource != "task")
+        return await self.inner.save(stored, replace(meeting, aliases=replace(meeting.aliases, known=known)))
 
 
 class _SavesOverOthers(_Meetings):
-    async def save(self, key: MeetingKey, state: MeetingState, *, version: str | None) -> str:
-        saved: str = await Save(str(key), state, version, 0, overwrite=True)
-        return saved
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        version: str = await Save(stored.key, meeting, stored.version, 0, overwrite=True)
+        return Stored(stored.key, meeting, version)
 
 
 def no_fence(ports: Ports) -> Ports:
@@ -242,6 +241,11 @@ def forgets_the_spare(ports: Ports) -> Ports:
     return replace(ports, meetings=_ForgetsTheSpare(ports.meetings))
 
 
+def forgets_the_aliases_of_an_alias(ports: Ports) -> Ports:
+    """A meeting knows its calendar events, and not the tasks that tell of it along one of these."""
+    return replace(ports, meetings=_KnowsTheNearestOnly(ports.meetings))
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
@@ -255,4 +259,5 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     tells_no_row_what_it_knows,
     takes_every_letter_for_merged,
     forgets_the_spare,
+    forgets_the_aliases_of_an_alias,
 )

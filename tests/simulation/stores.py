@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from shared.errors import RowConflict
-from shared.meeting.apply import OPEN
-from shared.meeting.meeting import Actual, MeetingState, Written
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import Meeting
+from shared.meeting.mirror import OPEN, Actual, Written
 from shared.meeting.people import Party
-from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
+from shared.meeting.ports import AppointmentClosed, FenceRefused, Stored, TargetMissing
 from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.operations import (
@@ -42,7 +43,7 @@ class Row:
     The real index has rows of its own; here it changes together with the row, so what lies between is not explored.
     """
 
-    state: MeetingState
+    meeting: Meeting
     version: Version
     parked_under: int | None
 
@@ -60,7 +61,7 @@ class Letter:
 class Table:
     """What the app keeps: the rows of meetings by key, and the dead letters by the name of their event."""
 
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    rows: Mapping[MeetingKey, Row] = field(default_factory=dict)
     letters: Mapping[str, Letter] = field(default_factory=dict)
 
 
@@ -124,13 +125,13 @@ def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Tab
             return table, Answer()
         case Load(key):
             row = table.rows.get(key)
-            return table, Answer((row.state, row.version) if row else (None, None))
-        case Save(key, state, version, rules, overwrite):
+            return table, Answer(Stored(key, row.meeting, row.version) if row else Stored(key))
+        case Save(key, meeting, version, rules, overwrite):
             row = table.rows.get(key)
             if not overwrite and version != (row.version if row else None):
                 return table, Answer(error=RowConflict)
             stands = row.parked_under if row else None
-            saved = Row(state, fresh, rules if state.parked else stands)
+            saved = Row(meeting, fresh, rules if meeting.held else stands)
             return replace(table, rows={**table.rows, key: saved}), Answer(fresh)
         case File(letter, meeting, merged):
             return replace(table, letters={**table.letters, letter: Letter(meeting, merged, fresh)}), Answer()

@@ -10,6 +10,7 @@ from tests.simulation.seeded_bugs import (
     SEEDED_BUGS,
     acknowledges_before_the_write,
     believes_a_look,
+    forgets_the_aliases_of_an_alias,
     forgets_the_spare,
     merges_by_arrival,
     never_saves,
@@ -34,6 +35,7 @@ CAUGHT_IN = {
     never_saves: "create and update",
     tells_no_row_what_it_knows: "an end before its start, and what mends it",
     forgets_the_spare: "a calendar event and its meeting each have an appointment",
+    forgets_the_aliases_of_an_alias: "a service does not answer while a task tells of its meeting along a calendar event",
     takes_every_letter_for_merged: "a service does not answer, and the dead letter is sent again",
 }
 

@@ -32,7 +32,7 @@ _ROUND_COUNTERS = frozenset({"round_", "_"})
 def endless_patience() -> Iterator[None]:
     """No worker gives up after so many rounds."""
     with ExitStack() as stack:
-        for module in ("apply", "aliases", "dead_letters"):
+        for module in ("apply", "dead_letters"):
             stack.enter_context(patch(f"shared.meeting.{module}.MAX_ROUNDS", _FOR_EVER))
         yield
 

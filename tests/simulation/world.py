@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from shared.meeting.apply import Outcome, Rules
-from shared.meeting.identity import MeetingKey
+from shared.meeting.apply import Outcome
+from shared.meeting.decide import Rules
 from tests.simulation.carrying import carry_out
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
 from tests.simulation.operations import Answer, Create, File, GivenUp, Letters, Load, Operation, Remove
@@ -88,7 +88,6 @@ class Simulation:
     def __init__(self, scenario: Scenario, variant: Variant, *, tell_apart: TellApart = by_frames) -> None:
         self.scenario = scenario
         self.rules: tuple[Rules, ...] = scenario.rules or (everything_on(),)
-        self._rules_by_key: dict[tuple[MeetingKey, int], Rules] = {}
         self._variant = variant
         self._tables: Shapes[Table] = Shapes()
         self._crms: Shapes[Crm] = Shapes()
@@ -312,20 +311,12 @@ class Simulation:
         return self.places.asks(self._worker(world, number))
 
     def _begin(self, told: Event, settings: int) -> Shaped:
-        rules = self._rules_for(told.key, settings)
+        rules = self.rules[settings]
 
         def start() -> Run:
             return carry_out(told, rules, ports(self.scenario, settings=settings, variant=self._variant))
 
         return self.places.begin((repr(told), settings), start)
-
-    def _rules_for(self, key: MeetingKey, settings: int) -> Rules:
-        """The settings, with the id that a new appointment of `key` gets."""
-        if (key, settings) not in self._rules_by_key:
-            self._rules_by_key[key, settings] = replace(
-                self.rules[settings], new_appointment_id=f"appointment of {key}"
-            )
-        return self._rules_by_key[key, settings]
 
     def _is_second(self, world: World, number: int) -> bool:
         first = self._equal_before[number]
@@ -364,7 +355,7 @@ class Simulation:
     def _can_sweep(self, world: World) -> bool:
         if len(self.rules) == 1 or world.events[-1].shape >= 0 or world.events[-1] == WAITING:
             return False
-        row = self._tables.example(world.table.shape).rows.get(str(MEETING))
+        row = self._tables.example(world.table.shape).rows.get(MEETING)
         return row is not None and row.parked_under not in {None, world.rules}
 
     def _can_replay(self, world: World) -> bool:
@@ -395,13 +386,13 @@ class Simulation:
         """What the sweep sent on and went out leaves the index of parked meetings, unless it was parked again since."""
         if number < len(self.scenario.events) or outcome.kind == "parked":
             return world
-        row = self._tables.example(world.table.shape).rows.get(str(MEETING))
-        return world if row is None or row.state.parked else self._noted(world, None)
+        row = self._tables.example(world.table.shape).rows.get(MEETING)
+        return world if row is None or row.meeting.held else self._noted(world, None)
 
     def _noted(self, world: World, settings: int | None) -> World:
         table = _spelled(self._tables, world.table)
-        row = replace(table.rows[str(MEETING)], parked_under=settings)
-        noted = replace(table, rows={**table.rows, str(MEETING): row})
+        row = replace(table.rows[MEETING], parked_under=settings)
+        noted = replace(table, rows={**table.rows, MEETING: row})
         return world._replace(table=self._shaped(self._tables, noted))
 
 

@@ -1,0 +1,83 @@
+"""What Dynamics has of a meeting: as far as we know, as a look shows it, and as a write confirms it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.meeting.people import Party
+
+# An appointment's (statecode, statuscode).
+State = tuple[int, int]
+OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
+STATES: Mapping[str, State] = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
+_CLOSED = {1: "completed", 2: "canceled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """What Dynamics is known to have of a meeting.
+
+    appointment_id  the appointment's id in Dataverse, chosen by us; empty: none was chosen yet
+    version         the appointment's etag that the next write is fenced by; None: not confirmed to exist
+    applied         column -> fingerprint of the value that Dynamics was last confirmed to have from us
+    doubt           the write-ahead note: columns that may hold anything between `applied` and what was last tried
+    give_back       the state to give back to a closed appointment that was opened for a change
+    parties         every activity party ever sent, so that those a person added in Dynamics can be told apart
+    deleted         a person deleted the appointment and the mapping says to leave it so
+    surplus         appointments that were made for calendar events before these named the meeting, which has one of its
+                    own: still to be canceled
+    """
+
+    appointment_id: str = ""
+    version: str | None = None
+    applied: Mapping[str, str] = field(default_factory=dict)
+    doubt: frozenset[str] = frozenset()
+    give_back: State | None = None
+    parties: frozenset[Party] = frozenset()
+    deleted: bool = False
+    surplus: frozenset[str] = frozenset()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the appointment is confirmed to exist."""
+        return self.version is not None
+
+    @property
+    def being_made(self) -> bool:
+        """Whether a create was begun, and nobody knows how it ended."""
+        return not self.exists and bool(self.doubt)
+
+    @property
+    def attempted(self) -> bool:
+        """Whether the appointment exists or may exist: a create was at least begun."""
+        return self.exists or bool(self.doubt)
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What Dataverse says an appointment is now: its etag, the mapped columns it was asked for, its state."""
+
+    version: str
+    columns: Mapping[str, Any]
+    state: State
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is completed or canceled."""
+        return self.state[0] in _CLOSED
+
+    @property
+    def state_name(self) -> str:
+        """The state as columns have it."""
+        return _CLOSED.get(self.state[0], "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A confirmed write: the new etag, and what the journal should say about it."""
+
+    version: str
+    notes: tuple[str, ...] = ()
+    request_id: str = ""

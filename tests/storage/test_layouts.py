@@ -1,0 +1,269 @@
+"""What earlier versions of the app have stored is read for ever, and what a newer one has stored is left alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.azurite import StorageNames
+from sandbox.outreach.deliveries import MeetingScript
+from shared.admin.admin import BY_KEY
+from shared.meeting.identity import MeetingKey, table_key
+from shared.meeting.meeting import Meeting
+from shared.meeting.status import Status
+from shared.storage.account import Entity
+from shared.storage.dead_letters import DeadLetter
+from shared.storage.documents import pack, unpack
+from shared.storage.envelope import Envelope
+from shared.storage.journal import Entry
+from shared.storage.layout import NewerLayout
+from shared.storage.meetings import from_document, to_document
+from tests.outreach.samples import mapping_file, task
+from tests.product.bench import Installation, installation
+
+FILES = sorted((Path(__file__).parent / "layouts").glob("version_*.json"))
+STORED: dict[int, Any] = {
+    int(path.stem.removeprefix("version_")): json.loads(path.read_text(encoding="utf-8")) for path in FILES
+}
+
+# Later than all that the files say happened.
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
+
+# How the meetings of each file stand; see `layouts/write.py` for what happened to them.
+STANDING = {
+    **dict.fromkeys(("meeting:1", "meeting:2", "meeting:15", "calendarEvent:17", "meeting:20"), Status.IN_DYNAMICS),
+    **dict.fromkeys(("meeting:3", "meeting:4", "meeting:6"), Status.BEING_WRITTEN),
+    **dict.fromkeys(("meeting:5", "meeting:12"), Status.REMEMBERED),
+    **dict.fromkeys(("meeting:8", "meeting:13", "meeting:14", "meeting:16", "meeting:21"), Status.PARKED),
+    **dict.fromkeys(("meeting:9", "meeting:10"), Status.DEAD_LETTER),
+    "meeting:11": Status.DELETED_IN_DYNAMICS,
+}
+
+
+def entity_of(row: dict[str, Any]) -> Entity:
+    """A row as a table has it."""
+    return {name: base64.b64decode(one["base64"]) if isinstance(one, dict) else one for name, one in row.items()}
+
+
+def documents(version: int) -> dict[str, dict[str, Any]]:
+    """What lies in the rows of meetings, by their keys."""
+    rows = map(entity_of, STORED[version]["tables"]["meetings"])
+    return {row["meeting"]: unpack(row) for row in rows if "data00" in row}
+
+
+ROWS = [(version, key) for version in STORED for key in documents(version)]
+
+
+@pytest.fixture(params=STORED)
+async def product(
+    request: pytest.FixtureRequest, azurite: str, storage_names: StorageNames, tmp_path: Path
+) -> AsyncIterator[Installation]:
+    """An installation in which an earlier version has stored one of everything. Nothing of it is in its Dynamics."""
+    settings = {"MAPPING_FILE": mapping_file(tmp_path, "task")}
+    async with installation(azurite, storage_names.queue("events"), **settings) as made:
+        for name, rows in STORED[request.param]["tables"].items():
+            for row in rows:
+                await made.runtime._table(name).put(entity_of(row))
+        for message in STORED[request.param]["queue"]:
+            await made.queue.send_message(message)
+        yield made
+
+
+@pytest.mark.parametrize("key", STANDING)
+async def test_a_meeting_stands_as_it_stood(product: Installation, key: str) -> None:
+    """Whatever had become of it: written, in doubt, parked, linked, deleted, or in need of a person."""
+    assert (await product.meeting(key))["status"] == STANDING[key]
+
+
+async def test_everything_that_waits_is_carried_out(product: Installation) -> None:
+    """Messages, events in the overflow table and dead letters of an earlier version end as its own would have."""
+    await product.work()
+    letters = {letter["meetingId"] for letter in await product.dead_letters()}
+    assert letters == {"meeting:9", "meeting:10", "unknown"}
+    for number in (3, 4, 5, 6, 7, 11, 16):
+        shown = await product.meeting(str(number))
+        assert (shown["status"], shown["columnsInDoubt"]) == (Status.IN_DYNAMICS, [])
+        # Of meeting 16 only the second appointment was left to be canceled: nobody looks for its own.
+        assert number == 16 or shown["appointmentId"] in product.crm.appointments
+    assert (await product.meeting("14"))["status"] == Status.PARKED
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 9, 11, 12, 15, 16, 20, 21])
+async def test_a_meeting_goes_on(product: Installation, number: int) -> None:
+    """The next event of a meeting of an earlier version brings all of it into Dynamics."""
+    script = MeetingScript(number, now=LATER)
+    entry = await product.sync(script.changed(endTime="2199-01-01T00:00:00Z", title="Goes on"))
+    if number == 12:  # nothing of it was remembered
+        assert entry["outcome"] == "parked"
+        return
+    shown = await product.meeting(str(number))
+    assert shown["status"] == Status.IN_DYNAMICS
+    assert product.crm.appointments[shown["appointmentId"]].values["subject"] == "Goes on"
+
+
+async def test_dead_letters_are_listed_sent_again_and_dismissed(product: Installation) -> None:
+    """Dead letters of an earlier version have everything that is needed for it."""
+    letters = {letter["meetingId"]: letter for letter in await product.dead_letters()}
+    assert letters["meeting:9"]["code"] == "end_before_start"
+    admin = product.runtime.admin
+    wanted = letters["meeting:10"]["correlationId"]
+    assert await admin.replay(frozenset({wanted}), by=BY_KEY) == [wanted]
+    gone = letters["meeting:9"]["correlationId"]
+    assert await admin.dismiss(frozenset({gone}), reason="Seen.", by=BY_KEY) == [gone]
+    await product.work()
+    left = {letter["meetingId"]: letter for letter in await product.dead_letters()}
+    assert left.keys() == {"meeting:10", "unknown"}
+    assert left["meeting:10"]["lastFailedAt"] > letters["meeting:10"]["lastFailedAt"]
+
+
+async def test_every_event_has_its_journal(product: Installation, request: pytest.FixtureRequest) -> None:
+    """The journal of an earlier version says what it said."""
+    version = request.node.callspec.params["product"]
+    for row in STORED[version]["tables"]["correlations"]:
+        found = await product.runtime.admin.correlation(row["correlation_id"])
+        assert found is not None
+        assert (found["outcome"], found["meetingId"]) == (row["outcome"], row["meeting"])
+
+
+async def test_the_sweep_goes_on(product: Installation) -> None:
+    """What an earlier version had remembered for the timer, it does."""
+    await product.work()
+    counts = (await product.runtime.standing.measure()).parked
+    await product.runtime.sweep.run()
+    assert await product.work()
+    assert (await product.runtime.standing.measure()).parked <= counts
+
+
+async def test_a_task_that_an_earlier_version_lost_sight_of(product: Installation) -> None:
+    """A meeting that did not know a task which led to it along a calendar event knows it with the task's next event."""
+    entry = await product.sync(task(2, "completed"))
+    assert entry["meetingId"] == "meeting:20"
+    found = await product.runtime.meetings.load(MeetingKey("meeting", "20"))
+    assert found.meeting is not None
+    assert found.meeting.aliases.known == {MeetingKey("task", "2"), MeetingKey("calendarEvent", "19")}
+
+
+@pytest.mark.parametrize(("version", "key"), ROWS)
+def test_nothing_in_a_row_is_lost(version: int, key: str) -> None:
+    """What was read is stored again with every member and every value that it had."""
+    document = documents(version)[key]
+    again = json.loads(json.dumps(to_document(from_document(document))))
+    assert {name: again[name] for name in document} == document
+
+
+@pytest.mark.parametrize("member", documents(1)["meeting:6"])
+def test_a_row_from_before_a_member_existed_is_read(member: str) -> None:
+    """Of the first layout there are several: an absent member has what a meeting has without it."""
+    document = documents(1)["meeting:6"]
+    del document[member]
+    again = to_document(from_document(document))
+    assert again[member] == to_document(Meeting())[member]
+    assert from_document({}) == Meeting()
+
+
+def test_a_layout_that_changes_has_a_new_version() -> None:
+    """An app of the same version loses a member that it does not know, so whoever adds one gives it a new version."""
+    meeting = {
+        *("version", "fields", "appointment_id", "applied", "doubt", "crm_version", "closed_as", "parties", "parked"),
+        *("gone", "moved_to", "copies", "spare", "unsettled", "recent"),
+    }
+    assert (to_document(Meeting())["version"], set(to_document(Meeting()))) == (2, meeting)
+    envelope = {
+        *("kind", "correlation_id", "traceparent", "event_id", "event_name", "received_at", "attempt", "by"),
+        *("first_failed_at", "meeting", "spill_key", "body"),
+    }
+    stored = Envelope(correlation_id="a" * 32, received_at="2026-03-02T12:00:00.000000Z")
+    assert (stored.to_document()["version"], set(Envelope.model_fields)) == (1, envelope)
+
+
+def newer(row: Entity, document: dict[str, Any]) -> Entity:
+    """The row as a version of the app far ahead of this one may have written it."""
+    return {**row, **pack({**document, "version": 99, "something": "new"})}
+
+
+async def test_a_meeting_of_a_newer_version_waits(product: Installation) -> None:
+    """After a roll-back its events wait, with the reason, and its row stays as it is; then they are carried out."""
+    await product.work()
+    table, name = product.runtime._table("meetings"), table_key("meeting:1")
+    found = await table.get(name, name)
+    assert found is not None
+    await table.put(newer(found[0], unpack(found[0])))
+    (receipt,) = await product.send(MeetingScript(1, now=LATER).changed(title="Waits"))
+    await product.work(limit=2)
+    entry = await product.journal(receipt)
+    assert (entry["outcome"], entry["lastError"]["code"]) == ("retrying", "newer_version")
+    kept = await table.get(name, name)
+    assert kept is not None
+    assert unpack(kept[0])["something"] == "new"
+    with pytest.raises(NewerLayout):
+        await product.meeting("1")
+    await table.put(found[0])
+    await product.work()
+    assert (await product.journal(receipt))["outcome"] in {"created", "updated"}
+
+
+async def test_a_failed_event_of_a_newer_version_s_meeting_is_a_dead_letter(product: Installation) -> None:
+    """What will never pass is told all the same, though the meeting's row cannot be told of it."""
+    await product.work()
+    table, name = product.runtime._table("meetings"), table_key("meeting:1")
+    found = await table.get(name, name)
+    assert found is not None
+    await table.put(newer(found[0], unpack(found[0])))
+    entry = await product.sync(MeetingScript(1).changed(startTime="nonsense"))
+    assert entry["outcome"] == "dead-lettered"
+    assert entry["correlationId"] in {letter["correlationId"] for letter in await product.dead_letters()}
+
+
+async def test_a_message_of_a_newer_version_waits(product: Installation) -> None:
+    """It goes back as it came, for the newer app to find, whether it was to be carried out or recorded as poison."""
+    await product.work()
+    message = json.dumps({"version": 99, "kind": "unheard of", "event": {"id": 1}}).encode()
+    for give in (product.runtime.carry_out, product.runtime.carry_out_poisoned):
+        await give(message)
+        (back,) = [one async for one in product.queue.receive_messages()]
+        assert base64.b64decode(back.content) == message
+        assert product.runtime.queue.delays[-1] >= 60
+        await product.queue.delete_message(back)
+    assert len(await product.dead_letters()) == 3
+
+
+async def test_an_event_in_the_overflow_table_of_a_newer_version_waits(product: Installation) -> None:
+    """The pointer to it goes back, and the row stays."""
+    table = product.runtime._table("spill")
+    (row,) = await table.query("PartitionKey eq @spill", {"spill": "spill"}, limit=2)
+    await table.put(newer({"PartitionKey": "spill", "RowKey": row["RowKey"], "pointed": ""}, unpack(row)))
+    await product.work(limit=20)
+    found = await product.runtime.admin.correlation(row["RowKey"].rpartition("-")[2])
+    assert found is not None
+    assert (found["outcome"], found["lastError"]["code"]) == ("retrying", "newer_version")
+    assert await product.runtime.spill.depth(limit=10) == 1
+
+
+async def test_what_a_newer_version_says_beside_is_shown_and_kept(product: Installation) -> None:
+    """Journal rows and dead letters with members that nobody here knows are read, and dismissing loses none of them."""
+    letters = product.runtime._table("deadletters")
+    for row in await letters.query("PartitionKey ne @none", {"none": ""}, limit=10):
+        await letters.put({**{name: value for name, value in row.items() if name != "~etag"}, "advice": "Look."})
+    assert len(await product.dead_letters()) == 3
+    letter = next(one for one in await product.dead_letters() if one["meetingId"] == "meeting:9")
+    journal = product.runtime._table("correlations")
+    (row,) = await journal.query("PartitionKey eq @id", {"id": letter["correlationId"]}, limit=2)
+    await journal.put({**{name: value for name, value in row.items() if name != "~etag"}, "advice": "Look."})
+    await product.runtime.admin.dismiss(frozenset({letter["correlationId"]}), reason="Seen.", by=BY_KEY)
+    (row,) = await journal.query("PartitionKey eq @id", {"id": letter["correlationId"]}, limit=2)
+    assert (row["outcome"], row["advice"]) == ("dismissed", "Look.")
+
+
+def test_rows_beside_the_meetings_have_a_version_too() -> None:
+    """Members of journal rows and of dead letters, by the version of their layout."""
+    entry = {field.name for field in fields(Entry)}
+    assert {"correlation_id", "outcome", "dismissed_because"} < entry
+    letter = DeadLetter("a", "meeting:1", "e", "r", "c", "", 1, "f", "l", merged=False)
+    assert asdict(letter).keys() >= {"correlation_id", "merged"}
