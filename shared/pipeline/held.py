@@ -54,6 +54,7 @@ BOUNDS = Bounds()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call(Generic[T]):
+    place: str
     size: int
     since: str
     # What came of it, for its copies: None where it gave up.
@@ -80,17 +81,25 @@ class Held(Generic[T]):
     def __contains__(self, digest: str) -> bool:
         return digest in self._calls
 
-    async def hold(self, digest: str, *, size: int, seconds: float, store: Callable[[], Awaitable[T]]) -> T:
+    def is_beyond(self, digest: str, *, place: str, size: int) -> bool:
+        """Whether a delivery of `size` bytes for `place` cannot be stored now, since others wait for it, nor be held.
+
+        Who asks before the first try answers at once, and takes up none of the instance's places for requests.
+        """
+        away = any(call.place == place for call in self._calls.values())
+        return away and digest not in self._calls and not self._has_room(size)
+
+    async def hold(self, digest: str, *, place: str, size: int, seconds: float, store: Callable[[], Awaitable[T]]) -> T:
         """What `store` returns once it succeeds, for a delivery of `size` bytes that has waited for `seconds` already.
 
-        `store` is called again for as long as it raises `Transient`; what else it raises is raised. Raises `NotStored`
-        beyond the bounds.
+        `store` is called again for as long as it raises `Transient`; what else it raises is raised. `place` names where
+        it stores. Raises `NotStored` beyond the bounds.
         """
         if digest in self._calls:  # a copy came in while both were tried
             return await self.follow(digest, seconds=seconds)
-        if len(self._calls) >= self._bounds.calls or self._bytes + size > self._bounds.bytes:
+        if not self._has_room(size):
             raise NotStored("bounds")
-        call = self._admit(digest, size)
+        call = self._admit(digest, place, size)
         stored: T | None = None
         try:
             async with asyncio.timeout(self._bounds.seconds - seconds):
@@ -115,11 +124,14 @@ class Held(Generic[T]):
             raise NotStored("copy")
         return stored
 
-    def _admit(self, digest: str, size: int) -> _Call[T]:
+    def _has_room(self, size: int) -> bool:
+        return len(self._calls) < self._bounds.calls and self._bytes + size <= self._bounds.bytes
+
+    def _admit(self, digest: str, place: str, size: int) -> _Call[T]:
         loop = asyncio.get_running_loop()
         if not self._calls:
             self._last_turn = loop.time()  # this call has just tried
-        call: _Call[T] = _Call(size, sortable(self._now()), loop.create_future())
+        call: _Call[T] = _Call(place, size, sortable(self._now()), loop.create_future())
         self._calls[digest] = call
         self._bytes += size
         HELD.record(len(self._calls))

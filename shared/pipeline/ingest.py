@@ -91,7 +91,12 @@ class Ingest:
             return await self._unfit(error, body, signature, Arrival(trace, event_id, arrived))
         digest = _digest(body)
         arrival = Arrival(trace, _event_id(headers.get(EVENT_ID_HEADER), digest), arrived)
-        return await self._stored(digest, len(body), lambda: self.take_in(verified, arrival), arrival)
+        if self._held.is_beyond(digest, place="outbox", size=len(body)):
+            receipt, envelope = self._read(verified, arrival)
+            if envelope is not None:
+                raise NotStored("bounds")
+            return receipt
+        return await self._stored("outbox", digest, len(body), lambda: self.take_in(verified, arrival), arrival)
 
     async def _unfit(self, error: BadDelivery, body: bytes, signature: str, arrival: Arrival) -> Receipt:
         """Keep a delivery whose signature fits no known secret. Raises `error` where the answer is no all the same."""
@@ -107,12 +112,14 @@ class Ingest:
             tried=self._secrets.digest,
         )
         if kind == "secret_not_known":
-            return await self._stored(one.digest, len(body), lambda: self._kept(one), arrival)
+            if self._held.is_beyond(one.digest, place="unverified", size=len(body)):
+                raise NotStored("bounds")
+            return await self._stored("unverified", one.digest, len(body), lambda: self._kept(one), arrival)
         error.kept = await self._kept_in_time(one)
         raise error
 
     async def _stored(
-        self, digest: str, size: int, store: Callable[[], Awaitable[Receipt]], arrival: Arrival
+        self, place: str, digest: str, size: int, store: Callable[[], Awaitable[Receipt]], arrival: Arrival
     ) -> Receipt:
         """What `store` returns, now or once storage is back."""
         if digest in self._held:
@@ -124,7 +131,7 @@ class Ingest:
             pass
         # From here on there are the bytes only. What is read from them takes several times as much memory.
         seconds = asyncio.get_running_loop().time() - began
-        receipt = await self._held.hold(digest, size=size, seconds=seconds, store=store)
+        receipt = await self._held.hold(digest, place=place, size=size, seconds=seconds, store=store)
         return receipt if receipt.correlation_id == arrival.trace.correlation_id else replace(receipt, way="copy")
 
     async def _kept(self, one: Unverified) -> Receipt:
@@ -156,12 +163,25 @@ class Ingest:
 
         Raises `BadDelivery` for what is none, and `Transient` where it could not be stored for now.
         """
+        receipt, envelope = self._read(verified, arrival)
+        if envelope is None:
+            return receipt
+        try:
+            with joined(arrival.trace.traceparent):
+                way = await self._outbox.put(envelope)
+        except Permanent as error:
+            raise BadDelivery("too_large", error.reason, status=413) from error
+        return replace(receipt, status="accepted", way=way)
+
+    def _read(self, verified: VerifiedBody, arrival: Arrival) -> tuple[Receipt, Envelope | None]:
+        """What to answer where there is nothing to store, else with what to store. Raises `BadDelivery`."""
         content = parse_json(verified.raw)
         delivery = parse_delivery(content)
         event, correlation_id = f"{delivery.resource}.{delivery.action}", arrival.trace.correlation_id
+        receipt = Receipt("ignored", correlation_id, event, delivery.record_id, "none")
         if not self._accepts(delivery):
-            return Receipt("ignored", correlation_id, event, delivery.record_id, "none")
-        envelope = Envelope(
+            return receipt, None
+        return receipt, Envelope(
             correlation_id=correlation_id,
             traceparent=arrival.trace.traceparent,
             event_id=arrival.event_id,
@@ -169,12 +189,6 @@ class Ingest:
             received_at=arrival.received_at,
             body=content,
         )
-        try:
-            with joined(arrival.trace.traceparent):
-                way = await self._outbox.put(envelope)
-        except Permanent as error:
-            raise BadDelivery("too_large", error.reason, status=413) from error
-        return Receipt("accepted", correlation_id, event, delivery.record_id, way)
 
 
 def _digest(body: bytes) -> str:

@@ -82,7 +82,7 @@ async def ending(call: Coroutine[Any, Any, str]) -> tuple[str, float]:
 def hold(
     held: Held[str], storage: Storage, name: str, *, size: int = 1000, waited: float = 0.0
 ) -> Coroutine[Any, Any, str]:
-    return held.hold(name, size=size, seconds=waited, store=storage.store(name))
+    return held.hold(name, place="here", size=size, seconds=waited, store=storage.store(name))
 
 
 def names(many: int) -> list[str]:
@@ -149,7 +149,9 @@ def test_storage_that_goes_away_again_is_left_alone_again() -> None:
 
     async def main() -> list[str]:
         held = made()
-        return await asyncio.gather(*(held.hold(name, size=1, seconds=0, store=store) for name in names(40)))
+        return await asyncio.gather(
+            *(held.hold(name, place="here", size=1, seconds=0, store=store) for name in names(40))
+        )
 
     assert virtually(main()) == ["stored"] * 40
     assert len([at for at in tries if 2 < at < 20]) <= 20 + BOUNDS.at_once
@@ -177,6 +179,24 @@ def test_beyond_the_bounds_the_answer_comes_at_once(bounds: Bounds, fit: int) ->
     assert [said for said, _ in ends[:fit]] == [f"stored {name}" for name in names(fit)]
     assert ends[fit:] == [("bounds", 0.0)] * (100 - fit)
     assert later == "stored later"
+
+
+def test_who_asks_first_need_not_try_in_vain() -> None:
+    """While all room is taken by those that wait for the same; not for a copy, nor for what is stored elsewhere."""
+    storage = Storage(30)
+
+    async def main() -> list[bool]:
+        held = made(Bounds(calls=2))
+        said = []
+        for name in ("1", "2"):
+            said.append(held.is_beyond(name, place="here", size=1))
+            asyncio.get_running_loop().create_task(hold(held, storage, name))
+            await asyncio.sleep(0)
+        said += [held.is_beyond(name, place=place, size=1) for name in ("2", "3") for place in ("here", "elsewhere")]
+        await asyncio.sleep(31)
+        return [*said, held.is_beyond("3", place="here", size=1)]
+
+    assert virtually(main()) == [False, False, False, False, True, False, False]
 
 
 def test_nobody_waits_longer_than_a_call_may_last() -> None:
@@ -268,7 +288,7 @@ def test_what_is_wrong_with_one_delivery_ends_its_own_call_only() -> None:
 
     async def main() -> list[str | BaseException]:
         held, storage = made(), Storage(3)
-        calls = [held.hold("broken", size=1, seconds=0, store=broken), hold(held, storage, "1")]
+        calls = [held.hold("broken", place="here", size=1, seconds=0, store=broken), hold(held, storage, "1")]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     error, stored = virtually(main())
@@ -363,7 +383,7 @@ class Ordeal:
             return await held.follow(name)
         self.inside[name] = size
         try:
-            return await held.hold(name, size=size, seconds=0, store=self.store(name))
+            return await held.hold(name, place="here", size=size, seconds=0, store=self.store(name))
         except NotStored as error:
             full = len(self.inside) > self.bounds.calls or sum(self.inside.values()) > self.bounds.bytes
             assert full or error.reason != "bounds"

@@ -174,6 +174,16 @@ def test_beyond_the_bounds_the_answer_is_no() -> None:
     assert refused == ["bounds"] * (100 - BOUNDS.calls)
 
 
+def test_who_comes_when_all_room_is_taken_is_answered_at_once() -> None:
+    """Nobody tries what fifty others wait for, and takes up a place that health and console need."""
+    door = Door(60)
+    calls = [door.receive(body(number), number) for number in range(BOUNDS.calls)]
+    late = [after(20.0, door.receive(body(1000), 1000)), after(20.0, door.receive(body(7), 1001))]
+    (refused, at), (copy, until) = ended(*calls, *late)[BOUNDS.calls :]
+    assert [getattr(end, "reason", end) for end in (refused, copy)] == ["bounds", "copy"]
+    assert (at, until) == (20.0, 26.0)
+
+
 def test_a_copy_is_found_under_the_id_of_the_first() -> None:
     """Outreach sends again after silence; one of them is stored, once."""
     door = Door(10)
