@@ -54,28 +54,40 @@ def word(text: str) -> str:
     return text if _WORD.fullmatch(text) else digest(text)
 
 
+class Label(str):
+    """A text that `Names` has written: a log line takes it as it is."""
+
+    __slots__ = ()
+
+
 class Names:
     """Names of events and keys of meetings. `mapped`: the resources of the mapping file, each with its own actions."""
 
     def __init__(self, mapped: Callable[[], Mapping[str, Collection[str]]]) -> None:
         self._mapped = mapped
 
-    def resource(self, name: str) -> str:
+    def resource(self, name: str) -> Label:
         """The name of a resource."""
+        return Label(self._resource(name))
+
+    def action(self, name: str) -> Label:
+        """What happened to it."""
+        return Label(self._action(name))
+
+    def event(self, name: str) -> Label:
+        """`meeting.created`."""
+        resource, dot, action = name.partition(".")
+        return Label(f"{self._resource(resource)}{dot}{self._action(action)}" if dot else self._resource(resource))
+
+    def meeting(self, key: str) -> Label:
+        """`meeting:5`."""
+        resource, colon, record_id = key.partition(":")
+        return Label(f"{self._resource(resource)}{colon}{record(record_id)}")
+
+    def _resource(self, name: str) -> str:
         return (
             name if name in _OURS or name == "*" or name in KNOWN_RESOURCES or name in self._mapped() else digest(name)
         )
 
-    def action(self, name: str) -> str:
-        """What happened to it."""
+    def _action(self, name: str) -> str:
         return name if name in _ACTIONS or any(name in actions for actions in self._mapped().values()) else digest(name)
-
-    def event(self, name: str) -> str:
-        """`meeting.created`."""
-        resource, dot, action = name.partition(".")
-        return f"{self.resource(resource)}{dot}{self.action(action)}" if dot else self.resource(resource)
-
-    def meeting(self, key: str) -> str:
-        """`meeting:5`."""
-        resource, colon, record_id = key.partition(":")
-        return f"{self.resource(resource)}{colon}{record(record_id)}"

@@ -224,13 +224,19 @@ SLOW_STORAGE_SECONDS = 0.5
 _EXPECTED = frozenset({404, 412})
 
 
-# Members whose text comes from outside, and how it is written. Names of events go through `labels.Names` before.
+# Members whose text comes from outside, and how it is written. Whoever knows the mapping file has written names of
+# events before; without it only those of Outreach itself are known.
+_NAMES = labels.Names(dict)
 _WRITTEN: Mapping[str, Callable[[str], str]] = {
+    "action": _NAMES.action,
     "appointment": labels.record,
     "code": labels.word,
     "entry": labels.record,
+    "event": _NAMES.event,
+    "meeting": _NAMES.meeting,
     "record": labels.record,
     "request_id": labels.word,
+    "resource": _NAMES.resource,
     "webhook": labels.record,
 }
 
@@ -238,7 +244,7 @@ _WRITTEN: Mapping[str, Callable[[str], str]] = {
 def line(what: str, /, **fields: Any) -> str:
     """A log line: JSON whose first member says what it is. The queries in `infra/kql` read these."""
     for name, written in _WRITTEN.items():
-        if isinstance(fields.get(name), str):
+        if isinstance(fields.get(name), str) and not isinstance(fields[name], labels.Label):
             fields[name] = written(fields[name])
     return json.dumps({"what": what, **fields})
 

@@ -99,6 +99,17 @@ def test_a_line_writes_what_comes_from_outside() -> None:
     )
     assert written["code"] == written["request_id"] == digest("a b")
     assert written["columns"] == 3
+    named = {"event": "jane.doe", "meeting": "meeting:jane", "resource": "jane", "action": "jane"}
+    written = json.loads(line("event", **named))
+    assert written == {
+        "what": "event",
+        "event": f"{digest('jane')}.{digest('doe')}",
+        "meeting": f"meeting:{digest('jane')}",
+        "resource": digest("jane"),
+        "action": digest("jane"),
+    }
+    mine = NAMES.event("bookingEvent.moved")
+    assert json.loads(line("event", event=mine))["event"] == "bookingEvent.moved"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from shared import telemetry
 from shared.errors import Permanent, Transient
-from shared.labels import Names, digest
+from shared.labels import digest
 from shared.meeting.delivery import RecordId
 from shared.outreach.client import API, Outreach
 from shared.storage.checkpoints import Marks
@@ -36,8 +36,6 @@ LONGEST_PAUSE = timedelta(hours=6)
 PAGE_SIZE = 100
 MAX_PAGES = 10
 _LONGEST_REASON = 200
-# A webhook is for what Outreach has, whatever the mapping reads.
-_NAMES = Names(dict)
 _QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
@@ -161,8 +159,8 @@ class Subscription:
             "subscription",
             state="disabled",
             webhook=webhook.id,
-            resource=_NAMES.resource(attributes.resource or ""),
-            action=_NAMES.action(attributes.action or ""),
+            resource=attributes.resource,
+            action=attributes.action,
             active=attributes.active,
             disabled_reason=without_key(attributes.disabled_reason or "")[:_LONGEST_REASON],
             disabled_since=_moment(attributes.disabled_since),
