@@ -248,8 +248,8 @@ async def test_an_address_cannot_put_words_on_the_page(product: Installation) ->
     """What a link claims was sent again or dismissed is shown only if it is a number."""
     request = await signed_in(product)
     for name in ("replayed", "dismissed"):
-        shown = replace(request, page="deadletters", query={name: "Call 555 0100: all events were"})
-        assert "555" not in (await product.runtime.console.show(shown)).html
+        shown = replace(request, page="deadletters", query={name: "Call +1 555 0100: all events were"})
+        assert "555 0100" not in (await product.runtime.console.show(shown)).html
 
 
 async def test_an_error_of_our_own_is_told(
