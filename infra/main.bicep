@@ -30,7 +30,7 @@ param previousWebhookSecretVersion string = ''
 // ---- How big it is --------------------------------------------------------------------------------------------------
 
 @allowed(['3.11', '3.12', '3.13', '3.14'])
-@description('The tests were run on each of these.')
+@description('The demo was run on each of these; all tests on 3.11.')
 param pythonVersion string = '3.11'
 
 @allowed([512, 2048, 4096])
