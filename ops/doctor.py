@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,11 +67,14 @@ async def _examine(values: Mapping[str, str], app: str, key_env: str, saved: Col
         findings += await check_storage(settings.ingest, values)
         findings += await check_dynamics(runtime.dataverse, settings, saved=saved)
         findings += await check_outreach(runtime.outreach, settings, app=app)
-    return findings + (await _the_app(app, key_env) if app else [])
+    return findings + (await _the_app(app, key_env, looked_at=("unverified",)) if app else [])
 
 
-async def _the_app(app: str, key_env: str) -> list[Finding]:
-    """What the running app says of itself: the only word on what its own identity may do."""
+async def _the_app(app: str, key_env: str, looked_at: Collection[str] = ()) -> list[Finding]:
+    """What the running app says of itself: the only word on what its own identity may do.
+
+    `looked_at`: the parts whose state a reader has from storage already, with what to do about it.
+    """
     area = "The app"
     key = os.environ.get(key_env, "").strip()
     path = "/api/status" if key else "/api/health"
@@ -86,7 +89,7 @@ async def _the_app(app: str, key_env: str) -> list[Finding]:
         fix = "Check --url. An app that has just been deployed needs a minute."
         return [Finding(area, "problem", f"{app}{path} does not answer as this app does.", fix)]
     why = "" if key else f"Put the app's admin (master) key into {key_env}, and the app says why."
-    return [_part(area, name, part, why) for name, part in parts.items()]
+    return [_part(area, name, part, why) for name, part in parts.items() if name not in looked_at]
 
 
 def _part(area: str, name: str, part: Mapping[str, Any], why: str) -> Finding:
