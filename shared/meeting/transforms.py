@@ -17,7 +17,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -25,6 +25,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic_core import CoreSchema, core_schema
 
 from shared.errors import Unmappable
+from shared.meeting.all_day import day_after, first_day
 from shared.meeting.delivery import Reference
 from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
 from shared.meeting.sources import Source, Sources
@@ -50,7 +51,6 @@ RESERVED_COLUMNS = frozenset(
     }
 )
 
-_LAST_MINUTE = time(23, 59)
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _EXACT = 2**53  # up to here a float holds every integer
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
@@ -310,7 +310,7 @@ class InstantRow(Row):
 
 
 class _BoundRow(InstantRow):
-    """Start or end: for an all-day meeting a midnight."""
+    """Start or end: for an all-day meeting the midnight of a day, in the zone of all-day meetings."""
 
     def _moment(self, value: str, given: Given) -> str:
         if given.feeding("isalldayevent") is not True:
@@ -328,7 +328,7 @@ class StartRow(_BoundRow):
     only = "scheduledstart"
 
     def _day(self, value: str, given: Given) -> date:
-        return _as_told(value, given.zone).date()
+        return first_day(value, given.feeding(EndRow.only), given.zone)
 
 
 class EndRow(_BoundRow):
@@ -337,14 +337,7 @@ class EndRow(_BoundRow):
     only = "scheduledend"
 
     def _day(self, value: str, given: Given) -> date:
-        # Dynamics wants the midnight after the last day; an end on the first day itself means one day.
-        bound = _as_told(value, given.zone)
-        after = bound.date() + timedelta(days=bound.time() != time())
-        start = given.feeding(StartRow.only)
-        if not start:
-            return after
-        first = _as_told(start, given.zone).date()
-        return first + timedelta(days=max(_whole_days(start, value) or (after - first).days, 1))
+        return day_after(given.feeding(StartRow.only), value, given.zone)
 
 
 class CreatedOnRow(InstantRow):
@@ -501,24 +494,6 @@ def _attendee(person: Person, rules: Attendees) -> tuple[CrmRecord | str | None,
     if rules.unresolved == "address" and person.email and is_address(person.email):
         return person.email.lower(), "invited by address"
     return None, "left out"
-
-
-def _as_told(value: str, zone: tzinfo) -> datetime:
-    """An all-day bound on the clock that it is a day of: its own where that is at midnight or in the minute before."""
-    moment = parse_time(value)
-    return moment if moment.time() == time() or moment.time() >= _LAST_MINUTE else moment.astimezone(zone)
-
-
-def _whole_days(start: str, end: str) -> int:
-    """How many days lie between two instants, give or take an hour where clocks change; 0 where it is no whole number.
-
-    Somebody in another zone begins and ends at midnights of their own, which are none in ours.
-    """
-    if is_day(start) != is_day(end):
-        return 0
-    length = parse_time(end) - parse_time(start)
-    days = round(length / timedelta(days=1))
-    return days if abs(length - timedelta(days=days)) <= timedelta(hours=1) else 0
 
 
 def _unknown(name: str) -> str:

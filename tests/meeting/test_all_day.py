@@ -1,17 +1,23 @@
-"""All-day meetings: from midnight to midnight in the configured zone, whatever form Outreach gives the days in."""
+"""All-day meetings: the days that the sender meant, from midnight to midnight in the configured zone."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Unmappable
+from shared.meeting.all_day import day_after, first_day
 from shared.meeting.appointment import Policy, desired
 from tests.samples import DEFAULT, law
+
+EVERY_ZONE = sorted(available_timezones() - {"localtime"})
+# Where it is midnight in UTC at these times, it is a new day in two zones, on two dates.
+TWO_DATES = {time(10), time(11), time(12)}
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
@@ -135,6 +141,104 @@ def test_every_day_of_the_calendar(first: date, length: int, zone: str) -> None:
     # Where clocks are put forward at midnight itself, the day begins at one o'clock.
     assert start.hour in {0, 1}
     assert (start.minute, start.second) == (0, 0)
+
+
+def in_utc(day: date, zone: str) -> datetime:
+    """The zone's midnight at which `day` begins, as a server writes it."""
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def days_meant(first: date, days: int, *, sender: str, setting: str, early: timedelta = timedelta()) -> bool:
+    """Whether `days` days from `first` in the sender's zone are read as these days. `early`: how far the end is."""
+    start, end = in_utc(first, sender), in_utc(first + timedelta(days=days), sender) - early
+    zone = ZoneInfo(setting)
+    given = start.isoformat(), end.isoformat()
+    return (first_day(*given, zone), day_after(*given, zone)) == (first, first + timedelta(days=days))
+
+
+@pytest.mark.parametrize("setting", ["UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo", "Pacific/Auckland"])
+@pytest.mark.parametrize(
+    ("start", "end", "first", "days"),
+    [
+        ("2026-12-01T23:00:00+00:00", "2026-12-02T23:00:00+00:00", "2026-12-02", 1),  # Berlin
+        ("2026-12-01T15:00:00+00:00", "2026-12-02T15:00:00+00:00", "2026-12-02", 1),  # Tokyo
+        ("2026-12-01T18:30:00+00:00", "2026-12-04T18:30:00+00:00", "2026-12-02", 3),  # Kolkata
+        ("2026-12-01T13:00:00+00:00", "2026-12-02T13:00:00+00:00", "2026-12-02", 1),  # Sydney
+        ("2026-12-01T10:15:00+00:00", "2026-12-02T10:15:00+00:00", "2026-12-02", 1),  # Chatham: nobody is at -10:15
+        ("2026-12-02T09:30:00+00:00", "2026-12-03T09:30:00+00:00", "2026-12-02", 1),  # the Marquesas
+        ("2026-12-01T23:00:00+00:00", "2026-12-02T22:59:59+00:00", "2026-12-02", 1),
+        ("2026-12-01T23:00:00+00:00", "2026-12-01T23:00:00+00:00", "2026-12-02", 1),
+        ("2026-10-24T22:00:00+00:00", "2026-10-25T22:59:59.999000+00:00", "2026-10-25", 1),  # 25 hours in Berlin
+        ("2026-03-27T23:00:00+00:00", "2026-03-30T22:00:00+00:00", "2026-03-28", 3),  # the hour that is missing there
+        ("2026-12-01T23:00:00+00:00", "2026-12-03", "2026-12-02", 1),
+        ("2026-12-02", "2026-12-02T23:00:00+00:00", "2026-12-02", 1),
+        ("2026-12-02T20:00:00-08:00", "2026-12-02T23:30:00-08:00", "2026-12-02", 1),  # on the sender's own clock
+        ("2026-12-02T00:00:00+09:00", "2026-12-05T00:00:00+09:00", "2026-12-02", 3),
+    ],
+)
+def test_the_day_that_the_sender_meant(start: str, end: str, first: str, days: int, setting: str) -> None:
+    """Where one date only fits, it does not matter which zone is set."""
+    begins = date.fromisoformat(first)
+    zone = ZoneInfo(setting)
+    assert first_day(start, end, zone) == begins
+    assert day_after(start, end, zone) == begins + timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("hour", "setting", "first"),
+    [
+        (10, "Pacific/Kiritimati", "2026-12-02"),
+        (10, "Pacific/Honolulu", "2026-12-01"),
+        (11, "Pacific/Auckland", "2026-12-02"),
+        (11, "Pacific/Pago_Pago", "2026-12-01"),
+        (11, "Australia/Sydney", "2026-12-02"),  # Auckland is next to it, Pago Pago is not
+        (11, "UTC", "2026-12-01"),
+        (11, "Europe/Berlin", "2026-12-01"),
+        (11, "America/New_York", "2026-12-01"),
+        (12, "Pacific/Fiji", "2026-12-02"),
+        (12, "America/Los_Angeles", "2026-12-01"),
+    ],
+)
+def test_where_two_dates_fit_the_setting_decides(hour: int, setting: str, first: str) -> None:
+    """From 10 to 12 in UTC it is midnight on either side of the date line."""
+    start, end = f"2026-12-01T{hour}:00:00+00:00", f"2026-12-03T{hour}:00:00+00:00"
+    begins = date.fromisoformat(first)
+    assert first_day(start, end, ZoneInfo(setting)) == begins
+    assert day_after(start, end, ZoneInfo(setting)) == begins + timedelta(days=2)
+
+
+@pytest.mark.parametrize("early", [timedelta(), timedelta(seconds=1), timedelta(minutes=1)])
+def test_the_days_of_every_zone(early: timedelta) -> None:
+    """Each day on which some zone's clocks change in 2026, and the days about it: as meant, for any sender."""
+    wrong = []
+    for sender in EVERY_ZONE:
+        midnights = [in_utc(date(2026, 1, 1) + timedelta(days=day), sender) for day in range(367)]
+        lengths = [after - before for before, after in pairwise(midnights)]
+        changes = [day for day, length in enumerate(lengths) if length != timedelta(days=1)]
+        for day in {0, *(day + near for day in changes for near in (-2, 0, 1) if day + near >= 0)}:
+            first = date(2026, 1, 1) + timedelta(days=day)
+            settings = ["UTC", "America/New_York", sender] if midnights[day].time() not in TWO_DATES else [sender]
+            wrong += [
+                (sender, setting, str(first), days)
+                for setting in settings
+                for days in (1, 3)
+                if not days_meant(first, days, sender=sender, setting=setting, early=early)
+            ]
+    assert not wrong
+
+
+@law
+@given(
+    st.sampled_from(EVERY_ZONE),
+    st.sampled_from(EVERY_ZONE),
+    st.dates(date(2013, 1, 1), date(2037, 12, 1)),
+    st.integers(1, 20),
+)
+def test_any_sender_and_any_setting(sender: str, setting: str, first: date, days: int) -> None:
+    """The setting never moves a day, but where two dates fit; and never that of a sender in its own zone."""
+    if in_utc(first, sender).time() not in TWO_DATES:
+        assert days_meant(first, days, sender=sender, setting=setting)
+    assert days_meant(first, days, sender=sender, setting=sender)
 
 
 @pytest.mark.parametrize("all_day", [False, None])
