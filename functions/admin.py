@@ -8,6 +8,7 @@ import azure.functions as func
 
 from functions.answers import answer, for_admins, refusal
 from functions.bodies import body_of
+from functions.views import journal_json, letter_json, meeting_json
 
 blueprint = func.Blueprint()
 
@@ -20,14 +21,14 @@ async def correlations(req: func.HttpRequest) -> func.HttpResponse:
     from shared.runtime import runtime
 
     found = await runtime().admin.correlation(req.route_params["correlationId"])
-    if found is None:
+    if not found:
         message = (
             "No event with this correlation id was carried out (yet). One just sent may wait; one that was answered "
             "`ignored`, because the mapping does not name its resource, stands in the log only; and a journal is kept "
             "for SYNC_RETENTION_DAYS."
         )
         return refusal(404, "not_found", message)
-    return answer(found)
+    return answer(journal_json(found))
 
 
 @blueprint.function_name("meetings")
@@ -42,7 +43,7 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     found = await runtime().admin.meeting(meeting_id)
     if found is None:
         return refusal(404, "not_found", "Nothing is known of this meeting (yet); an event just accepted may wait.")
-    return answer(found)
+    return answer(meeting_json(found))
 
 
 @blueprint.function_name("deadletters")
@@ -53,7 +54,8 @@ async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
     from shared.runtime import runtime
 
     letters, continuation = await runtime().admin.dead_letters_from(req.params.get("continuation", ""))
-    return answer({"count": len(letters), "deadLetters": letters, "continuation": continuation})
+    shown = [letter_json(letter) for letter in letters]
+    return answer({"count": len(shown), "deadLetters": shown, "continuation": continuation})
 
 
 @blueprint.function_name("replay")

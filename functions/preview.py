@@ -6,6 +6,7 @@ import azure.functions as func
 
 from functions.answers import answer, for_admins
 from functions.bodies import body_of
+from functions.views import preview_json
 
 blueprint = func.Blueprint()
 
@@ -19,4 +20,4 @@ async def preview(req: func.HttpRequest) -> func.HttpResponse:
     from shared.runtime import runtime
 
     found = await runtime().previewer.preview(parse_json(body_of(req, "preview")))
-    return answer(found.to_json())
+    return answer(preview_json(found))

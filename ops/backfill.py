@@ -23,7 +23,6 @@ from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, repor
 from ops.settings import SettingsFile, environment, running
 from shared.admin.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
 from shared.admin.export import RESOURCE
-from shared.meeting.outcome import OutcomeKind
 from shared.runtime import Runtime
 from shared.settings import read_settings
 from shared.storage.envelope import Envelope
@@ -46,7 +45,7 @@ class _Outcome:
         if self.tally is None:
             return True
         outcomes = self.tally.outcomes
-        unsettled = any(kind.comes_again or kind.needs_person for kind in map(OutcomeKind, outcomes))
+        unsettled = any(kind.comes_again or kind.needs_person for kind in outcomes)
         return sum(outcomes.values()) >= self.progress.queued and not unsettled
 
 

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -20,8 +20,8 @@ from shared.meeting.dead_letters import filed_under
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.outcome import OutcomeKind
-from shared.storage.account import Continuation, Entity
-from shared.storage.dead_letters import DeadLetters
+from shared.storage.account import Continuation
+from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
 from shared.storage.meetings import MeetingTable
@@ -45,6 +45,27 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
+class LastError:
+    """The last thing that went wrong with a meeting, and with which of its events."""
+
+    code: str
+    reason: str
+    correlation_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingReport:
+    """How a meeting stands. `recent`: its last events, newest first, with those that could not be merged."""
+
+    key: MeetingKey
+    meeting: Meeting
+    appointment_url: str | None
+    recent: tuple[Recent, ...]
+    last_error: LastError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Admin:
     """Reads the journal, the meetings and the dead letters.
 
@@ -60,18 +81,12 @@ class Admin:
     now: Clock
     names: Names
 
-    async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
-        """The journal of one event; others of the same trace under `others`."""
+    async def correlation(self, correlation_id: str) -> list[Entry]:
+        """The journal of one event, and of others of the same trace, newest first."""
         wanted = _plain_id(correlation_id)
-        if not CORRELATION_ID.fullmatch(wanted):
-            return None
-        entries = await self.journal.read(wanted)
-        if not entries:
-            return None
-        first, *others = entries
-        return first | ({"others": others} if others else {})
+        return await self.journal.read(wanted) if CORRELATION_ID.fullmatch(wanted) else []
 
-    async def meeting(self, meeting_id: str) -> dict[str, Any] | None:
+    async def meeting(self, meeting_id: str) -> MeetingReport | None:
         """How one meeting stands. A bare id is a meeting, or else a calendar event."""
         keys = [MeetingKey.parse(meeting_id)]
         if ":" not in meeting_id:
@@ -79,14 +94,14 @@ class Admin:
         for key in keys:
             found = await canonical(key, self.meetings)
             if found.is_known:
-                return await self._shown(found.stored.key, found.meeting)
+                return await self._report(found.stored.key, found.meeting)
         return None
 
-    async def list_dead_letters(self) -> list[dict[str, Any]]:
+    async def list_dead_letters(self) -> list[DeadLetter]:
         """All dead letters, the latest first; where there are more than about `MAX_LISTED`, that many."""
         return await self.dead_letters.newest(limit=MAX_LISTED)
 
-    async def dead_letters_from(self, continuation: str) -> tuple[list[dict[str, Any]], str | None]:
+    async def dead_letters_from(self, continuation: str) -> tuple[list[DeadLetter], str | None]:
         """A page of dead letters, and what to ask for to get the next one. Raises `BadDelivery`.
 
         `continuation`: what the call before returned as that; empty for the first page.
@@ -104,15 +119,15 @@ class Admin:
         async for page in self.dead_letters.take(correlation_ids=correlation_ids):
             for start in range(0, len(page), _AT_ONCE):
                 some = page[start : start + _AT_ONCE]
-                await asyncio.gather(*(self._send_again(row, envelope, by) for row, envelope in some))
+                await asyncio.gather(*(self._send_again(letter, envelope, by) for letter, envelope in some))
                 sent += [envelope.correlation_id for _, envelope in some]
         return sent
 
-    async def _send_again(self, row: Entity, envelope: Envelope, by: str) -> None:
+    async def _send_again(self, letter: DeadLetter, envelope: Envelope, by: str) -> None:
         await self.outbox.put(envelope.model_copy(update={"by": by}))
         event = self.names.event(envelope.event_name or envelope.kind)
         log.info(line("sent_again", correlation_id=envelope.correlation_id, event=event, by=_who(by)))
-        await self.dead_letters.remove(row)
+        await self.dead_letters.remove(letter)
 
     async def dismiss(self, correlation_ids: frozenset[str], *, reason: str, by: str) -> list[str]:
         """Let the dead letters with these ids go for good, because `reason`. Returns the correlation ids of those gone.
@@ -122,22 +137,22 @@ class Admin:
         """
         gone = []
         async for page in self.dead_letters.find(correlation_ids=correlation_ids):
-            gone += [letter["correlation_id"] for letter in page if await self._let_go(letter, reason, by)]
+            gone += [letter.correlation_id for letter in page if await self._let_go(letter, reason, by)]
         return gone
 
-    async def _let_go(self, letter: Entity, reason: str, by: str) -> bool:
+    async def _let_go(self, letter: DeadLetter, reason: str, by: str) -> bool:
         entry = Entry(
-            correlation_id=letter["correlation_id"],
-            event_id=letter.get("event_id", ""),  # an older version of the app noted neither this nor the two below
-            event=letter["event"],
-            received_at=letter.get("received_at") or letter["first_failed_at"],
+            correlation_id=letter.correlation_id,
+            event_id=letter.event_id,
+            event=letter.event,
+            received_at=letter.received_at or letter.first_failed_at,
             outcome=OutcomeKind.DISMISSED,
             finished_at=sortable(self.now()),
-            meeting="" if letter["meeting"] == "unknown" else letter["meeting"],
-            attempts=letter["attempts"],
-            reason=letter["reason"],
-            error_code=letter["error_code"],
-            request_id=letter["request_id"],
+            meeting="" if letter.meeting == "unknown" else letter.meeting,
+            attempts=letter.attempts,
+            reason=letter.reason,
+            error_code=letter.error_code,
+            request_id=letter.request_id,
             dismissed_because=reason,
             by=by,
         )
@@ -146,8 +161,8 @@ class Admin:
                 await self._note(entry)
         except RowConflict:
             return False  # an event of the meeting is being carried out this moment
-        if letter.get("spill_key"):
-            await self.spill.forget(letter["spill_key"])  # else the sweep would send it on, to one more dead letter
+        if letter.spill_key:
+            await self.spill.forget(letter.spill_key)  # else the sweep would send it on, to one more dead letter
         if not await self.dead_letters.remove(letter):
             return False
         log.info(
@@ -175,47 +190,26 @@ class Admin:
             return meeting
         return replace(meeting, unsettled=await self.dead_letters.has_any_of(filed_under(key, meeting)))
 
-    async def _shown(self, key: MeetingKey, meeting: Meeting) -> dict[str, Any]:
+    async def _report(self, key: MeetingKey, meeting: Meeting) -> MeetingReport:
         letters = await self.dead_letters.of_meetings(filed_under(key, meeting)) if meeting.unsettled else []
-        meeting = replace(meeting, unsettled=bool(letters))
-        last = max(letters, key=lambda row: str(row["last_failed_at"]), default=None)
-        mirror = meeting.mirror
-        return {
-            "meetingId": str(key),
-            "appointmentId": mirror.appointment_id,
-            "appointmentUrl": self._link(mirror.appointment_id) if mirror.exists else None,
-            "status": meeting.status,
-            "state": meeting.status.state,
-            "parked": meeting.held.reason if meeting.held is not None else None,
-            "fields": {
-                name: {"value": value, "changedAt": stamp.changed, "deliveredAt": stamp.delivered}
-                for name, (value, stamp) in sorted(meeting.facts.items())
-            },
-            "written": dict(mirror.applied),
-            "columnsInDoubt": sorted(mirror.doubt),
-            "appointmentVersion": mirror.version,
-            "recent": _recent(meeting, letters),
-            "lastError": await self._last_error(meeting, last),
-        }
+        return MeetingReport(
+            key,
+            replace(meeting, unsettled=bool(letters)),
+            self._link(meeting.mirror.appointment_id) if meeting.mirror.exists else None,
+            _recent(meeting, letters),
+            await self._last_error(meeting, letters),
+        )
 
-    async def _last_error(self, meeting: Meeting, letter: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        if letter is not None:
-            return {
-                "code": letter["error_code"],
-                "reason": letter["reason"],
-                "correlationId": letter["correlation_id"],
-                "at": letter["last_failed_at"],
-            }
+    async def _last_error(self, meeting: Meeting, letters: Sequence[DeadLetter]) -> LastError | None:
+        if letters:
+            last = max(letters, key=lambda letter: letter.last_failed_at)
+            return LastError(last.error_code, last.reason, last.correlation_id, last.last_failed_at)
         for recent in reversed(meeting.recent):
             if not (recent.outcome.comes_again or recent.outcome.needs_person):
                 continue
             for entry in await self.journal.read(recent.correlation_id):
-                if entry["lastError"] and entry["outcome"] == OutcomeKind.RETRYING:
-                    return {
-                        **entry["lastError"],
-                        "correlationId": recent.correlation_id,
-                        "at": entry["finishedAt"],
-                    }
+                if entry.reason and entry.outcome is OutcomeKind.RETRYING:
+                    return LastError(entry.error_code, entry.reason, recent.correlation_id, entry.finished_at)
         return None
 
     def _link(self, appointment_id: str) -> str:
@@ -227,29 +221,16 @@ def _who(by: str) -> str:
     return by if by == BY_KEY else labels.record(by)
 
 
-def _recent(meeting: Meeting, letters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _recent(meeting: Meeting, letters: Sequence[DeadLetter]) -> tuple[Recent, ...]:
     """The last events, newest first, those among them that could not even be merged."""
-    told = [
-        {
-            "correlationId": recent.correlation_id,
-            "event": recent.event,
-            "receivedAt": recent.received_at,
-            "outcome": recent.outcome,
-        }
-        for recent in reversed(meeting.recent)
-    ]
     known = {recent.correlation_id for recent in meeting.recent}
     lost = [
-        {
-            "correlationId": letter["correlation_id"],
-            "event": letter["event"],
-            "receivedAt": letter["first_failed_at"],
-            "outcome": OutcomeKind.DEAD_LETTERED,
-        }
+        Recent(letter.correlation_id, letter.event, letter.first_failed_at, OutcomeKind.DEAD_LETTERED)
         for letter in letters
-        if letter["correlation_id"] not in known
+        if letter.correlation_id not in known
     ]
-    return sorted([*told, *lost], key=lambda event: str(event["receivedAt"]), reverse=True) if lost else told
+    told = [*reversed(meeting.recent), *lost]
+    return tuple(sorted(told, key=lambda recent: recent.received_at, reverse=True) if lost else told)
 
 
 class _Replay(BaseModel):

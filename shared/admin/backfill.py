@@ -22,6 +22,7 @@ from shared.errors import BadDelivery, Transient, Unmappable
 from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.mapping import MappingFile
+from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import read_patch
 from shared.meeting.people import Person
 from shared.pipeline.retry import delay_seconds
@@ -254,20 +255,20 @@ def run_of(digest: str, resource: str) -> str:
 class Tally:
     """What became of the rows: how many by outcome, and by reason where there is one."""
 
-    outcomes: Counter[str]
-    reasons: Counter[tuple[str, str]]
+    outcomes: Counter[OutcomeKind]
+    reasons: Counter[tuple[OutcomeKind, str]]
 
 
 async def tally(journal: Journal, progress: Progress) -> Tally:
     """Count the journal's rows of a run, a thousand at a time."""
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[tuple[str, str]] = Counter()
+    outcomes: Counter[OutcomeKind] = Counter()
+    reasons: Counter[tuple[OutcomeKind, str]] = Counter()
     for start in range(1, progress.row + 1, _TALLY_STEP):
         first, last = correlation_of(progress.run, start), correlation_of(progress.run, start + _TALLY_STEP - 1)
         for entry in await journal.between(first, last):
-            outcomes[entry["outcome"]] += 1
-            if entry["lastError"]:
-                reasons[entry["outcome"], entry["lastError"]["reason"]] += 1
+            outcomes[entry.outcome] += 1
+            if entry.reason:
+                reasons[entry.outcome, entry.reason] += 1
     return Tally(outcomes, reasons)
 
 

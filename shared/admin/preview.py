@@ -9,10 +9,9 @@ a privilege that the app's user lacks, and a record that was deleted in Dynamics
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from shared.admin.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
 from shared.admin.readonly import NotedOutreach
@@ -80,14 +79,6 @@ class Preview:
     people: tuple[Found, ...] = ()
     requests: tuple[Request, ...] = ()
     unread: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As `POST /api/preview` answers."""
-        people = [
-            {**asdict(found), "reference": f"{found.reference.type}:{found.reference.id}"} for found in self.people
-        ]
-        shown: dict[str, Any] = _camel({**asdict(self), "people": people})
-        return shown
 
 
 class Previewer:
@@ -230,19 +221,3 @@ def _dead(start: Preview, error: SyncError) -> Preview:
         reason=described.sentence,
         code=described.code,
     )
-
-
-def _camel(value: Any) -> Any:
-    """`value` with the names of dataclass fields as the API writes them; bodies and headers stay as they are."""
-    if isinstance(value, dict):
-        return {
-            _camel_name(name): item if name in {"body", "headers"} else _camel(item) for name, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_camel(item) for item in value]
-    return value
-
-
-def _camel_name(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)

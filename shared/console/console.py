@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from itertools import chain
 
 from shared.admin.admin import MAX_REASON, Admin, read_reason
 from shared.admin.backlog import COUNTED_UP_TO, Standing
@@ -224,13 +224,13 @@ class Console:
         if found is None:
             wanted = sought(request.query.get("id", ""))
             return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
-        journal = await asyncio.gather(*(admin.correlation(recent["correlationId"]) for recent in found["recent"]))
+        journal = await asyncio.gather(*(admin.correlation(recent.correlation_id) for recent in found.recent))
         mapping = self._sources.mapping()
-        view = meeting_view(found, [entry for entry in journal if entry is not None], mapping)
+        view = meeting_view(found, chain.from_iterable(journal), mapping)
         return page(
             "meeting.html",
             session=session,
-            meeting=found,
+            meeting=found.meeting,
             view=view,
             kept=RECENT_EVENTS,
             made_again=mapping.deleted_in_dynamics == "recreate",
@@ -239,10 +239,9 @@ class Console:
     async def _event(self, request: Request, session: Session) -> Answer:
         wanted = sought(request.query.get("id", ""))
         found = await self._sources.admin().correlation(wanted.correlation_id)
-        if found is None:
+        if not found:
             return page("not-found.html", status=404, session=session, wanted=wanted, hint="")
-        others: list[dict[str, Any]] = found.get("others", [])
-        return page("event.html", session=session, entries=[found, *others])
+        return page("event.html", session=session, entries=found)
 
     async def _dead_letters(self, request: Request, session: Session) -> Answer:
         letters = await self._sources.admin().list_dead_letters()
@@ -251,7 +250,7 @@ class Console:
             session=session,
             letters=letters[:SHOWN_DEAD_LETTERS],
             count=len(letters),
-            together=Counter(letter["correlationId"] for letter in letters),
+            together=Counter(letter.correlation_id for letter in letters),
             replayed=_number(request, "replayed"),
             dismissed=_number(request, "dismissed"),
             max_reason=MAX_REASON,

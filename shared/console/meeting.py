@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.admin.admin import LastError, MeetingReport
 from shared.admin.explain import ON_CREATE
 from shared.console.words import written
+from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import Recent
+from shared.meeting.merge import Stamped
+from shared.meeting.mirror import Mirror
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import FieldName
 from shared.meeting.transforms import PARTIES, Row
+from shared.storage.journal import Entry
 
 _FIRST = ("subject", "scheduledstart", "scheduledend", "ownerid", PARTIES, "regardingobjectid")
 
@@ -36,27 +42,37 @@ class FieldView:
     columns: tuple[Column, ...]
     sources: tuple[str, ...]
     changed_at: str
-    set_by: Mapping[str, Any] | None
+    set_by: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventView:
     """One event in the time line, with its journal where there is one."""
 
-    correlation_id: str
-    event: str
-    received_at: str
-    outcome: str
-    journal: Mapping[str, Any] | None
+    told: Recent
+    journal: Entry | None
+
+    @property
+    def outcome(self) -> OutcomeKind:
+        """How it ended."""
+        return self.journal.outcome if self.journal else self.told.outcome
+
+    @property
+    def ended_at(self) -> str:
+        """When it ended; its receipt has to do where no journal tells more."""
+        return self.journal.finished_at if self.journal else self.told.received_at
 
 
 @dataclass(frozen=True, slots=True)
 class MeetingView:
-    """What the page shows beside what `Admin.meeting` says.
+    """What the page shows beside the meeting itself.
 
     `written_at`: when Dynamics last took something of it, as far as that is among the last events.
     """
 
+    key: MeetingKey
+    appointment_url: str | None
+    last_error: LastError | None
     title: str
     starts_at: str
     written_at: str
@@ -64,36 +80,28 @@ class MeetingView:
     events: tuple[EventView, ...]
 
 
-def meeting_view(found: Mapping[str, Any], journal: Sequence[Mapping[str, Any]], mapping: MappingFile) -> MeetingView:
-    """`found` as `Admin.meeting` gave it, `journal` of the events in it."""
-    entries = [other for entry in journal for other in (entry, *entry.get("others", ()))]
-    by_stamp = {(entry["changedAt"], entry["deliveredAt"]): entry for entry in reversed(entries)}
-    by_correlation = {entry["correlationId"]: entry for entry in reversed(entries)}
+def meeting_view(report: MeetingReport, journal: Iterable[Entry], mapping: MappingFile) -> MeetingView:
+    """`report` as the page shows it; `journal` of the events in it, newest first."""
+    entries = list(journal)[::-1]
+    by_stamp = {(entry.changed_at, entry.delivered_at): entry for entry in entries}
+    by_correlation = {entry.correlation_id: entry for entry in entries}
     order = {row.field: number for number, row in enumerate(sorted(mapping.rows, key=_rank))}
+    facts = sorted(
+        report.meeting.facts.items(), key=lambda item: (order.get(FieldName.parse(item[0]).field, len(order)), item[0])
+    )
     fields = tuple(
-        _field(name, found, by_stamp.get((content["changedAt"], content["deliveredAt"])), mapping)
-        for name, content in sorted(
-            found["fields"].items(), key=lambda item: (order.get(FieldName.parse(item[0]).field, len(order)), item[0])
-        )
+        _field(name, stamped, by_stamp.get(stamped.stamp), report.meeting.mirror, mapping) for name, stamped in facts
     )
-    events = tuple(
-        EventView(
-            recent["correlationId"],
-            recent["event"],
-            recent["receivedAt"],
-            recent["outcome"],
-            by_correlation.get(recent["correlationId"]),
-        )
-        for recent in found["recent"]
-    )
-    written_at = next((when for outcome, when in map(_ended, events) if OutcomeKind(outcome).applied), "")
-    return MeetingView(_said(fields, "subject"), _said(fields, "scheduledstart"), written_at, fields, events)
-
-
-def _ended(event: EventView) -> tuple[str, str]:
-    """How an event ended and when; its receipt has to do where no journal tells more."""
-    return (
-        (event.journal["outcome"], event.journal["finishedAt"]) if event.journal else (event.outcome, event.received_at)
+    events = tuple(EventView(recent, by_correlation.get(recent.correlation_id)) for recent in report.recent)
+    return MeetingView(
+        report.key,
+        report.appointment_url,
+        report.last_error,
+        _said(fields, "subject"),
+        _said(fields, "scheduledstart"),
+        next((event.ended_at for event in events if event.outcome.applied), ""),
+        fields,
+        events,
     )
 
 
@@ -120,8 +128,7 @@ def _label(name: FieldName, label: str, kind: str) -> str:
     return f"{label} ({', '.join(apart)})" if apart else label
 
 
-def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None, mapping: MappingFile) -> FieldView:
-    content = found["fields"][name]
+def _field(name: str, stamped: Stamped, set_by: Entry | None, mirror: Mirror, mapping: MappingFile) -> FieldView:
     known = FieldName.parse(name)
     inputs = [item for item in mapping.inputs if item.field == known.field]
     rows = [row for row in mapping.rows if row.field == known.field]
@@ -130,10 +137,10 @@ def _field(name: str, found: Mapping[str, Any], set_by: Mapping[str, Any] | None
     return FieldView(
         name,
         _label(known, label, kind),
-        content["value"],
+        stamped.value,
         kind,
-        tuple(Column(row.column, _has(row, found["written"]), row.column in found["columnsInDoubt"]) for row in rows),
+        tuple(Column(row.column, _has(row, mirror.applied), row.column in mirror.doubt) for row in rows),
         tuple(str(source) for item in inputs for source in item.sources if known.source in {"", source.name}),
-        content["changedAt"],
+        stamped.stamp.changed,
         set_by,
     )

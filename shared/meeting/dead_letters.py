@@ -19,7 +19,7 @@ from shared.errors import RowConflict, Transient
 from shared.meeting.aliases import canonical
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
-from shared.meeting.ports import Letters, Meetings, Stored
+from shared.meeting.ports import L, Letters, Meetings, Stored
 
 MAX_ROUNDS = 12
 
@@ -40,7 +40,7 @@ async def note_letter(key: MeetingKey, *, meetings: Meetings, new_appointment_id
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
-async def clear_letters(left: Stored, *, meetings: Meetings, letters: Letters) -> None:
+async def clear_letters(left: Stored, *, meetings: Meetings, letters: Letters[L]) -> None:
     """Remove the letters that an event has carried out which left the meeting's row as `left`.
 
     Where the row has changed since, a letter may be about the change; the next event that ends well sees to them.
@@ -50,7 +50,7 @@ async def clear_letters(left: Stored, *, meetings: Meetings, letters: Letters) -
     found = await letters.of_meetings(filed_under(left.key, left.meeting))
     if (await meetings.load(left.key)).version != left.version:
         return
-    carried_out = [letter for letter in found if letter["merged"]]
+    carried_out = [letter for letter in found if letter.merged]
     for letter in carried_out:
         await letters.remove(letter)
     if len(carried_out) == len(found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from shared.errors import SyncError
 from shared.meeting.delivery import Reference
@@ -53,14 +53,26 @@ class Meetings(Protocol):
         ...
 
 
-class Letters(Protocol):
-    """The dead letters. Each is a row with `merged`: whether its meeting's row remembers what the event said."""
+class Letter(Protocol):
+    """A dead letter."""
 
-    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
+    @property
+    def merged(self) -> bool:
+        """Whether its meeting's row remembers what the event said."""
+        ...
+
+
+L = TypeVar("L", bound=Letter)
+
+
+class Letters(Protocol[L]):
+    """The dead letters."""
+
+    async def of_meetings(self, meetings: Collection[str]) -> list[L]:
         """Those of these meetings and calendar events."""
         ...
 
-    async def remove(self, row: dict[str, Any]) -> bool:
+    async def remove(self, letter: L) -> bool:
         """Forget this one; not if the same event has failed again since it was read. Returns whether it is gone."""
         ...
 

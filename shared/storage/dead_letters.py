@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from shared.errors import Unmappable
 from shared.meeting.identity import table_key
 from shared.storage.account import ETAG, KEYS, Continuation, Entity, Table
 from shared.storage.documents import pack, unpack_envelope
 from shared.storage.envelope import Envelope
-from shared.storage.layout import NewerLayout
+from shared.storage.layout import NewerLayout, read
 from shared.telemetry import line
 
 log = logging.getLogger("outreach_dynamics.deadletters")
 
 TABLE = "deadletters"
+LAYOUT = 1
 PAGE_SIZE = 1000
 _ALL, _NONE = "PartitionKey ne @none", {"none": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why an event was given up. `merged`: what it said is remembered, so a later event of the meeting clears it."""
+    """Why an event was given up.
+
+    `merged`: what it said is remembered, so a later event of the meeting clears it. `spill_key`: its place in the
+    overflow table, where it lies there. `row`: the letter as it lies in the table.
+    """
 
     correlation_id: str
     meeting: str
     event: str
     reason: str
     error_code: str
-    request_id: str
-    attempts: int
-    first_failed_at: str
-    last_failed_at: str
-    merged: bool
+    request_id: str = ""
+    attempts: int = 1
+    first_failed_at: str = ""
+    last_failed_at: str = ""
+    merged: bool = False
+    event_id: str = ""
+    received_at: str = ""
+    spill_key: str = ""
+    row: Entity = field(default_factory=dict, compare=False, repr=False)
 
 
 class DeadLetters:
@@ -46,12 +54,14 @@ class DeadLetters:
 
     async def add(self, letter: DeadLetter, envelope: Envelope) -> None:
         """Store `letter` with the envelope that a replay sends again."""
+        told = {name: value for name, value in asdict(letter).items() if name != "row"}
         await self._table.put(
             {
+                "version": LAYOUT,
                 "PartitionKey": table_key(letter.meeting),
                 # Several events may share a trace, hence the event's own id; a pointer may know only its place.
                 "RowKey": f"{letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
-                **asdict(letter),
+                **told,
                 # Beside the envelope, because it may be one that cannot be read.
                 "event_id": envelope.event_id,
                 "received_at": envelope.received_at,
@@ -60,8 +70,8 @@ class DeadLetters:
             }
         )
 
-    async def page(self, *, after: Continuation | None) -> tuple[list[dict[str, Any]], Continuation | None]:
-        """Up to 1,000 of them with the names that the API shows, the latest first, and where the next page begins.
+    async def page(self, *, after: Continuation | None) -> tuple[list[DeadLetter], Continuation | None]:
+        """Up to 1,000 of them, the latest first, and where the next page begins.
 
         Only within a page the latest are first: the table is sorted by meeting.
         """
@@ -70,27 +80,26 @@ class DeadLetters:
             rows, after = await self._table.page(_ALL, _NONE, after=after, size=PAGE_SIZE, select=None)
             if after is None:
                 break
-        rows.sort(key=lambda row: str(row["last_failed_at"]), reverse=True)
-        return [_shown(row) for row in rows], after
+        return _latest_first(map(_read, rows)), after
 
-    async def newest(self, *, limit: int) -> list[dict[str, Any]]:
-        """All of them, the latest first, with the names that the API shows; of more than about `limit` the first."""
+    async def newest(self, *, limit: int) -> list[DeadLetter]:
+        """All of them, the latest first; of more than about `limit` the first."""
         found, after = await self.page(after=None)
         while after is not None and len(found) < limit:
             more, after = await self.page(after=after)
             found += more
-        return sorted(found, key=lambda letter: str(letter["lastFailedAt"]), reverse=True)
+        return _latest_first(found)
 
     async def count(self, *, limit: int) -> int:
         """How many there are, counted up to `limit`."""
         return await self._table.count(_ALL, _NONE, limit=limit)
 
-    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
-        """The raw rows of these meetings and calendar events."""
-        rows: list[dict[str, Any]] = []
+    async def of_meetings(self, meetings: Collection[str]) -> list[DeadLetter]:
+        """Those of these meetings and calendar events."""
+        rows: list[Entity] = []
         for meeting in meetings:
             rows += await self._table.query("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1000)
-        return rows
+        return list(map(_read, rows))
 
     async def has_any_of(self, meetings: Collection[str]) -> bool:
         """Whether there is one of these meetings and calendar events."""
@@ -99,16 +108,16 @@ class DeadLetters:
                 return True
         return False
 
-    async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[Entity, Envelope]]]:
-        """(row, envelope) of those to replay, page by page: all, or those with these correlation ids.
+    async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[DeadLetter, Envelope]]]:
+        """(letter, envelope) of those to replay, page by page: all, or those with these correlation ids.
 
         One that this version of the app cannot read is told in the log and stays.
         """
-        async for rows in self.find(correlation_ids=correlation_ids):
-            yield [pair for row in rows if (pair := _with_envelope(row)) is not None]
+        async for letters in self.find(correlation_ids=correlation_ids):
+            yield [pair for letter in letters if (pair := _with_envelope(letter)) is not None]
 
-    async def find(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[Entity]]:
-        """The raw rows, page by page: all, or those with these correlation ids.
+    async def find(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[DeadLetter]]:
+        """Page by page: all, or those with these correlation ids.
 
         Goes through the table once from its beginning, so one that fails again meanwhile does not come twice.
         """
@@ -119,7 +128,7 @@ class DeadLetters:
             if correlation_ids is not None:
                 rows = await self._whole(row for row in rows if row["RowKey"].partition("-")[0] in correlation_ids)
             if rows:
-                yield rows
+                yield list(map(_read, rows))
             if after is None:
                 return
 
@@ -127,31 +136,25 @@ class DeadLetters:
         found = [await self._table.get(row["PartitionKey"], row["RowKey"]) for row in keys]
         return [{**one[0], ETAG: one[1]} for one in found if one is not None]
 
-    async def remove(self, row: Entity) -> bool:
-        """Forget this very row; returns whether it is gone.
+    async def remove(self, letter: DeadLetter) -> bool:
+        """Forget this very letter; returns whether it is gone.
 
         One that was written since under the same key tells of a new failure, and stays.
         """
-        return await self._table.delete_unchanged(row)
+        return await self._table.delete_unchanged(letter.row)
 
 
-def _with_envelope(row: Entity) -> tuple[Entity, Envelope] | None:
+def _read(row: Entity) -> DeadLetter:
+    return read(DeadLetter, row, row=row)
+
+
+def _latest_first(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    return sorted(letters, key=lambda letter: letter.last_failed_at, reverse=True)
+
+
+def _with_envelope(letter: DeadLetter) -> tuple[DeadLetter, Envelope] | None:
     try:
-        return row, unpack_envelope(row)
+        return letter, unpack_envelope(letter.row)
     except (Unmappable, NewerLayout) as error:
-        log.error(line("unreadable", correlation_id=row["correlation_id"], code=error.code))  # noqa: TRY400 - no value of it
+        log.error(line("unreadable", correlation_id=letter.correlation_id, code=error.code))  # noqa: TRY400 - no value of it
         return None
-
-
-def _shown(row: Entity) -> dict[str, Any]:
-    return {
-        "correlationId": row["correlation_id"],
-        "meetingId": row["meeting"],
-        "event": row["event"],
-        "reason": row["reason"],
-        "code": row["error_code"],
-        "dataverseRequestId": row["request_id"] or None,
-        "attempts": row["attempts"],
-        "firstFailedAt": row["first_failed_at"],
-        "lastFailedAt": row["last_failed_at"],
-    }

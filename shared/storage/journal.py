@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from shared.meeting.identity import table_key
 from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Entity, Table
+from shared.storage.layout import read
 
 TABLE = "correlations"
+LAYOUT = 1
 _NOT_DONE = frozenset({OutcomeKind.RETRYING, OutcomeKind.DEAD_LETTERED, OutcomeKind.DISMISSED})
 _OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
 # A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
@@ -75,22 +76,22 @@ class Journal:
         await self._table.save(row, etag=etag)
         return True
 
-    async def read(self, correlation_id: str) -> list[dict[str, Any]]:
-        """The rows of one correlation id, newest first, with the names that the API shows."""
+    async def read(self, correlation_id: str) -> list[Entry]:
+        """What is known under one correlation id, newest first."""
         rows = await self._table.query("PartitionKey eq @id", {"id": correlation_id}, limit=50)
-        rows.sort(key=lambda row: str(row.get("finished_at", "")), reverse=True)
-        return [_shown(row) for row in rows]
+        return sorted(map(_read, rows), key=lambda entry: entry.finished_at, reverse=True)
 
-    async def between(self, first: str, last: str) -> list[dict[str, Any]]:
-        """The rows from correlation id `first` to `last`, at most 1,000, with the names that the API shows."""
+    async def between(self, first: str, last: str) -> list[Entry]:
+        """What is known from correlation id `first` to `last`, at most 1,000 entries."""
         rows = await self._table.query(
             "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=1000
         )
-        return [_shown(row) for row in rows]
+        return list(map(_read, rows))
 
 
 def _row(entry: Entry) -> Entity:
     return {
+        "version": LAYOUT,
         "PartitionKey": entry.correlation_id,
         "RowKey": table_key(entry.event_id),
         **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
@@ -106,28 +107,6 @@ def _some(notes: tuple[str, ...]) -> tuple[str, ...]:
     return (*notes[:MAX_NOTES], f"and {more} more.") if more > 0 else notes
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "correlationId": row["correlation_id"],
-        "eventId": row["event_id"],
-        "event": row["event"],
-        "meetingId": row["meeting"],
-        "outcome": row["outcome"],
-        "receivedAt": row["received_at"],
-        "finishedAt": row["finished_at"],
-        "attempts": row["attempts"],
-        "appointmentId": row["appointment_id"] or None,
-        "columns": json.loads(row["columns"]),
-        "notes": json.loads(row["notes"]),
-        "dataverseRequestId": row["request_id"] or None,
-        "dataverseCalls": row["dataverse_calls"],
-        "nextAttemptAt": row["next_attempt_at"] or None,
-        "changedAt": row.get("changed_at") or None,
-        "deliveredAt": row.get("delivered_at") or None,
-        "dismissedBecause": row.get("dismissed_because") or None,
-        "by": row.get("by") or None,
-        "lastError": None,
-    }
-    if row["reason"]:
-        shown["lastError"] = {"code": row["error_code"], "reason": row["reason"]}
-    return shown
+def _read(row: Entity) -> Entry:
+    columns, notes = (tuple(json.loads(row.get(name, "[]"))) for name in ("columns", "notes"))
+    return read(Entry, row, outcome=OutcomeKind(row["outcome"]), columns=columns, notes=notes)

@@ -9,9 +9,15 @@ one has stored: it would lose what it does not know.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import Transient
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
 
 Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -40,3 +46,12 @@ def upgraded(stored: Mapping[str, Any], upgrades: Sequence[Upgrade]) -> Mapping[
 def version_of(upgrades: Sequence[Upgrade]) -> int:
     """The version of the present layout."""
     return len(upgrades) + 1
+
+
+def read(kind: type[T], stored: Mapping[str, Any], /, **changed: Any) -> T:
+    """The dataclass in a row that is only shown: what an older version did not store has its default.
+
+    `changed`: members that are stored in another form. What a newer version has stored beside is left alone.
+    """
+    known = {one.name: stored[one.name] for one in fields(kind) if one.name in stored}
+    return kind(**known | changed)

@@ -352,9 +352,8 @@ async def test_rows_of_calendar_events_are_those_of_deliveries(
     await run(journey, _queue(product), rules=replace(RULES, resource="calendarEvent"))
     await product.work()
     assert product.appointment.values["subject"] == "Meeting 5"  # there is only this one
-    assert (await product.runtime.journal.between(journey.run, journey.run + "~"))[0][
-        "event"
-    ] == "calendarEvent.backfill"
+    entries = await product.runtime.journal.between(journey.run, journey.run + "~")
+    assert entries[0].event == "calendarEvent.backfill"
 
 
 async def test_a_called_off_calendar_event_is_left_out(tmp_path: Path) -> None:

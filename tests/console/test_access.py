@@ -167,7 +167,7 @@ async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
         body = urlencode({"form": token, "all": "yes", "id": failed["correlationId"], "reason": "x"}).encode()
         answer = await product.runtime.console.show(replace(request, method="POST", page=page, body=body))
         assert answer.status == 400
-    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert len(await product.dead_letters()) == 1
     assert (await product.runtime.console.show(request)).status == 200
 
 
@@ -175,16 +175,16 @@ async def test_replay_sends_what_was_chosen(product: Installation) -> None:
     """One letter goes by its id, all by their button; what is not chosen stays."""
     for number in (1, 2, 3):
         await product.sync(MeetingScript(number).booked(endTime="2020-01-01T00:00:00Z"))
-    chosen = (await product.runtime.admin.list_dead_letters())[0]["correlationId"]
+    chosen = (await product.dead_letters())[0]["correlationId"]
     request = await signed_in(product)
     token = await form_token(product, request)
     body = urlencode({"form": token, "id": chosen}).encode()
     answer = await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
     assert answer.headers["Location"] == "/api/console/deadletters?replayed=1"
-    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    assert len(await product.dead_letters()) == 2
     body = urlencode({"form": token, "all": "yes"}).encode()
     await product.runtime.console.show(replace(request, method="POST", page="replay", body=body))
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ async def test_who_sent_it_again_or_dismissed_it_is_recorded(
         body = urlencode({"form": token, "id": entry["correlationId"], "reason": "x"}).encode()
         await product.runtime.console.show(replace(request, method="POST", page=page, body=body))
         await product.work()
-        found = await product.runtime.admin.correlation(entry["correlationId"])
+        found = await product.correlation(entry["correlationId"])
         assert found is not None
         shown = await product.runtime.console.show(replace(request, page="event", query={"id": entry["correlationId"]}))
         assert by in shown.html
@@ -236,10 +236,10 @@ async def test_dismiss_lets_go_of_what_was_chosen(product: Installation) -> None
         answer = await dismiss(id=first["correlationId"], **reason)
         assert (answer.status, "Say why in a few words" in answer.html) == (400, True)
     assert (await dismiss(reason="x", all="yes")).headers["Location"].endswith("?dismissed=0")
-    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    assert len(await product.dead_letters()) == 2
     answer = await dismiss(id=first["correlationId"], reason="Deleted in Outreach.")
     assert answer.headers["Location"] == "/api/console/deadletters?dismissed=1"
-    (left,) = await product.runtime.admin.list_dead_letters()
+    (left,) = await product.dead_letters()
     assert left["correlationId"] == second["correlationId"]
 
 

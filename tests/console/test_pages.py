@@ -106,7 +106,7 @@ async def test_an_appointment_is_found_among_others(product: Installation) -> No
     """Its id leads to its meeting; that of an appointment that people made leads nowhere."""
     for number in (1, 2, 3):
         await product.sync(MeetingScript(number).booked())
-    meeting = await product.runtime.admin.meeting("2")
+    meeting = await product.meeting("2")
     assert meeting is not None
     request = await signed_in(product)
     found = await product.runtime.console.show(replace(request, page="find", query={"q": meeting["appointmentId"]}))
@@ -323,7 +323,7 @@ async def test_lists_say_how_a_meeting_really_stands(product: Installation) -> N
     """In what was found and among the parked too, only a meeting with a letter needs a person."""
     for number, title in ((1, "Demo one"), (2, "Demo two")):
         await product.sync(MeetingScript(number).booked(title=title, endTime="2020-01-01T00:00:00Z"))
-    first, _ = await product.runtime.admin.list_dead_letters()
+    first, _ = await product.dead_letters()
     assert (await look_for(product, "demo o")).html.count("Needs a person") == 1
     await product.runtime.admin.dismiss(frozenset({first["correlationId"]}), reason="Deleted.", by="_master")
     assert (await look_for(product, "demo t")).html.count("Needs a person") == 0

@@ -62,10 +62,10 @@ async def test_missed_completion(product: Installation) -> None:
     assert await look(product) == {"read": 1, "sent": 1, "left_out": 0, "unreadable": 0}
     await product.work()
     assert product.appointment.values["statecode"] == 1
-    state = await product.runtime.admin.meeting("1")
+    state = await product.meeting("1")
     assert state is not None
     assert state["recent"][0]["event"] == "event.meeting_held"
-    entry = await product.runtime.admin.correlation(state["recent"][0]["correlationId"])
+    entry = await product.correlation(state["recent"][0]["correlationId"])
     assert entry is not None
     assert (entry["eventId"], entry["outcome"]) == ("event-77", "updated")
 

@@ -103,6 +103,6 @@ async def test_journal_of_the_product(product: Installation) -> None:
     for days, there in ((29, True), (31, False)):
         product.runtime.later = timedelta(days=days)
         await product.runtime.sweep.run()
-        found = await product.runtime.admin.correlation(receipt.correlation_id)
+        found = await product.correlation(receipt.correlation_id)
         assert (found is not None) is there
-    assert await product.runtime.admin.meeting("1") is not None
+    assert await product.meeting("1") is not None

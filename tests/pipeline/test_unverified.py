@@ -77,7 +77,7 @@ class Court:
     async def outcomes(self, number: int) -> list[tuple[str, str | None]]:
         """What the journal says of one."""
         entries = await self.journal.read(f"{number:032x}")
-        return [(entry["outcome"], (entry["lastError"] or {}).get("code")) for entry in entries]
+        return [(entry.outcome, entry.error_code or None) for entry in entries]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from functions.views import journal_json, letter_json, meeting_json
 from sandbox.dataverse import create_app as dataverse_app
 from sandbox.dataverse import people
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, USER_IDS
@@ -98,19 +99,24 @@ class Installation:
 
     async def journal(self, receipt: Receipt) -> dict[str, Any]:
         """The journal of one accepted event."""
-        found = await self.runtime.admin.correlation(receipt.correlation_id)
+        found = await self.correlation(receipt.correlation_id)
         assert found is not None
         return found
+
+    async def correlation(self, correlation_id: str) -> dict[str, Any] | None:
+        """The journal of an event, as its route answers."""
+        found = await self.runtime.admin.correlation(correlation_id)
+        return journal_json(found) if found else None
 
     async def meeting(self, meeting_id: str) -> dict[str, Any]:
         """How a meeting stands, as its route answers."""
         found = await self.runtime.admin.meeting(meeting_id)
         assert found is not None
-        return found
+        return meeting_json(found)
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         """All dead letters, the latest first, as their route answers."""
-        return await self.runtime.admin.list_dead_letters()
+        return [letter_json(letter) for letter in await self.runtime.admin.list_dead_letters()]
 
     async def restart(self, **settings: str) -> None:
         """A new process with changed settings; a value of "" means unset."""

@@ -50,7 +50,7 @@ async def test_each_page_tells_where_the_next_begins(full: Installation) -> None
     pages, continuation = [], ""
     while True:
         letters, following = await full.runtime.admin.dead_letters_from(continuation)
-        pages.append([int(letter["correlationId"], 16) for letter in letters])
+        pages.append([int(letter.correlation_id, 16) for letter in letters])
         if following is None:
             break
         continuation = following
@@ -60,7 +60,7 @@ async def test_each_page_tells_where_the_next_begins(full: Installation) -> None
 
 async def test_the_latest_of_all_pages_are_first(full: Installation) -> None:
     """Order is over all pages, not within the first."""
-    times = [letter["lastFailedAt"] for letter in await full.runtime.admin.list_dead_letters()]
+    times = [letter["lastFailedAt"] for letter in await full.dead_letters()]
     assert len(times) == MANY
     assert times == sorted(times, reverse=True)
 
@@ -70,13 +70,13 @@ async def test_one_behind_the_first_page_is_sent_again(full: Installation) -> No
     named = f'{{"correlationIds": ["00000000-0000-0000-0000-000000000006", "{correlation_of(99)}"]}}'
     wanted = read_replay(named.encode())
     assert await full.runtime.admin.replay(wanted, by="_master") == [correlation_of(6)]
-    assert len(await full.runtime.admin.list_dead_letters()) == MANY - 1
+    assert len(await full.dead_letters()) == MANY - 1
 
 
 async def test_all_means_every_page(full: Installation) -> None:
     """All are sent and none is left, whatever a page holds."""
     assert await full.runtime.admin.replay(None, by="_master") == [correlation_of(number) for number in range(MANY)]
-    assert await full.runtime.admin.list_dead_letters() == []
+    assert await full.dead_letters() == []
     assert await full.runtime.queue.depth() == MANY
 
 
@@ -87,7 +87,7 @@ async def test_one_that_cannot_be_read_stops_no_other(full: Installation, caplog
     await table.put({**row, "data00": b"written by a newer version"})
     sent = await full.runtime.admin.replay(None, by="_master")
     assert sent == [correlation_of(number) for number in range(MANY) if number != 3]
-    assert [letter["meetingId"] for letter in await full.runtime.admin.list_dead_letters()] == ["meeting:3"]
+    assert [letter["meetingId"] for letter in await full.dead_letters()] == ["meeting:3"]
     assert correlation_of(3) in caplog.text
 
 

@@ -24,13 +24,13 @@ async def dismiss(product: Installation, *correlation_ids: str) -> list[str]:
 
 
 async def meeting(product: Installation, number: int = 1) -> dict[str, Any]:
-    shown = await product.runtime.admin.meeting(str(number))
+    shown = await product.meeting(str(number))
     assert shown is not None
     return shown
 
 
 async def outcome(product: Installation, correlation_id: str) -> str:
-    entry = await product.runtime.admin.correlation(correlation_id)
+    entry = await product.correlation(correlation_id)
     assert entry is not None
     return str(entry["outcome"])
 
@@ -43,12 +43,12 @@ async def test_the_journal_says_what_became_of_it(product: Installation) -> None
     """Dismissed and why, beside why it failed and when it was changed; it is in no list and not sent again."""
     failed = await product.sync(MeetingScript(1).booked(endTime=TOO_EARLY))
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
-    entry = await product.runtime.admin.correlation(failed["correlationId"])
+    entry = await product.correlation(failed["correlationId"])
     assert entry is not None
     assert entry["finishedAt"] > failed["finishedAt"]
     changed = {"outcome": "dismissed", "dismissedBecause": WHY, "by": "_master", "finishedAt": entry["finishedAt"]}
     assert entry == failed | changed
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
     assert await product.runtime.admin.replay(None, by="_master") == []
 
 
@@ -78,7 +78,7 @@ async def test_only_what_was_named_goes(product: Installation) -> None:
     script = MeetingScript(1)
     first, second = [await product.sync(script.booked(startTime=wrong)) for wrong in ("nonsense", "more nonsense")]
     assert await dismiss(product, first["correlationId"], "0" * 32) == [first["correlationId"]]
-    (left,) = await product.runtime.admin.list_dead_letters()
+    (left,) = await product.dead_letters()
     assert left["correlationId"] == second["correlationId"]
     assert (await meeting(product))["state"] == "needs attention"
     assert await outcome(product, second["correlationId"]) == "dead-lettered"
@@ -90,7 +90,7 @@ async def test_one_behind_the_first_page_goes(product: Installation, monkeypatch
     for number in range(1, 6):
         failed = await product.sync(MeetingScript(number).booked(startTime="nonsense"))
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
-    assert len(await product.runtime.admin.list_dead_letters()) == 4
+    assert len(await product.dead_letters()) == 4
 
 
 async def test_a_later_event_of_the_meeting_goes_its_way(product: Installation) -> None:
@@ -109,13 +109,13 @@ async def test_a_later_event_of_the_meeting_goes_its_way(product: Installation) 
 async def test_a_message_that_is_none_of_ours(product: Installation) -> None:
     """It has no meeting and had no journal; now it has one, which says what it was and why it went."""
     await product.runtime.carry_out(b"not ours")
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
-    entry = await product.runtime.admin.correlation(letter["correlationId"])
+    entry = await product.correlation(letter["correlationId"])
     assert entry is not None
     assert (entry["outcome"], entry["dismissedBecause"], entry["meetingId"]) == ("dismissed", WHY, "")
     assert entry["lastError"] == {"code": "not_an_envelope", "reason": letter["reason"]}
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
@@ -124,9 +124,9 @@ async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
     (row,) = await rows_of(product, dead_letters.TABLE)
     await product.runtime._table(dead_letters.TABLE).put({**row, "data00": b"written by a newer version"})
     await dismiss(product, failed["correlationId"])
-    entry = await product.runtime.admin.correlation(failed["correlationId"])
+    entry = await product.correlation(failed["correlationId"])
     assert entry == failed | {name: (entry or {})[name] for name in ("outcome", "dismissedBecause", "by", "finishedAt")}
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Installation) -> None:
@@ -135,13 +135,13 @@ async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Instal
     (row,) = await rows_of(product, overflow.TABLE)
     await product.runtime._table(overflow.TABLE).put({**row, "data00": b"written by a newer version"})
     await product.work()
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
     product.runtime.later = timedelta(days=3)
     await product.runtime.sweep.run()
     assert await product.work() == 0
     assert await rows_of(product, overflow.TABLE) == []
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_a_letter_of_an_older_version(product: Installation) -> None:
@@ -152,7 +152,7 @@ async def test_a_letter_of_an_older_version(product: Installation) -> None:
     await product.runtime._table(dead_letters.TABLE).put(older)
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     assert await outcome(product, failed["correlationId"]) == "dismissed"
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_a_crash_in_between_leaves_the_letter(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ async def test_a_crash_in_between_leaves_the_letter(product: Installation, monke
         with pytest.raises(Transient):
             await dismiss(product, failed["correlationId"])
     assert await outcome(product, failed["correlationId"]) == "dismissed"
-    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert len(await product.dead_letters()) == 1
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     assert len((await meeting(product))["recent"]) == 1
 
@@ -184,7 +184,7 @@ async def test_what_fails_again_meanwhile_stays(product: Installation, monkeypat
 
     monkeypatch.setattr(product.runtime.journal, "dismiss", late)
     assert await dismiss(product, failed["correlationId"]) == []
-    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert len(await product.dead_letters()) == 1
     assert (await meeting(product))["state"] == "needs attention"
 
 
@@ -221,7 +221,7 @@ async def test_while_its_meeting_is_being_written_a_letter_stays(
 
     monkeypatch.setattr(product.runtime.meetings, "load", late)
     assert await dismiss(product, failed["correlationId"]) == []
-    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert len(await product.dead_letters()) == 1
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     assert product.appointment.values["subject"] == "Quicker"
     assert (await meeting(product))["state"] == "in Dynamics"
@@ -235,7 +235,7 @@ async def test_its_journal_ages_as_any_other(product: Installation) -> None:
     for days, there in ((160, True), (180, False)):
         product.runtime.later = timedelta(days=days)
         await product.runtime.sweep.run()
-        assert (await product.runtime.admin.correlation(failed["correlationId"]) is not None) is there
+        assert (await product.correlation(failed["correlationId"]) is not None) is there
 
 
 async def test_one_line_tells_of_it_without_the_reason(product: Installation, caplog: pytest.LogCaptureFixture) -> None:

@@ -237,7 +237,7 @@ async def test_calendar_event_that_names_its_meeting_late(product: Installation)
     await product.sync(script.changed(title="After"))
     assert product.appointment.id == first
     assert product.appointment.values["subject"] == "After"
-    shown = await product.runtime.admin.meeting("17")
+    shown = await product.meeting("17")
     assert shown is not None
     assert shown["meetingId"] == "meeting:5"
 

@@ -85,7 +85,7 @@ async def test_events_of_one_trace_have_a_dead_letter_each(product: Installation
         headers = {"outreach-webhook-signature": sign(body, SECRET)}
         await product.runtime.ingest.receive(body, headers=headers, trace=trace)
     await product.work()
-    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    assert len(await product.dead_letters()) == 2
 
 
 async def test_an_event_id_that_comes_twice_hides_no_event(product: Installation) -> None:
@@ -99,13 +99,13 @@ async def test_an_event_id_that_comes_twice_hides_no_event(product: Installation
     letters = product.runtime.dead_letters
     taken = [one async for page in letters.take(correlation_ids=None) for one in page]
     assert {envelope.body["data"]["attributes"]["title"] for _, envelope in taken} == {"One", "Two"}
-    entry = await product.runtime.admin.correlation(trace.correlation_id)
+    entry = await product.correlation(trace.correlation_id)
     assert entry is not None
     assert len({entry["eventId"], *(other["eventId"] for other in entry["others"])}) == 2
     # However often they fail, they stay two.
     assert await product.runtime.admin.replay(None, by="_master") == [trace.correlation_id] * 2
     await product.work()
-    assert len(await product.runtime.admin.list_dead_letters()) == 2
+    assert len(await product.dead_letters()) == 2
 
 
 async def test_spilled_events_of_one_trace_that_cannot_be_read(product: Installation) -> None:
@@ -122,7 +122,7 @@ async def test_spilled_events_of_one_trace_that_cannot_be_read(product: Installa
         product.runtime.later = timedelta(days=days)
         await product.runtime.sweep.run()
         await product.work()
-        assert len(await product.runtime.admin.list_dead_letters()) == 2
+        assert len(await product.dead_letters()) == 2
 
 
 async def test_a_failure_during_replay_stays(product: Installation) -> None:
@@ -131,7 +131,7 @@ async def test_a_failure_during_replay_stays(product: Installation) -> None:
     ((row, envelope),) = [one async for page in product.runtime.dead_letters.take(correlation_ids=None) for one in page]
     await product.runtime.carry_out(base64.b64decode(envelope.to_message()))
     await product.runtime.dead_letters.remove(row)
-    assert len(await product.runtime.admin.list_dead_letters()) == 1
+    assert len(await product.dead_letters()) == 1
 
 
 async def test_poison_is_found_under_its_meeting(product: Installation) -> None:
@@ -140,7 +140,7 @@ async def test_poison_is_found_under_its_meeting(product: Installation) -> None:
     message = await product.queue.receive_message()
     assert message is not None
     await product.runtime.carry_out_poisoned(base64.b64decode(message.content))
-    shown = await product.runtime.admin.meeting("1")
+    shown = await product.meeting("1")
     assert shown is not None
     assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "poison")
 
@@ -151,10 +151,10 @@ async def test_dead_letters_of_a_calendar_event_stand_under_its_meeting(product:
     await product.sync(script.booked())
     later = MeetingScript(17, resource="calendarEvent", now=script._now)
     await product.sync(later.changed(endTime="2020-01-01T00:00:00Z"))
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert letter["meetingId"] == "meeting:5"
     await product.sync(later.changed(endTime="2026-03-02T16:00:00Z"))
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_a_calendar_event_told_the_news_and_a_link_tells_none(product: Installation) -> None:
@@ -212,7 +212,7 @@ async def test_a_second_appointment_that_cannot_be_canceled_keeps_no_news_out(
     await product.sync(calendar_event.changed(title="More news"))
     assert product.crm.appointments[own].values["subject"] == "More news"
     assert product.crm.appointments[spare].values["statecode"] == 2
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_one_of_two_appointments_deleted_by_a_person_leaves_the_other(
@@ -243,7 +243,7 @@ async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation)
     assert entry["outcome"] == "updated"
     assert any("scheduledstart" in note for note in entry["notes"])
     await product.sync(script.changed(endTime="2020-01-01T00:00:00Z"))  # before the start that stays
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
     assert product.appointment.values["scheduledstart"] == start
     assert product.appointment.values["subject"] == "No time yet"
     await product.sync(script.changed(startTime="2026-03-02T15:15:00Z", endTime="2026-03-02T15:30:00Z"))
@@ -258,16 +258,16 @@ async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product:
     await product.sync(
         calendar_event.changed(startTime="2026-03-02T15:00:00Z", endTime="2020-01-01T00:00:00Z", title="New title")
     )
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert letter["meetingId"] == "calendarEvent:17"
     named = {"meeting": Target("meeting", 5)}
     await product.sync(calendar_event.changed(relationships=named))
-    shown = await product.runtime.admin.meeting("5")
+    shown = await product.meeting("5")
     assert shown is not None
     assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "end_before_start")
     await product.sync(calendar_event.changed(relationships=named, endTime="2026-03-02T16:00:00Z"))
     assert product.appointment.values["subject"] == "New title"
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_an_event_that_others_overtook_while_it_waited_does_not_stand_as_being_written(
@@ -282,11 +282,11 @@ async def test_an_event_that_others_overtook_while_it_waited_does_not_stand_as_b
     waiting = await product.queue.receive_message()
     assert waiting is not None
     await product.sync(script.changed(title="Second"))
-    shown = await product.runtime.admin.meeting("1")
+    shown = await product.meeting("1")
     assert shown is not None
     assert [event["outcome"] for event in shown["recent"]] == ["updated", "writing", "created"]
     await product.runtime.carry_out(base64.b64decode(waiting.content))
-    shown = await product.runtime.admin.meeting("1")
+    shown = await product.meeting("1")
     assert shown is not None
     assert [event["outcome"] for event in shown["recent"]] == ["superseded", "updated", "created"]
 
@@ -309,7 +309,7 @@ async def test_an_event_that_had_to_wait_and_changes_no_column_does_not_stand_as
     monkeypatch.setattr(CrmDirectory, "resolve", answer_later)
     entry = await product.sync(script.changed(title="Intro call"))
     assert (entry["outcome"], entry["attempts"]) == ("merged", 2)
-    shown = await product.runtime.admin.meeting("1")
+    shown = await product.meeting("1")
     assert shown is not None
     assert [event["outcome"] for event in shown["recent"]] == ["merged", "created"]
 

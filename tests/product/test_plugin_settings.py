@@ -74,7 +74,7 @@ async def test_outbound_update_off(product: Installation) -> None:
     assert (await product.sync(new.booked()))["outcome"] == "created"
     await product.restart(SYNC_OUTBOUND_UPDATE="true")
     await swept(product)
-    first = product.crm.appointments[(await product.runtime.admin.meeting("1") or {})["appointmentId"]]
+    first = product.crm.appointments[(await product.meeting("1") or {})["appointmentId"]]
     assert (first.values["subject"], first.values["statecode"]) == ("After", 1)
 
 
@@ -121,7 +121,7 @@ async def test_parked_meeting_that_fails_when_it_is_sent_on(product: Installatio
     await product.sync(MeetingScript(1).booked(meetingType="Demo"))
     await product.restart(SYNC_PUSHING="true")
     await swept(product)
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     product.runtime.later = timedelta(hours=2)
     assert (await product.runtime.sweep.run()).sent("parked") == 0
     await product.restart(MAPPING_FILE="")

@@ -26,6 +26,7 @@ from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.pipeline.held import BOUNDS, Held
 from shared.pipeline.signature import sign
 from shared.runtime import new_trace
+from shared.storage.dead_letters import DeadLetter
 from tests.product.bench import SECRET, Installation, installation, served
 
 
@@ -48,7 +49,7 @@ async def test_passing_trouble_is_tried_again(product: Installation, kind: str) 
     await product.work()
     assert (await product.journal(receipt))["outcome"] in {"created", "updated"}
     assert len(product.crm.appointments) == 1
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_delays_grow(product: Installation) -> None:
@@ -73,7 +74,7 @@ async def test_an_outage_costs_few_calls(product: Installation) -> None:
     product.runtime.later = timedelta(hours=8)
     await product.work(limit=5)
     assert min(product.runtime.queue.delays[-5:]) >= 450
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_retry_after_pauses_the_instance(product: Installation) -> None:
@@ -111,12 +112,12 @@ async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation,
     await product.restart(MAPPING_FILE=str(wrong))
     entry = await product.sync(MeetingScript(1).booked(meetingType="Demo"))
     assert entry["outcome"] == "dead-lettered"
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert letter["meetingId"] == "meeting:1"
     assert letter["dataverseRequestId"]
     assert letter["code"].startswith("0x")
     assert letter["attempts"] == 1
-    shown = await product.runtime.admin.meeting("1")
+    shown = await product.meeting("1")
     assert shown is not None
     assert shown["state"] == "needs attention"
     assert shown["lastError"]["code"] == letter["code"]
@@ -125,7 +126,7 @@ async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation,
     assert await product.runtime.admin.replay(None, by="_master") == [letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 async def test_a_later_good_event_clears_the_dead_letter(product: Installation) -> None:
@@ -137,8 +138,8 @@ async def test_a_later_good_event_clears_the_dead_letter(product: Installation) 
     assert (entry["outcome"], entry["lastError"]["code"]) == ("dead-lettered", "end_before_start")
     await product.sync(script.changed(endTime="2026-03-02T16:00:00Z"))
     assert product.appointment.values["subject"] == "New title"
-    assert await product.runtime.admin.list_dead_letters() == []
-    assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "in Dynamics"
+    assert await product.dead_letters() == []
+    assert ((await product.meeting("1")) or {})["state"] == "in Dynamics"
 
 
 async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,18 +151,18 @@ async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monk
     good = script.changed(endTime="2026-03-02T16:00:00Z")
     later = [script.changed(endTime=too_early, title="Said meanwhile")]
 
-    async def late(meetings: Collection[str]) -> list[dict[str, Any]]:
+    async def late(meetings: Collection[str]) -> list[DeadLetter]:
         if later:
             await product.sync(later.pop())
         return await letters_of(meetings)
 
     monkeypatch.setattr(product.runtime.dead_letters, "of_meetings", late)
     await product.sync(good)
-    assert ((await product.runtime.admin.meeting("1")) or {})["state"] == "needs attention"
-    assert await product.runtime.admin.list_dead_letters()
+    assert ((await product.meeting("1")) or {})["state"] == "needs attention"
+    assert await product.dead_letters()
     await product.sync(script.changed(endTime="2026-03-02T17:00:00Z"))
     assert product.appointment.values["subject"] == "Said meanwhile"
-    assert await product.runtime.admin.list_dead_letters() == []
+    assert await product.dead_letters() == []
 
 
 @pytest.mark.parametrize("prospect", [101, 102], ids=["known people", "people to be looked up"])
@@ -172,7 +173,7 @@ async def test_a_meeting_is_found_while_dynamics_pauses(product: Installation, p
     await product.send(MeetingScript(2).booked(), MeetingScript(3).booked(prospects=[prospect]))
     await product.work(limit=2)
     for meeting in ("2", "3"):
-        shown = await product.runtime.admin.meeting(meeting)
+        shown = await product.meeting(meeting)
         assert shown is not None
         assert shown["fields"]["title"]["value"] == "Intro call"
         assert "Dynamics" in shown["lastError"]["reason"]
@@ -193,7 +194,7 @@ async def test_poison_becomes_a_dead_letter(product: Installation) -> None:
         + b"a" * 32
         + b'","received_at":"2026-01-01T00:00:00Z","meeting":"meeting:9"}'
     )
-    letters = await product.runtime.admin.list_dead_letters()
+    letters = await product.dead_letters()
     assert {(letter["meetingId"], letter["code"]) for letter in letters} == {
         ("unknown", "not_an_envelope"),
         ("meeting:9", "poison"),
@@ -255,7 +256,7 @@ async def test_spilled_event_that_cannot_be_read(product: Installation, *, poiso
     carry_out = product.runtime.carry_out_poisoned if poisoned else product.runtime.carry_out
     await carry_out(base64.b64decode(message.content))
     await product.queue.delete_message(message)
-    (letter,) = await product.runtime.admin.list_dead_letters()
+    (letter,) = await product.dead_letters()
     assert letter["code"] == "unreadable"
     await table.put(row)
     await product.runtime.admin.replay(None, by="_master")

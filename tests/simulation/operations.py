@@ -14,6 +14,15 @@ from shared.meeting.ports import Stored
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """A dead letter that was found."""
+
+    name: str
+    merged: bool
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a worker gets for an operation: a value, or an error of this class."""
 
@@ -30,8 +39,8 @@ class Answer:
                 return "gone" if self.value else "it stays"
             case []:
                 return "none"
-            case [{"merged": _}, *_] as letters:
-                return ", ".join(f"{one['id']}{'' if one['merged'] else ' (not merged)'}" for one in letters)
+            case [Filed(), *_] as letters:
+                return ", ".join(f"{one.name}{'' if one.merged else ' (not merged)'}" for one in letters)
             case Stored(_, None):
                 return "no row"
             case Stored(_, Meeting() as meeting, version):
@@ -203,12 +212,12 @@ class GivenUp(Transient):
 class SimulatedLetters:
     """`shared.meeting.ports.Letters`, one operation per call."""
 
-    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = await Letters(tuple(meetings))
+    async def of_meetings(self, meetings: Collection[str]) -> list[Filed]:
+        found: list[Filed] = await Letters(tuple(meetings))
         return found
 
-    async def remove(self, row: dict[str, Any]) -> bool:
-        gone: bool = await Remove(row["id"], row["version"])
+    async def remove(self, letter: Filed) -> bool:
+        gone: bool = await Remove(letter.name, letter.version)
         return gone
 
     async def file(self, letter: str, meeting: str, *, merged: bool) -> None:

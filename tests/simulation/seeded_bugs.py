@@ -15,7 +15,7 @@ from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Stamp, Stamped
 from shared.meeting.mirror import Actual, Written
 from shared.meeting.ports import Appointments, FenceRefused, Meetings, Stored
-from tests.simulation.operations import Acknowledge, Create, Save, SetState, SimulatedLetters, Update
+from tests.simulation.operations import Acknowledge, Create, Filed, Save, SetState, SimulatedLetters, Update
 from tests.simulation.scenario import Ports, Variant
 
 _NEVER = Stamp("", "")
@@ -160,8 +160,8 @@ class _SavesWhatDiffers(_Meetings):
 
 
 class _TakesAllForMerged(SimulatedLetters):
-    async def of_meetings(self, meetings: Collection[str]) -> list[dict[str, Any]]:
-        return [letter | {"merged": True} for letter in await super().of_meetings(meetings)]
+    async def of_meetings(self, meetings: Collection[str]) -> list[Filed]:
+        return [replace(letter, merged=True) for letter in await super().of_meetings(meetings)]
 
 
 class _ForgetsTheSpare(_Meetings):

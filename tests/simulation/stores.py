@@ -23,6 +23,7 @@ from tests.simulation.operations import (
     Answer,
     Create,
     File,
+    Filed,
     Letters,
     Load,
     Operation,
@@ -138,7 +139,7 @@ def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Tab
         case Letters(meetings):
             return table, Answer(
                 [
-                    {"id": name, "merged": one.merged, "version": one.version}
+                    Filed(name, one.merged, one.version)
                     for name, one in sorted(table.letters.items())
                     if one.meeting in meetings
                 ]

@@ -22,6 +22,6 @@ async def test_an_event_with_very_many_notes(azurite: str, storage_names: Storag
         await journal.write(
             Entry(ID, "other", "meeting.updated", MOMENT, OutcomeKind.UPDATED, MOMENT, notes=notes[:MAX_NOTES])
         )
-        told = {row["eventId"]: row["notes"] for row in await journal.read(ID)}
-    assert told["event"] == [*notes[:MAX_NOTES], f"and {20_000 - MAX_NOTES} more."]
-    assert told["other"] == list(notes[:MAX_NOTES])
+        told = {entry.event_id: entry.notes for entry in await journal.read(ID)}
+    assert told["event"] == (*notes[:MAX_NOTES], f"and {20_000 - MAX_NOTES} more.")
+    assert told["other"] == notes[:MAX_NOTES]

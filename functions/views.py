@@ -1,0 +1,101 @@
+"""What the routes answer: the product's own types as JSON, with the names of the API. Those stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.admin.admin import MeetingReport
+    from shared.admin.preview import Preview
+    from shared.storage.dead_letters import DeadLetter
+    from shared.storage.journal import Entry
+
+
+def journal_json(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The journal of one event; others of the same trace under `others`."""
+    first, *others = map(_entry, entries)
+    return first | ({"others": others} if others else {})
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "correlationId": entry.correlation_id,
+        "eventId": entry.event_id,
+        "event": entry.event,
+        "meetingId": entry.meeting,
+        "outcome": entry.outcome,
+        "receivedAt": entry.received_at,
+        "finishedAt": entry.finished_at,
+        "attempts": entry.attempts,
+        "appointmentId": entry.appointment_id or None,
+        "columns": list(entry.columns),
+        "notes": list(entry.notes),
+        "dataverseRequestId": entry.request_id or None,
+        "dataverseCalls": entry.dataverse_calls,
+        "nextAttemptAt": entry.next_attempt_at or None,
+        "changedAt": entry.changed_at or None,
+        "deliveredAt": entry.delivered_at or None,
+        "dismissedBecause": entry.dismissed_because or None,
+        "by": entry.by or None,
+        "lastError": {"code": entry.error_code, "reason": entry.reason} if entry.reason else None,
+    }
+
+
+def letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter."""
+    return {
+        "correlationId": letter.correlation_id,
+        "meetingId": letter.meeting,
+        "event": letter.event,
+        "reason": letter.reason,
+        "code": letter.error_code,
+        "dataverseRequestId": letter.request_id or None,
+        "attempts": letter.attempts,
+        "firstFailedAt": letter.first_failed_at,
+        "lastFailedAt": letter.last_failed_at,
+    }
+
+
+def meeting_json(report: MeetingReport) -> dict[str, Any]:
+    """How a meeting stands."""
+    meeting, mirror = report.meeting, report.meeting.mirror
+    return {
+        "meetingId": str(report.key),
+        "appointmentId": mirror.appointment_id,
+        "appointmentUrl": report.appointment_url,
+        "status": meeting.status,
+        "state": meeting.status.state,
+        "parked": meeting.held.reason if meeting.held is not None else None,
+        "fields": {
+            name: {"value": value, "changedAt": stamp.changed, "deliveredAt": stamp.delivered}
+            for name, (value, stamp) in sorted(meeting.facts.items())
+        },
+        "written": dict(mirror.applied),
+        "columnsInDoubt": sorted(mirror.doubt),
+        "appointmentVersion": mirror.version,
+        "recent": [camel_json(recent) for recent in report.recent],
+        "lastError": camel_json(report.last_error),
+    }
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """What a delivery would do."""
+    people = [
+        camel_json(found) | {"reference": f"{found.reference.type}:{found.reference.id}"} for found in preview.people
+    ]
+    shown: dict[str, Any] = camel_json(preview)
+    return shown | {"people": people}
+
+
+def camel_json(value: Any) -> Any:
+    """`value` with the members of dataclasses in the API's way of writing; what is JSON already stays as it is."""
+    if is_dataclass(value):
+        return {_camel(one.name): camel_json(getattr(value, one.name)) for one in fields(value)}
+    return [camel_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
