@@ -174,19 +174,20 @@ class Meeting:
         if key in self.aliases.known:
             return self
         own, theirs = self.mirror, alias.mirror
+        surplus = own.surplus | theirs.surplus
         both = replace(
             self.know(key, *alias.aliases.known),
             facts=merge(self.facts, alias.facts).facts,
             unsettled=self.unsettled or alias.unsettled or bool(alias.facts) or theirs.attempted,
         )
-        if not theirs.attempted:
+        if theirs.attempted and own.attempted:
+            surplus |= {theirs.appointment_id}
+        elif theirs.attempted:
+            both = replace(both, mirror=replace(theirs, deleted=False), recent=(*alias.recent, *self.recent))
+        else:
             # Who deleted the only appointment there was meant the meeting.
-            return _mirroring(both, deleted=own.deleted or (theirs.deleted and not own.attempted))
-        if own.attempted:
-            surplus = own.surplus | theirs.surplus | {theirs.appointment_id}
-            return _mirroring(both, surplus=surplus - {own.appointment_id})
-        taken = replace(theirs, deleted=False, surplus=own.surplus | theirs.surplus)
-        return replace(both, mirror=taken, recent=(*alias.recent, *self.recent))
+            both = _mirroring(both, deleted=own.deleted or (theirs.deleted and not own.attempted))
+        return _mirroring(both, surplus=surplus - {both.mirror.appointment_id})
 
 
 def _mirroring(meeting: Meeting, **changes: Any) -> Meeting:

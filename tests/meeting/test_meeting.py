@@ -1,0 +1,147 @@
+"""A meeting's status, and what its moves make of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.meeting.identity import MeetingKey
+from shared.meeting.meeting import RECENT_EVENTS, Hold, Meeting, Recent
+from shared.meeting.merge import Stamp, Stamped
+from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror
+from shared.meeting.outcome import OutcomeKind
+from shared.meeting.status import Status
+from tests.samples import law
+
+WRITTEN = Meeting(mirror=Mirror("a", version="1", applied={"subject": '"One"'}))
+SEVENTEEN, TASK = MeetingKey("calendarEvent", "17"), MeetingKey("task", "2")
+
+
+@pytest.mark.parametrize(
+    ("meeting", "status"),
+    [
+        (Meeting(), Status.REMEMBERED),
+        (Meeting(mirror=Mirror("a", doubt=frozenset({"subject"}))), Status.BEING_WRITTEN),
+        (WRITTEN, Status.IN_DYNAMICS),
+        (replace(WRITTEN, mirror=replace(WRITTEN.mirror, doubt=frozenset({"subject"}))), Status.BEING_WRITTEN),
+        (WRITTEN.hold(Hold("Pushing is off.")), Status.PARKED),
+        (replace(WRITTEN.hold(Hold("Pushing is off.")), unsettled=True), Status.DEAD_LETTER),
+        (replace(WRITTEN.lose_appointment(stays_deleted=True), unsettled=True), Status.DELETED_IN_DYNAMICS),
+        (WRITTEN.lose_appointment(stays_deleted=False), Status.REMEMBERED),
+    ],
+)
+def test_status(meeting: Meeting, status: Status) -> None:
+    """One word, and what needs a person comes before what waits."""
+    assert meeting.status is status
+    assert meeting.is_settled == (status is Status.IN_DYNAMICS)
+
+
+def test_the_words_of_the_api() -> None:
+    """`status` has the words that the contract fixes; `state` those that answers had before."""
+    assert {str(status): status.state for status in Status} == {
+        "remembered": "remembered",
+        "being_written": "being written",
+        "in_dynamics": "in Dynamics",
+        "parked": "parked",
+        "dead_letter": "needs attention",
+        "deleted_in_dynamics": "deleted in Dynamics",
+    }
+    assert all(status.words for status in Status)
+
+
+@pytest.mark.parametrize("left", [{"give_back": COMPLETED}, {"surplus": frozenset({"b"})}])
+def test_what_is_still_to_be_done_keeps_it_from_being_settled(left: dict[str, object]) -> None:
+    """A state to give back, or a second appointment, is work for the next event."""
+    meeting = replace(WRITTEN, mirror=replace(WRITTEN.mirror, **left))  # type: ignore[arg-type]
+    assert meeting.status is Status.IN_DYNAMICS
+    assert not meeting.is_settled
+
+
+def test_a_claim_says_what_may_change_and_what_fences_it() -> None:
+    """Its columns are in doubt, nothing waits any more, and the version is that of the last look."""
+    parked = WRITTEN.hold(Hold("Outbound Update is off."))
+    claim = parked.claim(frozenset({"subject"}), parties=(), actual=Actual("7", {}, OPEN), reopen=False)
+    assert (claim.mirror.doubt, claim.mirror.version, claim.held) == (frozenset({"subject"}), "7", None)
+    assert claim.mirror.give_back is None
+
+
+@pytest.mark.parametrize("reopen", [True, False])
+def test_a_closed_appointment_gets_its_state_back(reopen: bool) -> None:  # noqa: FBT001 - a case
+    """The claim remembers which, if the appointment is opened for the change."""
+    claim = WRITTEN.claim(frozenset(), parties=(), actual=Actual("7", {}, COMPLETED), reopen=reopen)
+    assert claim.mirror.give_back == (COMPLETED if reopen else None)
+
+
+def test_settling_ends_the_doubt() -> None:
+    """What was in doubt and was not written is not known any more."""
+    claim = WRITTEN.claim(frozenset({"subject", "location"}), parties=(), actual=None, reopen=False)
+    settled = claim.settle("2", {"location": '"Here"'})
+    assert (settled.mirror.applied, settled.mirror.version) == ({"location": '"Here"'}, "2")
+    assert not settled.mirror.doubt
+
+
+def test_the_time_line_has_each_event_once_and_the_last_ones_only() -> None:
+    """An event that ends moves to its end."""
+    events, meeting = list[Recent](), Meeting()
+    for number in range(RECENT_EVENTS + 2):
+        events.append(Recent(f"{number:032x}", "meeting.updated", "t", OutcomeKind.WRITING))
+        meeting = meeting.note(events[-1])
+    assert meeting.recent == tuple(events[2:])
+    assert meeting.comes_again(events[2])
+    ended = meeting.note(replace(events[2], outcome=OutcomeKind.UPDATED))
+    assert [recent.outcome for recent in ended.recent].count(OutcomeKind.UPDATED) == 1
+    assert not ended.comes_again(events[2])
+    assert not ended.comes_again(None)
+
+
+_mirrors = st.sampled_from(
+    [
+        Mirror(),
+        Mirror("b"),
+        Mirror("b", version="1"),
+        Mirror("b", doubt=frozenset({"subject"})),
+        Mirror("b", deleted=True),
+        Mirror("b", version="1", surplus=frozenset({"c"})),
+    ]
+)
+_meetings = st.builds(
+    Meeting,
+    st.dictionaries(
+        st.sampled_from(["title", "location"]),
+        st.builds(Stamped, st.text(max_size=2), st.builds(Stamp, st.text(max_size=1), st.just(""))),
+    ),
+    _mirrors,
+    unsettled=st.booleans(),
+)
+
+
+@law
+@given(_meetings, _meetings)
+def test_absorbing(meeting: Meeting, alias: Meeting) -> None:
+    """Nothing that either knew is lost, one appointment is the meeting's own, and a second time changes nothing."""
+    meeting = replace(meeting, mirror=replace(meeting.mirror, appointment_id=meeting.mirror.appointment_id and "a"))
+    both = meeting.absorb(SEVENTEEN, alias.know(TASK))
+    assert both.facts == meeting.learn(alias.facts)[0].facts
+    assert both.aliases.known == {SEVENTEEN, TASK}
+    assert both.absorb(SEVENTEEN, Meeting()) == both
+    begun = {one.mirror.appointment_id for one in (meeting, alias, both) if one.mirror.attempted}
+    own = {both.mirror.appointment_id} if both.mirror.attempted else set()
+    assert both.mirror.surplus | own == begun | meeting.mirror.surplus | alias.mirror.surplus
+    assert both.mirror.appointment_id not in both.mirror.surplus
+    assert meeting.is_settled or not both.is_settled
+
+
+def test_one_of_two_deleted_leaves_the_other() -> None:
+    """It is the meeting's own from then on, and may lack anything."""
+    two = replace(WRITTEN, mirror=replace(WRITTEN.mirror, surplus=frozenset({"b"})))
+    kept = two.lose_appointment(stays_deleted=True).keep_surplus("b", "9")
+    assert kept.mirror == replace(WRITTEN.mirror, appointment_id="b", version="9", applied={})
+    assert kept.unsettled
+
+
+def test_an_id_is_chosen_once() -> None:
+    """The appointment keeps the id that was chosen first."""
+    assert Meeting().choose_appointment("a").choose_appointment("b").mirror.appointment_id == "a"
