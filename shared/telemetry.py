@@ -156,6 +156,7 @@ LINES = (
             "age_seconds",
             "lag_seconds",
             "rounds",
+            "status",
             "calls",
             "call_seconds",
             "cache_hits",
@@ -165,7 +166,8 @@ LINES = (
     Line("unforeseen", "an error in the app itself, and where", ("correlation_id", "error", "at")),
     Line(
         "unreadable",
-        "a message that is none of ours became a dead letter; or a dead letter cannot be read, and stays",
+        "a message that is none of ours became a dead letter; a dead letter cannot be read, and stays; or a newer "
+        "version of the app sent a message (`newer_version`), which was given back",
         ("correlation_id", "code"),
     ),
     Line("sent_again", "an admin sent a dead letter again", ("correlation_id", "event", "by")),

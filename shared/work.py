@@ -15,7 +15,7 @@ class Work:
     """`calls` counts requests by service; `seconds` their time; `cache_hits` what the directory knew already.
 
     `unresolved`: how many Outreach records are nobody in Dynamics. `rounds`: how often the merge had to begin, because
-    others wrote the same meeting.
+    others wrote the same meeting. `status`: how the meeting stands after it.
     """
 
     correlation_id: str = ""
@@ -25,6 +25,7 @@ class Work:
     cache_hits: int = 0
     unresolved: int = 0
     rounds: int = 0
+    status: str = ""
 
     def count(self, service: str, seconds: float) -> None:
         """One call to `service` that took `seconds`."""

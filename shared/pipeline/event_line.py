@@ -42,6 +42,7 @@ def tell(
             age_seconds=round(received.total_seconds(), 3),
             lag_seconds=lag,
             rounds=work.rounds,
+            status=work.status,
             calls=work.calls,
             call_seconds={service: round(spent, 3) for service, spent in work.seconds.items()},
             cache_hits=work.cache_hits,

@@ -319,7 +319,8 @@ class Sync:
                 alias=patch.alias,
                 event=event,
             )
-        current().rounds, current().unresolved = outcome.rounds, len(outcome.unresolved)
+        work = current()
+        work.rounds, work.unresolved, work.status = outcome.rounds, len(outcome.unresolved), outcome.meeting.status
         return _as_first_told(outcome, envelope)
 
     async def _failed(self, event: _Event, failure: Described) -> Entry:
