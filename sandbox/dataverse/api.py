@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from sandbox.dataverse import metadata, writes
 from sandbox.dataverse.call import Answer, Call
-from sandbox.dataverse.errors import ODataError, query_error
+from sandbox.dataverse.errors import ODataError, UnknownProperty, query_error
 from sandbox.dataverse.privileges import READ, require_privilege, user_privileges
 from sandbox.dataverse.query import PAGE_LIMIT, Query, read_query, select_rows
 from sandbox.dataverse.render import render
@@ -27,6 +27,9 @@ def answer_call(call: Call) -> Answer:
     try:
         call.check_versions()
         return _route(call)
+    except UnknownProperty as error:
+        error.code = call.store.switches.unknown_column
+        return refused(error)
     except ODataError as error:
         return refused(error)
 

@@ -10,14 +10,29 @@ from sandbox.dataverse import rules
 from sandbox.dataverse.callers import Caller
 from sandbox.dataverse.errors import (
     DUPLICATE_RECORD,
-    USER_DISABLED,
+    INVALID_ARGUMENT,
     ODataError,
     missing_privilege,
     payload_error,
 )
 from sandbox.dataverse.payload import Change, PartyChange, Reference
-from sandbox.dataverse.privileges import APPEND_TO, OVERRIDE_CREATED_ON_PRIVILEGE, require_privilege
-from sandbox.dataverse.schema import ACTIVITY_PARTY, APPOINTMENT, ATTENDEE_MASKS, OWNER, PARTIES, REGARDING
+from sandbox.dataverse.privileges import (
+    APPEND_TO,
+    OVERRIDE_CREATED_ON_PRIVILEGE,
+    READ,
+    require_access,
+    require_of,
+    require_privilege,
+)
+from sandbox.dataverse.schema import (
+    ACTIVITY_PARTY,
+    APPOINTMENT,
+    ATTENDEE_MASKS,
+    OWNER,
+    PARTIES,
+    REGARDING,
+    SYSTEM_USER,
+)
 from sandbox.dataverse.store import Row, Store
 from sandbox.dataverse.values import JsonValue
 
@@ -44,13 +59,13 @@ _MASK: Final = "participationtypemask"
 def create(store: Store, change: Change, *, caller: Caller, row_id: str | None = None) -> Row:
     """Create an appointment, under the caller's id where one is given."""
     for privilege in ("prvCreateActivity", "prvAppendToActivity", "prvShareActivity"):
-        require_privilege(privilege, store=store)
+        require_privilege(privilege, store=store, caller=caller)
     table = store.tables[APPOINTMENT.entity_set]
     new_id = str(change.columns.get(table.key) or row_id or uuid4())
     if new_id in store.appointments:
         raise ODataError("A record with matching key values already exists.", status=412, code=DUPLICATE_RECORD)
     sent = {prop: value for prop, value in change.columns.items() if table.props[prop].create}
-    created = {"createdon": store.now()} | _created_on(store, sent)
+    created = {"createdon": store.now()} | _created_on(store, sent, caller=caller)
     states = rules.state(_DEFAULTS, sent, row_id=new_id)
     values = dict.fromkeys(table.props) | _DEFAULTS | sent | created | states | {table.key: new_id}
     row = Row(table, new_id, store.next_version(), values)
@@ -58,7 +73,9 @@ def create(store: Store, change: Change, *, caller: Caller, row_id: str | None =
     _set_user(row, "createdonbehalfby", caller.on_behalf_id)
     lookups = {"ownerid": Reference("systemuser", caller.user_id)} | change.lookups
     _apply(store, row, sent, lookups=lookups, caller=caller)
-    row.parties = (*_attendee_rows(store, row, change.parties or ()), *_own_party_rows(store, row, known=()))
+    parties = change.parties or ()
+    _check_access(store, change, caller=caller)
+    row.parties = (*_attendee_rows(store, row, parties), *_own_party_rows(store, row, known=()))
     store.appointments[new_id] = row
     store.log.counters["created"] += 1
     return row
@@ -66,7 +83,7 @@ def create(store: Store, change: Change, *, caller: Caller, row_id: str | None =
 
 def update(store: Store, row: Row, change: Change, *, caller: Caller) -> Row:
     """Return the row as changed; the stored one is replaced only if every rule holds."""
-    require_privilege("prvWriteActivity", store=store)
+    require_privilege("prvWriteActivity", store=store, caller=caller)
     if change.columns.get(row.table.key, row.id) != row.id:
         raise payload_error(f"'{row.table.key}' differs from the id in the address and cannot be changed.")
     sent = {prop: value for prop, value in change.columns.items() if row.table.props[prop].update}
@@ -75,6 +92,7 @@ def update(store: Store, row: Row, change: Change, *, caller: Caller) -> Row:
     states = rules.state(row.values, sent, row_id=row.id)
     new = Row(row.table, row.id, store.next_version(), row.values | sent | states, dict(row.targets))
     _apply(store, new, sent, lookups=change.lookups, caller=caller)
+    _check_access(store, change, caller=caller)
     attendees = _attendees_after(store, row, new, change.parties)
     new.parties = (*attendees, *_own_party_rows(store, new, known=row.parties))
     store.appointments[row.id] = new
@@ -117,20 +135,33 @@ def _apply(
 def _check_target(store: Store, column: str, reference: Reference, *, caller: Caller) -> None:
     target = store.find(reference.table, reference.id)
     if column == "ownerid" and reference.id != caller.user_id:
-        require_privilege("prvAssignActivity", store=store)
+        require_privilege("prvAssignActivity", store=store, caller=caller)
         if target.values.get("isdisabled"):
-            raise ODataError(f"Rows cannot be assigned to the disabled user {reference.id}.", code=USER_DISABLED)
+            code = store.switches.disabled_owner
+            raise ODataError(f"Rows cannot be assigned to the disabled user {reference.id}.", code=code)
+        if reference.table == SYSTEM_USER.logical_name:
+            # who owns a row must be able to read it
+            require_of(reference.id, READ[APPOINTMENT.logical_name], store=store)
     elif reference.table in APPEND_TO:
-        require_privilege(APPEND_TO[reference.table], store=store)
+        require_privilege(APPEND_TO[reference.table], store=store, caller=caller)
 
 
-def _created_on(store: Store, sent: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _check_access(store: Store, change: Change, *, caller: Caller) -> None:
+    people = [party.party for party in change.parties or () if party.party is not None]
+    for reference in (*filter(None, change.lookups.values()), *people):
+        require_access(reference.id, store=store, caller=caller)
+
+
+def _created_on(store: Store, sent: dict[str, JsonValue], *, caller: Caller) -> dict[str, JsonValue]:
     # the value sent becomes createdon; the column itself then tells when the row was really made
     wanted = sent.pop("overriddencreatedon", None)
     if wanted is None or store.switches.override_created_on == "ignore":
         return {}
     if store.switches.override_created_on == "refuse":
-        raise missing_privilege(OVERRIDE_CREATED_ON_PRIVILEGE)
+        raise missing_privilege(OVERRIDE_CREATED_ON_PRIVILEGE, user=caller.on_behalf_id or caller.user_id)
+    require_privilege(OVERRIDE_CREATED_ON_PRIVILEGE, store=store, caller=caller)
+    if str(wanted) > store.now():
+        raise ODataError("'overriddencreatedon' cannot be set to a date in the future.", code=INVALID_ARGUMENT)
     return {"createdon": wanted, "overriddencreatedon": store.now()}
 
 

@@ -31,6 +31,11 @@ class Caller:
     user_id: str
     on_behalf_id: str | None = None
 
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Everybody whose rights a request needs: what either of two lacks, both lack."""
+        return tuple(filter(None, (self.on_behalf_id, self.user_id)))
+
 
 def resolve_caller(headers: Mapping[str, str], *, store: Store) -> Caller:
     """Read the impersonation headers; an id of the other header's kind is silently ignored, as it is there."""

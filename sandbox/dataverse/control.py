@@ -4,11 +4,14 @@
 |---|---|
 | `GET state?entity_set=` | all rows, or those of one set |
 | `GET requests?limit=` | the last requests with their headers of interest, body, status and fault |
+| `GET plugins` | the plug-ins there are, those that came up by chance among them |
 | `GET counters` | requests by method, set and status; what was written; cookies kept, duplicates tried, faults met |
-| `POST reset` | the default people again (`{"seed": false}`: nobody), no switches, faults or log |
+| `POST reset` | the default people again (`{"seed": false}`: nobody), no switches, rights, plug-ins, faults or log |
 | `POST seed` | more rows |
 | `POST faults` | the plan of trouble, anew; `{}` ends it (kinds in `faults`) |
 | `POST switches` | how the organisation is set up (fields of `store.Switches`) |
+| `POST rights` | what one user may do (fields of `store.Rights`) |
+| `POST plugins` | the plug-ins that say no, anew, and refusals by chance (`plugins`) |
 | `POST columns` | custom columns and lookups |
 | `POST edit`, `delete`, `merge`, `qualify` | what people do (`people`) |
 """
@@ -28,9 +31,10 @@ from sandbox.dataverse.callers import Caller
 from sandbox.dataverse.errors import ODataError
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.payload import parse_json_object, read_change
-from sandbox.dataverse.schema import APPOINTMENT, Column, Navigation
+from sandbox.dataverse.plugins import Chance, Plugin, Plugins
+from sandbox.dataverse.schema import APPOINTMENT, SYSTEM_USER, Column, Navigation
 from sandbox.dataverse.seed import seed
-from sandbox.dataverse.store import Row, Store, Switches
+from sandbox.dataverse.store import Rights, Row, Store, Switches
 
 View = Callable[[Store, Mapping[str, str]], dict[str, Any]]
 Action = Callable[[Store, dict[str, Any]], dict[str, Any]]
@@ -95,6 +99,10 @@ def _counters(store: Store, _: Mapping[str, str]) -> dict[str, Any]:
     return {"total": store.log.total, **store.log.counters}
 
 
+def _registered(store: Store, _: Mapping[str, str]) -> dict[str, Any]:
+    return {"plugins": [asdict(plugin) for plugin in store.plugins.registered]}
+
+
 def _reset(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     store.clear()
     if given.get("seed", True):
@@ -146,6 +154,29 @@ def _switches(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return asdict(store.switches) | {"missing_privileges": sorted(missing)}
 
 
+def _rights(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Say what a user may do, anew: `{"user", "roles"?, "missing_privileges"?, "no_access"?}`."""
+    user = store.find(SYSTEM_USER.logical_name, str(given["user"]))
+    rights = Rights(
+        given.get("roles", True),
+        frozenset(given.get("missing_privileges", ())),
+        frozenset(given.get("no_access", ())),
+    )
+    if set(given) - {"user", "roles", "missing_privileges", "no_access"} or not isinstance(rights.roles, bool):
+        raise ValueError("say roles (true or false), missing_privileges and no_access (lists)")
+    store.rights[user.id] = rights
+    return {"user": user.id, "roles": rights.roles}
+
+
+def _plugins(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Register plug-ins anew: `{"plugins": [{fields of Plugin}], "chance": {fields of Chance}}`; `{}` ends them."""
+    if set(given) - {"plugins", "chance"}:
+        raise ValueError("use plugins and chance")
+    registered = [Plugin(**entry) for entry in given.get("plugins", ())]
+    store.plugins = Plugins(registered, Chance(**given.get("chance", {})))
+    return {"plugins": len(registered)}
+
+
 def _columns(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     """Add custom columns: `{"columns": [{"name", "type", "max_length"?, "required"?}], "lookups": [{…}]}`.
 
@@ -166,12 +197,14 @@ def _columns(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {"columns": sorted(table.columns)}
 
 
-_VIEWS: Final[dict[str, View]] = {"state": _state, "requests": _requests, "counters": _counters}
+_VIEWS: Final[dict[str, View]] = {"state": _state, "requests": _requests, "counters": _counters, "plugins": _registered}
 _ACTIONS: Final[dict[str, Action]] = {
     "reset": _reset,
     "seed": _seed,
     "faults": _faults,
     "switches": _switches,
+    "rights": _rights,
+    "plugins": _plugins,
     "columns": _columns,
     "edit": people.edit,
     "delete": people.delete,

@@ -27,6 +27,11 @@ PRIVILEGE_DENIED: Final = "0x80040220"
 ACT_ON_BEHALF: Final = "0x8004a110"
 INVALID_CHARACTERS: Final = "0x80040278"
 USER_DISABLED: Final = "0x80040225"
+ASSIGN_TO_DISABLED: Final = "0x8004022b"
+NO_ROLES: Final = "0x80042f09"
+DATE_OUT_OF_RANGE: Final = "0x80040239"
+UNKNOWN_PROPERTY: Final = "0x8006088a"
+PLUGIN_REFUSED: Final = "0x80040265"
 
 
 class ODataError(Exception):
@@ -51,6 +56,17 @@ class ODataError(Exception):
         return {"error": {"code": self.code, "message": self.message}}
 
 
+class UnknownProperty(ODataError):
+    """A body names a column that the table does not have; organisations answer it with one of two codes."""
+
+    def __init__(self, name: str, table: str) -> None:
+        super().__init__(
+            f"Error identified in the payload: The property '{name}' does not exist on type "
+            f"'Microsoft.Dynamics.CRM.{table}'.",
+            code=PAYLOAD,
+        )
+
+
 def payload_error(reason: str) -> ODataError:
     """Refuse a body that the OData reader could not turn into the entity type."""
     return ODataError(f"Error identified in the payload: {reason}", code=PAYLOAD)
@@ -66,10 +82,28 @@ def missing_row(table: str, row_id: str) -> ODataError:
     return ODataError(f"{table} With Id = {row_id} Does Not Exist", status=404, code=DOES_NOT_EXIST)
 
 
-def missing_privilege(privilege: str) -> ODataError:
-    """Refuse what the caller's security roles do not allow."""
+def missing_privilege(privilege: str, *, user: str) -> ODataError:
+    """Refuse what a user's security roles do not allow, be it the caller, who it acts for, or the owner."""
     return ODataError(
-        f"The calling user lacks the privilege {privilege}; add it to the user's security role.",
+        f"Principal user (Id={user}, type=8) is missing {privilege} privilege; add it to the user's security role.",
+        status=403,
+        code=PRIVILEGE_DENIED,
+    )
+
+
+def without_roles(privilege: str, *, user: str) -> ODataError:
+    """Refuse a user who has no security role at all."""
+    return ODataError(
+        f"The user with id {user} has not been assigned any roles. They need a role with the {privilege} privilege.",
+        status=403,
+        code=NO_ROLES,
+    )
+
+
+def no_access(right: str, *, user: str, record: str) -> ODataError:
+    """Refuse what a user may do in general, but not with this record."""
+    return ODataError(
+        f"SecLib::AccessCheckEx failed. ObjectID: {record}, CallingUser: {user}, AccessRights: {right}.",
         status=403,
         code=PRIVILEGE_DENIED,
     )

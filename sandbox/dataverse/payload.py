@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox.dataverse.errors import payload_error, query_error
+from sandbox.dataverse.errors import UnknownProperty, payload_error, query_error
 from sandbox.dataverse.schema import ACTIVITY_PARTY, APPOINTMENT, PARTIES, Table
 from sandbox.dataverse.values import JsonValue, check_value, parse_guid
 
@@ -76,9 +76,7 @@ def read_change(body: Mapping[str, Any], *, table: Table, tables: Mapping[str, T
             if key.partition("@")[0] in columns:
                 raise payload_error(f"The annotation '{key}' comes after its property; it must come before it.")
         else:
-            raise payload_error(
-                f"The property '{key}' does not exist on type 'Microsoft.Dynamics.CRM.{table.logical_name}'."
-            )
+            raise UnknownProperty(key, table.logical_name)
     return Change(columns, lookups, parties)
 
 

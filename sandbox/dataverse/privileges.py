@@ -1,11 +1,16 @@
-"""Which privileges the application user holds, and the refusal where one was taken away by the switches."""
+"""Which privileges users hold, and the refusal where one was taken away.
+
+The application user's are taken away by the switches, anybody's by `rights`. Who acts for another has the rights that
+both have, on each record (https://learn.microsoft.com/power-apps/developer/data-platform/impersonate-another-user).
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
-from sandbox.dataverse.errors import missing_privilege
+from sandbox.dataverse.callers import Caller
+from sandbox.dataverse.errors import missing_privilege, no_access, without_roles
 from sandbox.dataverse.store import Store
 
 ACT_ON_BEHALF_PRIVILEGE: Final = "prvActOnBehalfOfAnotherUser"
@@ -44,16 +49,33 @@ PRIVILEGES: Final = (
 )
 
 
-def require_privilege(name: str, *, store: Store) -> None:
-    """Refuse with 403 where the switches took this privilege away."""
-    if name in store.switches.missing_privileges:
-        raise missing_privilege(name)
+def require_privilege(name: str, *, store: Store, caller: Caller | None = None) -> None:
+    """Refuse with 403 where the caller, the application user unless told otherwise, lacks this privilege."""
+    for user in caller.users if caller else (store.app_user_id,):
+        require_of(user, name, store=store)
+
+
+def require_of(user: str, name: str, *, store: Store) -> None:
+    """Refuse with 403 where this user lacks the privilege."""
+    rights = store.rights_of(user)
+    if not rights.roles:
+        raise without_roles(name, user=user)
+    taken = store.switches.missing_privileges if user == store.app_user_id else frozenset()
+    if name in rights.missing_privileges | taken:
+        raise missing_privilege(name, user=user)
+
+
+def require_access(record: str, *, store: Store, caller: Caller) -> None:
+    """Refuse with 403 where the caller may not use this record."""
+    for user in caller.users:
+        if record in store.rights_of(user).no_access:
+            raise no_access("AppendToAccess", user=user, record=record)
 
 
 def user_privileges(*, store: Store) -> dict[str, Any]:
     """Answer RetrieveUserPrivileges; what the switches take away is missing here too."""
     switches = store.switches
-    missing = set(switches.missing_privileges)
+    missing = set(switches.missing_privileges) | store.rights_of(store.app_user_id).missing_privileges
     if switches.act_on_behalf == "refuse":
         missing.add(ACT_ON_BEHALF_PRIVILEGE)
     if switches.override_created_on != "grant":

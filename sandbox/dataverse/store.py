@@ -9,8 +9,9 @@ from itertools import count
 from typing import Final, Literal
 from uuid import uuid4
 
-from sandbox.dataverse.errors import missing_row
+from sandbox.dataverse.errors import PAYLOAD, USER_DISABLED, missing_row
 from sandbox.dataverse.faults import FaultPlan
+from sandbox.dataverse.plugins import Plugins
 from sandbox.dataverse.requestlog import RequestLog
 from sandbox.dataverse.schema import ACTIVITY_PARTY, APPOINTMENT, TABLES, Table
 from sandbox.dataverse.values import JsonValue
@@ -47,6 +48,17 @@ class Switches:
     closed_rows: Literal["strict", "strict_state", "lenient"] = "strict"
     unresolved_parties: Literal["allow", "refuse"] = "allow"
     party_update: Literal["replace_all", "replace_sent_masks"] = "replace_all"
+    disabled_owner: Literal["0x80040225", "0x8004022b"] = USER_DISABLED
+    unknown_column: Literal["0x80048d19", "0x8006088a"] = PAYLOAD
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What one user may do. `no_access`: records that this user may not use, whatever the privileges."""
+
+    roles: bool = True
+    missing_privileges: frozenset[str] = frozenset()
+    no_access: frozenset[str] = frozenset()
 
 
 def utc_now() -> datetime:
@@ -64,23 +76,31 @@ class Store:
         self.rows: dict[str, dict[str, Row]] = {}
         self.switches = Switches()
         self.faults = FaultPlan()
+        self.plugins = Plugins()
+        self.rights: dict[str, Rights] = {}
         self.app_user_id = ""
         self.business_unit_id = ""
         self._versions = count(FIRST_VERSION)
         self.clear()
 
     def clear(self) -> None:
-        """Forget every row, custom column, switch, fault and logged request; versions go on growing."""
+        """Forget every row, custom column, switch, right, plug-in, fault and logged request; versions go on growing."""
         self.tables = {table.entity_set: table for table in TABLES}
         self.rows = {table.logical_name: {} for table in TABLES}
         self.switches = Switches()
         self.faults = FaultPlan()
+        self.plugins = Plugins()
+        self.rights = {}
         self.log.clear()
 
     @property
     def appointments(self) -> dict[str, Row]:
         """The appointments by id."""
         return self.rows[APPOINTMENT.logical_name]
+
+    def rights_of(self, user_id: str) -> Rights:
+        """What a user may do: everything, unless told otherwise."""
+        return self.rights.get(user_id, Rights())
 
     def next_version(self) -> int:
         """Return the next row version; versions grow across all tables, as Dataverse's do."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sandbox.dataverse.errors import (
+    DATE_OUT_OF_RANGE,
     INVALID_ARGUMENT,
     INVALID_CHARACTERS,
     INVALID_OPTION,
@@ -113,7 +114,12 @@ def _instant(column: Column, value: object) -> JsonValue:
     if instant is None:
         raise _mismatch(column, value)
     if int(instant[:4]) < EARLIEST_YEAR:
-        raise ODataError(f"'{column.name}' is before 01/01/1753, the earliest date.", code=INVALID_ARGUMENT)
+        # the real one does not say which column either
+        raise ODataError(
+            f"DateTime is less than minimum value supported by CrmDateTime. Actual value: {value}, "
+            "Minimum value supported: 01/01/1753 00:00:00",
+            code=DATE_OUT_OF_RANGE,
+        )
     return instant
 
 

@@ -6,6 +6,7 @@ The body is read first and refused first; then come conditions and existence, th
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid4
 
 from sandbox.dataverse import appointments
 from sandbox.dataverse.call import Answer, Call
@@ -36,6 +37,7 @@ def patch(call: Call, table: Table, row_id: str) -> Answer:
         return _written(call, _create(call, change, row_id), query, created=True)
     row = call.store.find(table.logical_name, row_id)
     condition.check(row)
+    call.store.plugins.check(change, row_id=row_id)
     return _written(call, appointments.update(call.store, row, change, caller=call.caller()), query, created=False)
 
 
@@ -81,13 +83,19 @@ def _current(call: Call, row_id: str) -> Row:
 
 
 def _changed(call: Call, row_id: str, change: Change) -> Answer:
-    appointments.update(call.store, _current(call, row_id), change, caller=call.caller())
+    row = _current(call, row_id)
+    call.store.plugins.check(change, row_id=row_id)
+    appointments.update(call.store, row, change, caller=call.caller())
     return Answer(204)
 
 
 def _create(call: Call, change: Change, row_id: str | None) -> Row:
+    caller = call.caller()
+    new_id = str(change.columns.get(APPOINTMENT.key) or row_id or uuid4())
+    if new_id not in call.store.appointments:
+        call.store.plugins.check(change, row_id=new_id)
     try:
-        return appointments.create(call.store, change, caller=call.caller(), row_id=row_id)
+        return appointments.create(call.store, change, caller=caller, row_id=new_id)
     except ODataError as error:
         if error.code == DUPLICATE_RECORD:
             call.store.log.counters["duplicates_attempted"] += 1
