@@ -237,6 +237,8 @@ def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[st
         raise BadRow(error.reason) from error
     except BadDelivery as error:
         raise BadRow(error.message) from error
+    if patch.notes:
+        raise BadRow("UPDATED_AT or CREATED_AT cannot be true; it must say which is later, the row or an event.")
     too_old = rules.starting_from is not None and start < rules.starting_from
     return None if too_old or (_is_off(values) and rules.policy.on_cancel == "ignore") else body
 

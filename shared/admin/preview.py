@@ -165,7 +165,7 @@ class Previewer:
             checks=checks(before, after.facts, want, self._rules),
             people=found_people(noted.people, outreach.records),
             requests=tuple(appointments.requests),
-            notes=(*result.notes, *([_CLOSED] if appointments.met_closed else [])),
+            notes=(*patch.notes, *result.notes, *([_CLOSED] if appointments.met_closed else [])),
         )
 
     async def _wanted(self, meeting: Meeting, noted: NotedDirectory) -> Desired | None:

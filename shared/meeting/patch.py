@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
 from shared.errors import Unmappable
@@ -17,11 +17,8 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, Resource, Signal
 from shared.meeting.merge import NO_STAMP, Stamp, Stamped
 from shared.meeting.sources import KeySource, Source
+from shared.meeting.stamps import stamp_of
 from shared.meeting.transforms import Kind, Row
-from shared.timestamps import parse_time, sortable
-
-# A stamp from the far future would win for ever, so none is believed beyond this.
-MAX_CLOCK_AHEAD = timedelta(days=1)
 
 _ABSENT: Final = object()
 _RECORDS = frozenset(kind for kind in Kind if kind.is_reference)
@@ -34,6 +31,7 @@ class Patch:
     `alias` is the calendar event that the delivery was about, where that is not the meeting itself: one meeting has one
     calendar event per synced calendar. It may also be a witness that is to be remembered.
     `unnamed`: a witness that names no meeting here; it counts only if it named one before. `stamp`: that of all fields.
+    `notes`: which of the delivery's times cannot be true.
     """
 
     key: MeetingKey
@@ -41,6 +39,7 @@ class Patch:
     fields: Mapping[str, Stamped]
     unnamed: bool = False
     stamp: Stamp = NO_STAMP
+    notes: tuple[str, ...] = ()
 
 
 class FieldName(NamedTuple):
@@ -86,7 +85,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
     key = next((found for found in named if found.resource == "meeting"), named[0] if named else own)
     calendar = next((found for found in named if found.resource != "meeting"), None) if rule.witness else own
     alias = own if not rule.witness or (rule.remembers and named) else calendar
-    stamp = _stamp(delivery, received_at)
+    stamp, notes = stamp_of(delivery, received_at=received_at)
     constants = _constants(delivery, rule)
     fields: dict[str, Stamped] = {}
     for item in mapping.inputs:
@@ -96,7 +95,7 @@ def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetim
         for name, value in said.items():
             for_itself = item.per_calendar or (item.kind is Kind.FLAG and name.source)
             fields[str(name._replace(calendar=of if for_itself else ""))] = Stamped(value, stamp)
-    return Patch(key, alias if alias != key else None, fields, rule.witness and not named, stamp)
+    return Patch(key, alias if alias != key else None, fields, rule.witness and not named, stamp, notes)
 
 
 def _constants(delivery: Delivery, rule: Resource) -> Mapping[str, bool]:
@@ -119,18 +118,6 @@ def _key_in(delivery: Delivery, source: KeySource) -> MeetingKey | None:
     if isinstance(found, str | int) and not isinstance(found, bool) and str(found).strip():
         return MeetingKey(source.names, str(found).strip())
     return None
-
-
-def _stamp(delivery: Delivery, received_at: datetime) -> Stamp:
-    """When the event happened: `updatedAt` of the record, else when it was delivered, else when it was received."""
-    latest = received_at + MAX_CLOCK_AHEAD
-    delivered = min(delivery.delivered_at or received_at, latest)
-    updated_at = delivery.attributes.get("updatedAt")
-    try:
-        changed = parse_time(updated_at) if updated_at else delivered
-    except ValueError as error:
-        raise Unmappable("wrong_type", "updatedAt: an ISO 8601 time was expected.") from error
-    return Stamp(sortable(min(changed, latest)), sortable(delivered))
 
 
 def _said_by(rule: Resource, item: Row | Signal, delivery: Delivery) -> Mapping[FieldName, Any]:

@@ -40,6 +40,8 @@ def delivery_body(record: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a delivery that tells what `record` (a resource object of `GET /events`) tells."""
     attributes = _mapping(record.get("attributes"))
     read, related = _read(_payload(attributes.get("payload")))
+    # An entry is made after what it tells of, and keeps that time: one that lies ahead must not win at every look.
+    times = [attributes[name] for name in ("eventAt", "createdAt") if _is_time(attributes.get(name))]
     own = {
         f"{RESOURCE}{name[:1].upper()}{name[1:]}": value
         for name, value in _mapping(record.get("relationships")).items()
@@ -48,7 +50,7 @@ def delivery_body(record: Mapping[str, Any]) -> dict[str, Any]:
         "data": {"type": RESOURCE, "id": record.get("id"), "attributes": read, "relationships": own | related},
         "meta": {
             "eventName": f"{RESOURCE}.{attributes.get('name') or 'unknown'}",
-            "deliveredAt": attributes.get("eventAt") or attributes.get("createdAt"),
+            "deliveredAt": min(times, key=parse_time, default=None),
         },
     }
 
@@ -72,8 +74,6 @@ def _read(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             inner.setdefault(id_name, inner["id"])
         values |= inner
     values.pop("id", None)
-    if not _is_time(values.get("updatedAt")):
-        values.pop("updatedAt", None)  # a stamp that cannot be read must not hide the rest
     related = {
         relationship: found
         for name, (relationship, kind) in _PEOPLE.items()

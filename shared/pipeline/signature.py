@@ -3,7 +3,7 @@
 Outreach signs a delivery with the lowercase hex HMAC-SHA256 of the raw body under the webhook's secret, in the header
 `Outreach-Webhook-Signature`: no prefix and no time stamp, so a recorded delivery can be sent again by whoever has
 it. A replay changes nothing, because the merge is idempotent and the signed body holds the stamp: `updatedAt`, or the
-`deliveredAt` of its `meta`. Only a body with neither counts from its receipt, and would win again.
+`deliveredAt` of its `meta`. Only a body in which neither can be true counts from its receipt, and would win again.
 """
 
 from __future__ import annotations

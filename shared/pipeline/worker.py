@@ -217,6 +217,7 @@ class Sync:
                 return await self._ignore(event)
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
+            outcome = replace(outcome, notes=(*patch.notes, *outcome.notes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
             failure = describe(error)
             if failure.unforeseen:

@@ -294,6 +294,8 @@ async def test_meetings_before_a_day_are_left_out(tmp_path: Path) -> None:
         ({"START_TIME": ""}, "START_TIME or END_TIME is empty"),
         ({"CANCELED": "perhaps"}, "CANCELED is neither true nor false"),
         ({"O_ID": "8"}, "O_ID is not 7"),
+        ({"UPDATED_AT": "2027-01-01 00:00:00"}, "cannot be true"),  # it would win against every event until then
+        ({"UPDATED_AT": "1970-01-01 00:00:00"}, "cannot be true"),
     ],
 )
 async def test_what_cannot_work_is_rejected_with_its_row(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import reduce
 from typing import Any
 
@@ -16,7 +15,8 @@ from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
 from shared.meeting.merge import Facts, merge
-from shared.meeting.patch import MAX_CLOCK_AHEAD, Patch, accepts, read_patch
+from shared.meeting.patch import Patch, accepts, read_patch
+from shared.meeting.stamps import MAX_CLOCK_AHEAD
 from shared.timestamps import sortable
 from tests.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
 
@@ -118,8 +118,6 @@ def test_alias_of_a_wrong_type_is_passed_over() -> None:
         {"allDay": "perhaps"},
         {"allDay": 2},
         {"startTime": "0001-01-01T00:00:00+14:00"},
-        {"updatedAt": "soon"},
-        {"updatedAt": 5},
     ],
 )
 def test_wrong_type_is_unmappable(attributes: dict[str, Any]) -> None:
@@ -259,45 +257,15 @@ def test_absent_is_not_null() -> None:
     assert values(delivery(attributes={}, relationships={"prospect": {"links": {}}})) == {}
 
 
-class TestStamps:
-    def test_updated_at_then_delivered_at(self) -> None:
-        """The record's own time comes first, the delivery's tells apart what it cannot."""
-        one = delivery(
-            attributes={"title": "a", "updatedAt": "2026-03-01T00:00:00+01:00"}, delivered_at="2026-03-02T03:00:00Z"
-        )
-        assert patch(one).fields["title"].stamp == ("2026-02-28T23:00:00.000000Z", "2026-03-02T03:00:00.000000Z")
-
-    @pytest.mark.parametrize("updated_at", [{}, {"updatedAt": None}, {"updatedAt": ""}])
-    def test_delivered_at_alone(self, updated_at: dict[str, Any]) -> None:
-        """Without `updatedAt` the delivery's time counts for both."""
-        one = delivery(attributes={"title": "a", **updated_at}, delivered_at="2026-03-02T03:00:00Z")
-        assert set(patch(one).fields["title"].stamp) == {"2026-03-02T03:00:00.000000Z"}
-
-    def test_receipt_alone(self) -> None:
-        """Without either the time of receipt counts."""
-        one = delivery(attributes={"title": "a"}, delivered_at=None)
-        assert set(patch(one).fields["title"].stamp) == {sortable(RECEIVED)}
-
-    def test_future_is_not_believed(self) -> None:
-        """A time more than a day ahead is cut, so that it cannot win for ever."""
-        latest = sortable(RECEIVED + MAX_CLOCK_AHEAD)
-        one = delivery(
-            attributes={"title": "a", "updatedAt": "2999-01-01T00:00:00Z"}, delivered_at="2999-01-01T00:00:00Z"
-        )
-        assert set(patch(one).fields["title"].stamp) == {latest}
-        near = RECEIVED + MAX_CLOCK_AHEAD - timedelta(seconds=1)
-        one = delivery(attributes={"title": "a", "updatedAt": near.isoformat()}, delivered_at=near.isoformat())
-        assert set(patch(one).fields["title"].stamp) == {sortable(near)}
-
-    def test_one_stamp_for_the_whole_event(self) -> None:
-        """Every field of one event has the same stamp, those that its action sets included."""
-        one = delivery(
-            "event",
-            action="meeting_held",
-            attributes={"meetingId": 5, "title": "a"},
-            delivered_at="2026-03-02T03:00:00Z",
-        )
-        assert len({field.stamp for field in patch(one, EVERYTHING).fields.values()}) == 1
+def test_one_stamp_for_the_whole_event() -> None:
+    """Every field of one event has the same stamp, those that its action sets included."""
+    one = delivery(
+        "event",
+        action="meeting_held",
+        attributes={"meetingId": 5, "title": "a"},
+        delivered_at="2026-03-02T03:00:00Z",
+    )
+    assert len({field.stamp for field in patch(one, EVERYTHING).fields.values()}) == 1
 
 
 class TestKeys:

@@ -219,6 +219,16 @@ def test_unreadable_values_of_an_event_hide_nothing() -> None:
         read(body, mapping_with("event", event={"lenient": False}))
 
 
+@pytest.mark.parametrize("happened", ["9999-12-31T00:00:00Z", "2026-03-02T15:31:03Z", "soon", None])
+def test_an_entry_tells_of_nothing_that_came_after_it(happened: str | None) -> None:
+    """However often the entry is read, it counts from when it was made where its own time cannot be true."""
+    record = event(9, "calendar_event_updated", {"calendar_event_id": 17, "title": "Good"})
+    record["attributes"]["eventAt"] = happened
+    assert record["attributes"]["createdAt"] == "2026-03-02T15:31:02.000Z"
+    patch = read(delivery_body(record), mapping_with("event"))
+    assert set(patch.fields["title"].stamp) == {"2026-03-02T15:31:02.000000Z"}
+
+
 def test_admin_narrows_what_an_event_may_set() -> None:
     """`fields` says which fields may be read from a source."""
     payload = {"calendar_event_id": 17, "title": "Not this", "location": "This"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -295,3 +296,18 @@ async def test_a_stamp_far_in_the_future_does_not_win_for_ever(product: Installa
     far = MeetingScript(1, now=datetime.now(UTC) + timedelta(days=1, hours=1))
     await product.sync(far.changed(title="Now"))
     assert product.appointment.values["subject"] == "Now"
+
+
+async def test_a_stamp_of_the_future_keeps_nothing_out(product: Installation) -> None:
+    """Changes after it count, a replay of it changes nothing, and the journal says why."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    ahead = script.changed(title="From the future")
+    body = json.loads(ahead.body)
+    body["data"]["attributes"]["updatedAt"] = "9999-12-31T23:59:59Z"
+    entry = await product.sync(body)
+    assert (entry["outcome"], len(entry["notes"])) == ("updated", 1)
+    await product.sync(script.changed(title="True"))
+    assert product.appointment.values["subject"] == "True"
+    assert (await product.sync(body))["outcome"] == "superseded"
+    assert product.appointment.values["subject"] == "True"
