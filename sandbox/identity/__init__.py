@@ -6,6 +6,6 @@ header and names the one identity. It can be made to fail, and to give tokens th
 
 from __future__ import annotations
 
-from sandbox.identity.app import CLIENT_ID, HEADER, TENANT_ID, TOKEN_PATH, create_app
+from sandbox.identity.app import CLIENT_ID, HEADER, TENANT_ID, TOKEN_PATH, TOKEN_SECONDS, create_app
 
-__all__ = ["CLIENT_ID", "HEADER", "TENANT_ID", "TOKEN_PATH", "create_app"]
+__all__ = ["CLIENT_ID", "HEADER", "TENANT_ID", "TOKEN_PATH", "TOKEN_SECONDS", "create_app"]

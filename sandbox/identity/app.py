@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-end
 |---|---|
 | `GET counters` | tokens given, by resource, and requests refused while it failed |
 | `POST faults` | the next request and all for `seconds` from then on are answered with `status`; `{}` ends it |
-| `POST tokens` | tokens are good for `seconds` from now on |
+| `POST tokens` | tokens are good for `seconds` from now on; `to`: only those for a `User-Agent` that holds this text |
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Endpoint:
 
     key: RSAPrivateKey
     token_seconds: float = TOKEN_SECONDS
+    token_seconds_to: str = ""
     fails_with: int = 500
     fails_for: float = 0.0
     fails_until: float = 0.0
@@ -57,17 +58,18 @@ class Endpoint:
             return _refusal(400, f"Ask for a resource with api-version={API_VERSION}.")
         if asked.get("client_id", "").lower() != CLIENT_ID:
             return _refusal(400, "No User Assigned or Delegated Managed Identity found for specified ClientId.")
-        return web.json_response(self._issue(asked["resource"]))
+        meant = self.token_seconds_to in request.headers.get("User-Agent", "")
+        return web.json_response(self._issue(asked["resource"], self.token_seconds if meant else TOKEN_SECONDS))
 
     def _fails(self) -> bool:
         if self.fails_for and not self.fails_until:
             self.fails_until = time.monotonic() + self.fails_for
         return time.monotonic() < self.fails_until
 
-    def _issue(self, resource: str) -> dict[str, str]:
+    def _issue(self, resource: str, seconds: float) -> dict[str, str]:
         self.given[resource] += 1
         now = int(time.time())
-        until = now + int(self.token_seconds)
+        until = now + int(seconds)
         claims = {
             "aud": resource,
             "iss": f"https://sts.windows.net/{TENANT_ID}/",
@@ -103,8 +105,8 @@ class Endpoint:
 
     async def tokens(self, request: web.Request) -> web.Response:
         """Change how long tokens are good; those that were given stay as they are."""
-        asked = await _object(request, {"seconds"})
-        self.token_seconds = float(asked["seconds"])
+        asked = await _object(request, {"seconds", "to"})
+        self.token_seconds, self.token_seconds_to = float(asked["seconds"]), str(asked.get("to", ""))
         return web.json_response({})
 
 
