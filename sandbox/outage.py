@@ -27,8 +27,8 @@ from sandbox.outreach.deliveries import Delivery, MeetingScript
 from sandbox.outreach.sender import Sender, Sent
 from sandbox.stack import HostKind, Stack
 
-# The sweep, which some of them may need, comes once a minute.
-SETTLE_SECONDS: Final = 180.0
+# A message that storage would not take back in time comes again when its lease ends, after ten minutes.
+SETTLE_SECONDS: Final = 660.0
 CONNECTIONS: Final = 200
 HEALTH_TIMEOUT: Final = 15.0
 _ENDPOINT: Final = re.compile(r"(\w+)Endpoint=http://127\.0\.0\.1:(\d+)/")

@@ -133,8 +133,8 @@ class HttpServer:
         assert task is not None
         self._calls[task] = writer
         try:
-            # A caller that goes away takes nothing but its answer along.
-            with contextlib.suppress(ConnectionError):
+            # A caller that goes away takes nothing but its answer along; who is gone already cannot be told the end either.
+            with contextlib.suppress(OSError):
                 await self._converse(reader, writer)
                 await _close(reader, writer)
         finally:
