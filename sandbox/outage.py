@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -101,7 +100,7 @@ class _Outage:
         async with webhook as sender:
             await sender.send(_delivery(0, plan))
             await self._applied([0])
-            seen.memory_before = seen.memory_most = self._memory()
+            seen.memory_before = seen.memory_most = self._stack.host.memory()
             for gate in self._gates:
                 gate.shut(plan.how, share=plan.share)
             numbers = range(1, plan.deliveries + 1)
@@ -143,7 +142,7 @@ class _Outage:
 
     async def _watch(self) -> None:
         while True:
-            self._seen.memory_most = max(self._seen.memory_most, self._memory())
+            self._seen.memory_most = max(self._seen.memory_most, self._stack.host.memory())
             await asyncio.sleep(0.1)
 
     async def _ask_health(self) -> None:
@@ -157,22 +156,6 @@ class _Outage:
                 self._seen.health[status] += 1
                 self._seen.slowest_health = max(self._seen.slowest_health, time.monotonic() - began)
                 await asyncio.sleep(1)
-
-    def _memory(self) -> float:
-        """What the processes of the app have in memory now, in MiB; 0 while they are away."""
-        host = self._stack.host
-        pid = host.child.pid
-        if pid is None:
-            return 0.0
-        return sum(map(_resident, [pid, *(host.program.workers(pid) or [])]))
-
-
-def _resident(pid: int) -> float:
-    try:
-        found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except OSError:
-        return 0.0
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def _ports(storage: str) -> Mapping[str, int]:

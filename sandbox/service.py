@@ -20,6 +20,7 @@ from sandbox.patience import PATIENCE
 PORT_ATTEMPTS: Final = 5
 
 _LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)\s")
+_RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB", re.MULTILINE)
 
 Module = Literal["dataverse", "outreach", "identity", "insights", "host"]
 
@@ -132,6 +133,11 @@ class Service:
         self._environment |= settings
         self.start()
 
+    def memory(self) -> float:
+        """MiB that it and its workers have in memory now; 0 while it is away."""
+        pid = self.child.pid
+        return sum(map(_resident, [pid, *(self.program.workers(pid) or [])])) if pid is not None else 0.0
+
     def stop(self) -> None:
         """Ask it to end, and wait."""
         if self._child is not None:
@@ -167,3 +173,11 @@ class Service:
             lambda output: self.program.address(output, port=port) is not None, seconds=self.program.start_seconds
         )
         self._url = self.program.address(child.output(), port=port)
+
+
+def _resident(pid: int) -> float:
+    try:
+        found = _RESIDENT.search(Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0

@@ -133,7 +133,7 @@ class HttpServer:
         assert task is not None
         self._calls[task] = writer
         try:
-            # A caller that goes away takes nothing but its answer along; who is gone already cannot be told the end either.
+            # A caller that goes away takes nothing but its answer along, and cannot be told that nothing more comes.
             with contextlib.suppress(OSError):
                 await self._converse(reader, writer)
                 await _close(reader, writer)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import re
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import httpx
@@ -33,11 +35,13 @@ from tests.patience import PATIENCE
 from tests.running_app import RunningApp
 from tests.telemetry import personal
 from tests.telemetry.personal import Watch
+from tests.test_function_app import bindings
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER: Final = f"00-{TRACE}-00f067aa0ba902b7-01"
 IN_WORK: Final = range(101, 131)
 SHORT_SECONDS: Final = 3
+LARGE: Final = 60 * 2**20
 OUTAGE_SECONDS: Final = 8
 BATCH: Final = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]["batchSize"]
 # Only where another kind of Outreach credentials is chosen, or a secret is being rotated.
@@ -194,6 +198,34 @@ def test_a_token_for_another_name_is_refused(app: RunningApp) -> None:
 
     assert status(settings["DATAVERSE_URL"]) == 200
     assert status("https://other.crm.dynamics.com") == 401
+
+
+def test_large_bodies_of_anybody_take_no_memory(app: RunningApp) -> None:
+    """Eight bodies of 60 MiB at once to every route that wants no key: the host refuses them before it reads them."""
+    before = app.stack.host.memory()
+    routes = [one for one in bindings().values() if str(one.get("authLevel")).lower() == "anonymous"]
+    for route in routes:
+        for method in route["methods"]:
+            if "{" not in route["route"]:
+                call = (app.stack.host_url, method, f"/api/{route['route']}")
+                with ThreadPoolExecutor(8) as at_once:
+                    answers = [at_once.submit(answer_to_a_large_body, *call) for _ in range(8)]
+                assert [answer.result() for answer in answers] == [(500, b"")] * 8, call
+    assert app.stack.host.memory() - before < LARGE / 2**20
+
+
+def answer_to_a_large_body(url: str, method: str, path: str) -> tuple[int, bytes]:
+    """Status and body of the answer to a caller who sends as long as it is let."""
+    address = httpx.URL(url)
+    with contextlib.closing(http.client.HTTPConnection(address.host, address.port, timeout=PATIENCE)) as connection:
+        connection.putrequest(method, path)
+        connection.putheader("Content-Length", str(LARGE))
+        connection.endheaders()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(LARGE // 2**16):
+                connection.send(bytes(2**16))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 @pytest.fixture(scope="module")
