@@ -134,7 +134,7 @@ class Missed:
             correlation_id=correlation_id,
             traceparent=Trace.of(trace_id=correlation_id, span_id=uuid4().hex[:16]).traceparent,
             event_id=f"event-{entry.id}",
-            event_name=f"{RESOURCE}.{entry.attributes.name}",
+            event_name=f"{RESOURCE}.{entry.attributes.name}"[:200],
             received_at=sortable(self._now()),
             body=body,
         )

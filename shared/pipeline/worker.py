@@ -20,7 +20,7 @@ from functools import partial
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from shared.errors import BadDelivery, Described, RemoteError, RowConflict, SyncError, Transient, Unmappable, describe
+from shared.errors import BadDelivery, Described, RemoteError, RowConflict, Transient, Unmappable, describe
 from shared.labels import Names
 from shared.meeting.aliases import is_alias
 from shared.meeting.apply import Outcome, apply
@@ -198,15 +198,19 @@ class Sync:
         self._tell(entry, envelope, seconds=0.0)
 
     def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
-        tell(
-            entry,
-            envelope,
-            names=self._names,
-            work=current(),
-            now=self._now(),
-            seconds=seconds,
-            tallies=self._tallies,
-        )
+        """The event has ended or is in the queue again; what goes wrong here must not bring its message back too."""
+        try:
+            tell(
+                entry,
+                envelope,
+                names=self._names,
+                work=current(),
+                now=self._now(),
+                seconds=seconds,
+                tallies=self._tallies,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            _log_unforeseen(entry.correlation_id, error)
 
     async def _carry_out(self, envelope: Envelope) -> Entry:
         event = _Event(envelope, envelope.meeting)
@@ -221,10 +225,7 @@ class Sync:
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
             failure = describe(error)
             if failure.unforeseen:
-                told = line(
-                    "unforeseen", correlation_id=envelope.correlation_id, error=type(error).__name__, at=where(error)
-                )
-                log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
+                _log_unforeseen(envelope.correlation_id, error)
             meeting = failure.meeting or event.meeting or self._about(envelope)
             return await self._failed(replace(event, meeting=meeting), failure)
         # A calendar event may have turned out to belong to another row.
@@ -278,7 +279,7 @@ class Sync:
             return envelope.meeting
         try:
             return str(self._read(envelope).key)
-        except SyncError:
+        except Exception:  # noqa: BLE001 - what made its run fail may well fail here too
             return self._about(envelope)
 
     def _about(self, envelope: Envelope) -> str:
@@ -327,7 +328,8 @@ class Sync:
     async def _failed(self, event: _Event, failure: Described) -> Entry:
         now, envelope = self._now(), event.envelope
         told = failure.paused and bool(envelope.first_failed_at)
-        first = envelope.first_failed_at or sortable(now)
+        # A time of the future would never be a day ago.
+        first = sortable(min(parse_time(envelope.first_failed_at or sortable(now)), now))
         event = replace(event, envelope=envelope.model_copy(update={"first_failed_at": first}))
         exhausted = is_exhausted(parse_time(first), now)
         if failure.unforeseen and envelope.attempt + 1 >= MAX_UNFORESEEN:
@@ -389,8 +391,8 @@ class Sync:
         """The event is safe by now; a journal that cannot be written must not bring it back."""
         try:
             await self._stores.journal.write(entry)
-        except RemoteError as error:
-            log.warning(line("journal_not_written", correlation_id=entry.correlation_id, code=error.code))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning(line("journal_not_written", correlation_id=entry.correlation_id, code=describe(error).code))
 
     async def _unreadable(self, message: bytes, error: Unmappable) -> None:
         """A message that is none of ours is kept as it is: somebody may want to know what it was."""
@@ -420,6 +422,11 @@ class Sync:
             error_code=failure.code,
             request_id=failure.request_id,
         )
+
+
+def _log_unforeseen(correlation_id: str, error: Exception) -> None:
+    """Where it happened, and no more: an error's message may repeat a value from the meeting."""
+    log.error(line("unforeseen", correlation_id=correlation_id, error=type(error).__name__, at=where(error)))
 
 
 def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:

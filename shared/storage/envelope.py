@@ -10,20 +10,42 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.errors import Unmappable
 from shared.storage.layout import Upgrade, upgraded, version_of
+from shared.timestamps import parse_time
 
 MAX_MESSAGE_BYTES = 64 * 1024
 _UPGRADES: tuple[Upgrade, ...] = ()
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# From here on the app may have been running, and until then its clock may say so.
+_YEARS = range(2000, 3000)
+
+
+def _moment(text: str) -> str:
+    if parse_time(text).year not in _YEARS:
+        raise ValueError("the app was not running then")
+    return text
+
+
+def _moment_or_nothing(text: str) -> str:
+    return _moment(text) if text else text
+
+
+def _trace_or_nothing(text: str) -> str:
+    """What is no trace costs the trace, not the event."""
+    return text if _TRACEPARENT.fullmatch(text) else ""
+
+
+# A table's property holds 32 Ki characters; none of ours comes near.
+_Short = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class Envelope(BaseModel):
-    """One message.
+    """One message. Each member is checked here, once: what could not be carried out to the end is none of ours.
 
     kind            `delivery`: `body` is what Outreach sent; `reconcile`: bring meeting `meeting` up to date;
                     `spilled`: the envelope lies in the spill table under `spill_key`
@@ -39,16 +61,22 @@ class Envelope(BaseModel):
 
     kind: Literal["delivery", "reconcile", "spilled"] = "delivery"
     correlation_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    traceparent: str = ""
-    event_id: str = ""
-    event_name: str = ""
-    received_at: str
-    attempt: int = 0
-    first_failed_at: str = ""
-    by: str = ""
-    meeting: str = ""
-    spill_key: str = ""
+    traceparent: Annotated[str, AfterValidator(_trace_or_nothing)] = ""
+    event_id: _Short = ""
+    event_name: _Short = ""
+    received_at: Annotated[str, AfterValidator(_moment)]
+    attempt: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    first_failed_at: Annotated[str, AfterValidator(_moment_or_nothing)] = ""
+    by: _Short = ""
+    meeting: _Short = ""
+    spill_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:+\-]{0,200}$")] = ""
     body: Any = None
+
+    @model_validator(mode="after")
+    def _says_of_what(self) -> Self:
+        if (self.kind == "spilled" and not self.spill_key) or (self.kind == "reconcile" and not self.meeting):
+            raise ValueError("it does not say of what")
+        return self
 
     def to_document(self) -> dict[str, Any]:
         """What is stored of it: members that differ from what they are without, and the version of the layout."""
@@ -74,9 +102,11 @@ class Envelope(BaseModel):
         """The envelope in a decoded message. Raises `NewerLayout`, and `Unmappable` for what is none."""
         try:
             # Pydantic's own reader goes less deep: it would refuse a body of the depth that it has just accepted.
-            return cls.from_document(json.loads(text))
+            one = cls.from_document(json.loads(text))
+            one.to_message()  # it may have to go back
         except (ValueError, TypeError, RecursionError) as error:
             raise Unmappable("not_an_envelope", "The queue message is not one of this app's.") from error
+        return one
 
 
 @dataclass(frozen=True, slots=True)

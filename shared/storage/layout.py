@@ -36,6 +36,8 @@ class NewerLayout(Transient):
 def upgraded(stored: Mapping[str, Any], upgrades: Sequence[Upgrade]) -> Mapping[str, Any]:
     """`stored` in the present layout. `upgrades[0]` leads from version 1 to 2, and so on. Raises `NewerLayout`."""
     version = stored.get("version", 1)
+    if type(version) is not int or version < 1:
+        raise ValueError("this is no version")
     if version > version_of(upgrades):
         raise NewerLayout
     for upgrade in upgrades[version - 1 :]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,25 +14,31 @@ from hypothesis import strategies as st
 from shared.errors import BadDelivery, Unmappable
 from shared.meeting.delivery import parse_json
 from shared.storage.envelope import MAX_MESSAGE_BYTES, Envelope, Trace, fits_queue
+from shared.storage.layout import NewerLayout
+from shared.timestamps import parse_time, sortable
 from tests.samples import json_values, law
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
 METADATA = {"id", "dequeueCount", "expirationTime", "insertionTime", "nextVisibleTime", "popReceipt", "text"}
 
-envelopes = st.builds(
-    Envelope,
-    kind=st.sampled_from(["delivery", "reconcile", "spilled"]),
-    correlation_id=st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
-    traceparent=st.sampled_from(["", TRACEPARENT]),
-    event_id=st.text(max_size=10),
-    event_name=st.text(max_size=10),
-    received_at=st.text(max_size=10),
-    attempt=st.integers(0, 1_000),
-    first_failed_at=st.text(max_size=10),
-    meeting=st.text(max_size=10),
-    spill_key=st.text(max_size=10),
-    body=json_values,
+_moments = st.datetimes(datetime(2000, 1, 2), datetime(2999, 12, 30), timezones=st.just(UTC)).map(sortable)  # noqa: DTZ001
+_common: dict[str, Any] = {
+    "correlation_id": st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    "traceparent": st.sampled_from(["", TRACEPARENT]),
+    "event_id": st.text(max_size=10),
+    "event_name": st.text(max_size=10),
+    "received_at": _moments,
+    "attempt": st.integers(0, 1_000),
+    "first_failed_at": st.just("") | _moments,
+    "body": json_values,
+}
+envelopes = st.one_of(
+    st.builds(Envelope, kind=st.just("delivery"), **_common),
+    st.builds(Envelope, kind=st.just("reconcile"), meeting=st.text(min_size=1, max_size=10), **_common),
+    st.builds(
+        Envelope, kind=st.just("spilled"), spill_key=st.from_regex(r"[0-9TZ.:-]{1,9}", fullmatch=True), **_common
+    ),
 )
 
 
@@ -67,6 +74,36 @@ def read(raw: bytes) -> Any:
         return parse_json(raw)
     except BadDelivery:
         return None
+
+
+_TEXTS = ["garbage", "", "\ud800", "\x00", "a/b#c?", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "x" * 40_000]
+_WRONG: st.SearchStrategy[Any] = st.sampled_from([*_TEXTS, -1, 2**63, 10**400, 1e308, True, None, [], {}]) | json_values
+
+
+@law
+@given(
+    st.sampled_from([*Envelope.model_fields, "version"]), _WRONG, st.sampled_from(["delivery", "reconcile", "spilled"])
+)
+def test_a_malformed_member_is_found_at_once(member: str, value: object, kind: str) -> None:
+    """What is read as an envelope can be carried out, put back and filed; all else is none of ours."""
+    whole: dict[str, Any] = {"correlation_id": TRACE_ID, "received_at": "2026-03-02T12:00:00Z", "kind": kind}
+    whole |= {"meeting": "meeting:5", "spill_key": f"2026-03-02T12:00:00.000000Z-{TRACE_ID}", "version": 1}
+    try:
+        one = Envelope.from_message(json.dumps(whole | {member: value}))
+    except NewerLayout:
+        assert member == "version"
+        assert type(value) is int
+        return
+    except Unmappable as error:
+        assert error.code == "not_an_envelope"
+        return
+    assert Envelope.from_message(decoded(one.to_message())) == one
+    assert parse_time(one.received_at).year in range(2000, 3000)
+    assert not one.first_failed_at or parse_time(one.first_failed_at).year in range(2000, 3000)
+    assert not one.traceparent or Trace.read(one.traceparent)
+    assert 0 <= one.attempt <= 1_000_000
+    assert one.meeting or one.kind != "reconcile"
+    assert one.spill_key or one.kind != "spilled"
 
 
 @law
