@@ -67,6 +67,11 @@ def not_found(kind: str, record_id: object) -> Refusal:
     return api_error(404, "resourceNotFound", "Resource Not Found", detail)
 
 
+def gone(kind: str, record_id: object) -> Refusal:
+    """410 for a record that was deleted; whether Outreach ever answers so is not published."""
+    return api_error(410, "resourceGone", "Resource Gone", f"The '{kind}' with ID '{record_id}' was deleted.")
+
+
 def bad_query(detail: str) -> Refusal:
     """400 for a query parameter; its id is not published."""
     return api_error(400, "badRequest", "Bad Request", detail)

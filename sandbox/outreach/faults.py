@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sandbox.outreach.errors import (
     Refusal,
+    gone,
     maintenance,
     missing_scope,
     not_found,
@@ -19,7 +20,7 @@ from sandbox.outreach.errors import (
     unauthorized_text,
 )
 
-ANSWERED: Final = ("429", "503", "503_seconds", "500", "401", "401_json", "403", "404")
+ANSWERED: Final = ("429", "503", "503_seconds", "500", "401", "401_json", "403", "404", "410")
 BROKEN: Final = ("drop_before", "drop_after", "timeout")
 
 
@@ -56,6 +57,7 @@ class Fault:
             "401_json": lambda: unauthorized_json("Invalid JWT token.", "The token has expired."),
             "403": lambda: missing_scope("prospects.read"),
             "404": lambda: not_found("resource", 0),
+            "410": lambda: gone("resource", 0),
         }
         return answers[self.kind]() if self.kind in answers else None
 

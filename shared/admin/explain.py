@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from shared.errors import Unmappable
-from shared.meeting.appointment import Desired, collapse, fingerprint, plain
-from shared.meeting.decide import Rules
+from shared.meeting.appointment import Desired, collapse, plain
+from shared.meeting.decide import Rules, is_applied
 from shared.meeting.delivery import Delivery, Reference
 from shared.meeting.gates import Situation, gates
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile, Signal
@@ -140,7 +140,8 @@ def columns(
     """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
     results: dict[str, Any] = {}
     if want is not None:
-        results = {**want.columns, CreatedOnRow.only: want.created_on, CreatedByRow.only: want.created_by}
+        results = {**want.new, CreatedOnRow.only: want.created_on, CreatedByRow.only: want.created_by}
+    applied = {name for name in want.columns if is_applied(name, want, before.mirror)} if want is not None else set()
     values = collapse(after.facts, mapping)
     rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
@@ -148,7 +149,9 @@ def columns(
         standing = _standing(row, after.facts, values)
         name = max(standing, key=lambda name: standing[name].stamp, default=row.field)
         stamped = standing.get(name)
-        action, why = _action(row.column, stamped, results, before, written, waits)
+        action, why = _action(
+            row.column, stamped, results, before, written, applied & before.mirror.applied.keys(), waits
+        )
         shown.append(
             Explained(
                 column=row.column,
@@ -235,6 +238,7 @@ def _action(
     results: Mapping[str, Any],
     before: Meeting,
     written: Collection[str],
+    applied: Collection[str],
     waits: str,
 ) -> tuple[Literal["write", "keep", "wait", "none"], str]:
     exists = before.mirror.exists
@@ -250,7 +254,7 @@ def _action(
         return "none", "It gives no value for this column." if known else "No event has named it."
     if column == STATE and result == "open" and stamped is not None and stamped.value:
         return "keep", "Closed in Outreach; that stays there (SYNC_ON_CANCEL, SYNC_ON_COMPLETE)."
-    if before.mirror.applied.get(column) == fingerprint(result):
+    if column in applied:
         return "keep", "Dynamics has this value from us."
     if waits:
         return "wait", waits

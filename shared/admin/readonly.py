@@ -90,6 +90,9 @@ class FormerPeople(PeopleCache):
     async def put(self, reference: Reference, person: Person, *, seconds: float) -> None:
         """Nothing."""
 
+    async def forget(self, reference: Reference) -> None:
+        """Nothing."""
+
 
 class TableMissing(SyncError):
     """The table is missing."""

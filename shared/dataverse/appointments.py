@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,11 +15,12 @@ import httpx
 from shared.dataverse.client import IMPERSONATED, NOT_FOUND, Dataverse, document, not_dataverse, request_id
 from shared.dataverse.odata import Wires, from_row, selection, to_body
 from shared.errors import Permanent
-from shared.meeting.mirror import Actual, Written
+from shared.meeting.mirror import Actual, State, Written
 from shared.meeting.ports import TargetMissing
 from shared.meeting.wire import LOOKUP_TABLE
 
 _PRIVILEGE_MEMORY_SECONDS = 3600.0
+_STATE = "activityid,statecode,statuscode"
 
 
 class AppointmentApi:
@@ -51,7 +53,7 @@ class AppointmentApi:
                 continue
             written = await self._written(appointment_id, response)
             notes = self._learn(response, wanted=(created_on, created_by), used=(on, by))
-            return Written(written.version, tuple(notes), written.request_id)
+            return replace(written, notes=tuple(notes))
         raise AssertionError  # the last attempt asks for nothing and returns or raises
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
@@ -76,8 +78,7 @@ class AppointmentApi:
         row = document(response)
         if "@odata.etag" not in row:
             raise not_dataverse(response)
-        state = (int(row.get("statecode") or 0), int(row.get("statuscode") or 1))
-        return Actual(str(row["@odata.etag"]), from_row(row, columns, self._wires), state)
+        return Actual(str(row["@odata.etag"]), from_row(row, columns, self._wires), _state(row))
 
     def _attempts(self, on: str | None, by: str | None) -> list[tuple[str | None, str | None]]:
         """From all that is wanted down to nothing, without what was refused lately and without repeats."""
@@ -97,7 +98,7 @@ class AppointmentApi:
         return await self._dataverse.request(
             "PATCH",
             f"/appointments({appointment_id})",
-            params={"$select": "activityid,createdon,_createdby_value"},
+            params={"$select": f"{_STATE},createdon,_createdby_value"},
             body=body,
             headers=headers,
         )
@@ -106,7 +107,7 @@ class AppointmentApi:
         response = await self._dataverse.request(
             "PATCH",
             f"/appointments({appointment_id})",
-            params={"$select": "activityid"},
+            params={"$select": _STATE},
             body=body,
             headers={"If-Match": version, "Prefer": "return=representation"},
         )
@@ -114,13 +115,15 @@ class AppointmentApi:
 
     async def _written(self, appointment_id: str, response: httpx.Response) -> Written:
         """The new version; where the answer has no representation it is read, and a later change is then our fence."""
-        version = document(response).get("@odata.etag") or response.headers.get("etag", "")
+        row = document(response)
+        version = row.get("@odata.etag") or response.headers.get("etag", "")
+        state = _state(row) if "statecode" in row else None
         if not version:
             actual = await self.read(appointment_id, ())
             if actual is None:
                 raise TargetMissing(NOT_FOUND)
-            version = actual.version
-        return Written(version, request_id=request_id(response))
+            version, state = actual.version, actual.state
+        return Written(version, request_id=request_id(response), state=state)
 
     def _learn(
         self,
@@ -152,3 +155,7 @@ class AppointmentApi:
             del self._refused[key]
             return False
         return until is not None
+
+
+def _state(row: Mapping[str, Any]) -> State:
+    return int(row.get("statecode") or 0), int(row.get("statuscode") or 1)

@@ -11,9 +11,10 @@ Three rules make it safe; `tests/simulation` shows what breaks without each.
    has merged all that anybody claimed before.
 2. The fence is read before the claim. A refused write (412) reads the actual version and starts again at *load*: it
    never just repeats the write, because by now the row may know better.
-3. Doubt ends only by a write of our own that Dynamics confirmed, with the row unchanged since the claim. Where all
-   doubtful columns turn out to be right already, one is written all the same: that raises the version and so shuts out
-   every slower write still on its way.
+3. Doubt ends only when no slower write can land any more, with the row unchanged since: by a write of our own that
+   Dynamics confirmed, or by a look at a version that no write still on its way can be fenced by. Where all doubtful
+   columns are right already and a look proves nothing, a column that nobody sees is written as it stands: that raises
+   the version.
 
 What to do is decided in `decide.py` and what a meeting becomes by it in `meeting.py`; here is what is read and written.
 """
@@ -28,17 +29,19 @@ from typing import Any
 
 from shared.errors import LostRace, Permanent, SyncError, Transient, Unmappable
 from shared.meeting.aliases import Found, canonical, with_alias
-from shared.meeting.appointment import Desired, collapse, creators, desired, fingerprint, references
-from shared.meeting.decide import Plan, Rules, columns_to_write, decide, state_to_end_in, without_unset
+from shared.meeting.appointment import Desired, collapse, creators, desired, fingerprint, made_of, references
+from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, state_to_end_in, without_unset
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.merge import Facts, Merged
 from shared.meeting.mirror import OPEN, STATES, Actual, Written
 from shared.meeting.outcome import OutcomeKind
+from shared.meeting.parties import still_ours
+from shared.meeting.people import as_invited
 from shared.meeting.ports import AppointmentClosed, FenceRefused, Ports, Stored, TargetMissing
 from shared.meeting.surplus import withdraw
-from shared.meeting.transforms import PARTIES, STATE
+from shared.meeting.transforms import FENCE, PARTIES, STATE
 
 MAX_ROUNDS = 12
 
@@ -79,14 +82,16 @@ async def apply(
     ports: Ports,
     alias: MeetingKey | None = None,
     event: Recent | None = None,
+    anew: bool = False,
 ) -> Outcome:
     """Merge `patch` into the meeting and bring its appointment up to date.
 
-    An empty `patch` reconciles: what is merged but not yet in Dynamics goes out. `alias` is the record that the patch
-    came from, where that is not the meeting itself. Raises `Unmappable`, `Permanent`, `Transient`; whatever it raises,
-    calling again with the same arguments continues where it stopped.
+    With an empty `patch`, what is merged but not yet in Dynamics goes out. `alias` is the record that the patch came
+    from, where that is not the meeting itself. `anew`: everybody in the meeting is looked up again, else only those
+    whose columns change. Raises `Unmappable`, `Permanent`, `Transient`; whatever it raises, calling again with the same
+    arguments continues where it stopped.
     """
-    work = _Work(key, rules=rules, ports=ports, alias=alias, event=event)
+    work = _Work(key, rules=rules, ports=ports, alias=alias, event=event, anew=anew)
     for round_ in range(1, MAX_ROUNDS + 1):
         try:
             outcome = await work.round(patch)
@@ -112,13 +117,14 @@ class _Work:
     """The rounds of one `apply`: what one round learnt and the next one needs. A round that loses a race raises it."""
 
     def __init__(
-        self, key: MeetingKey, *, rules: Rules, ports: Ports, alias: MeetingKey | None, event: Recent | None
+        self, key: MeetingKey, *, rules: Rules, ports: Ports, alias: MeetingKey | None, event: Recent | None, anew: bool
     ) -> None:
         self._named = key
         self._alias = alias
         self._rules = rules
         self._ports = ports
         self._event = event
+        self._anew = anew
         self._finished: MeetingKey | None = None
         self._seen: _Seen | None = None
         self._fenced_by: str | None = None
@@ -138,7 +144,7 @@ class _Work:
         meeting, merged = found.meeting.learn(patch)
         self._note_news(merged)
         self.merged = not merged.taken
-        if patch and meeting == found.stored.meeting and meeting.is_settled:
+        if not self._anew and meeting == found.stored.meeting and meeting.is_settled:
             # Nothing new, and nothing left to do: not even a look at who the people are.
             return await self._leave(found.stored, meeting)
         meeting = self._as_seen(meeting.choose_appointment(self._rules.new_appointment_id(self.key)))
@@ -153,10 +159,12 @@ class _Work:
                 await self._save(found.stored, replace(self._noted(meeting, outcome), unsettled=True))
             raise
         plan = decide(meeting, want, values, self._rules)
-        if not plan.columns:
+        if plan.hold is None:
+            meeting = meeting.look_up(made_of(values, self._rules.mapping), want.invited)
+        if not plan.writes:
             return await self._keep(found.stored, meeting.hold(plan.hold), want)
-        if plan.must_look(meeting.mirror, self._actual):
-            await self._look(meeting, plan.columns)
+        if plan.must_look(meeting.mirror, want, self._actual):
+            await self._look(meeting, plan.reads(want))
             raise LostRace
         return await self._write(found.stored, meeting, want, plan)
 
@@ -187,12 +195,17 @@ class _Work:
         return Outcome(kind, stored)
 
     async def _wanted(self, meeting: Meeting, values: Mapping[str, Any]) -> Desired:
-        mapping, exists = self._rules.mapping, meeting.mirror.exists
-        people = references(values, mapping)
+        """The appointment as it is to be, without columns whose people are the same as when they were looked up."""
+        mapping, exists, mirror = self._rules.mapping, meeting.mirror.exists, meeting.mirror
+        now, leave = made_of(values, mapping), frozenset[str]()
+        if exists and not self._anew and not self._refresh:
+            leave = frozenset(name for name in now.keys() - mirror.doubt if now[name] == mirror.made_of.get(name))
+        wanted = references(values, mapping, leave=leave)
         if not exists:
-            people |= creators(values, mapping)
-        found = await self._ports.directory.resolve(people, distrust=self._refresh)
-        want = desired(values, mapping=mapping, people=found, policy=self._rules.policy)
+            wanted |= creators(values, mapping)
+        found = await self._ports.directory.resolve(wanted, distrust=self._refresh)
+        people = as_invited(found, mirror.invited)
+        want = desired(values, mapping=mapping, people=people, policy=self._rules.policy, leave=leave)
         return without_unset(want) if exists else want
 
     @property
@@ -233,42 +246,62 @@ class _Work:
         return Outcome(kind, stored, notes=want.notes, unresolved=want.unresolved)
 
     async def _write(self, stored: Stored, meeting: Meeting, want: Desired, plan: Plan) -> Outcome:
-        claim = meeting.claim(
-            frozenset() if plan.only_fence else plan.columns,
-            parties=want.columns.get(PARTIES) or (),
-            actual=self._actual,
-            reopen=self._reopen or meeting.mirror.give_back is not None,
-        )
+        actual, parties = self._actual, want.columns.get(PARTIES) or ()
+        creating = not meeting.mirror.exists and actual is None
+        columns = {} if creating else columns_to_write(meeting.mirror, want, plan, actual)
+        reopen = (self._reopen and bool(columns)) or meeting.mirror.give_back is not None
+        claim = meeting.claim(plan.columns, parties=parties, actual=actual, reopen=reopen)
+        if actual is not None and not columns and is_proof(meeting.mirror, actual):
+            now = Written(actual.version, state=actual.state)
+            kind = OutcomeKind.UPDATED if self._claimed else self._news
+            return await self._settle(stored, claim, want, plan, kind, now, columns)
         claim = self._noted(claim, OutcomeKind.WRITING)
         stored = await self._save(stored, claim)
         self._claimed = True
-        creating = not claim.mirror.exists
         try:
             if creating:
                 written, columns = await self._create(claim, want)
-            else:
-                columns = columns_to_write(claim.mirror, want, plan, self._actual)
+            elif columns or claim.mirror.give_back is not None or actual is None:
                 written = await self._update(claim, want, columns)
+            else:
+                written = await self._raise_version(claim, actual)
         except FenceRefused:
-            await self._look(claim, plan.columns)
+            await self._look(claim, plan.reads(want))
         except TargetMissing:
-            await self._target_missing(claim, plan.columns)
+            await self._target_missing(claim, plan.reads(want))
         except AppointmentClosed:
-            await self._closed(claim, plan.columns)
+            await self._closed(claim, plan.reads(want))
         else:
             self._seen = None
-            fingerprints = {name: fingerprint(value) for name, value in want.columns.items()}
             kind = OutcomeKind.CREATED if creating else OutcomeKind.UPDATED
-            settled = self._noted(claim.settle(written.version, fingerprints), kind)
-            stored = await self._save(stored, settled)
-            notes = (*want.notes, *written.notes)
-            return Outcome(kind, stored, tuple(sorted(columns)), notes, written.request_id, want.unresolved)
+            return await self._settle(stored, claim, want, plan, kind, written, columns)
         raise LostRace
+
+    async def _settle(
+        self,
+        stored: Stored,
+        claim: Meeting,
+        want: Desired,
+        plan: Plan,
+        kind: OutcomeKind,
+        now: Written,
+        columns: Mapping[str, Any],
+    ) -> Outcome:
+        """Dynamics has what is wanted; `columns`: those that were written for it."""
+        parties = claim.mirror.parties
+        if PARTIES in plan.columns:
+            parties = still_ours(parties, want.columns[PARTIES], columns.get(PARTIES))
+        fingerprints = {name: fingerprint(value) for name, value in want.columns.items()}
+        stored = await self._save(
+            stored, self._noted(claim.settle(now.version, fingerprints, state=now.state, parties=parties), kind)
+        )
+        notes = (*want.notes, *now.notes)
+        return Outcome(kind, stored, tuple(sorted(columns)), notes, now.request_id, want.unresolved)
 
     async def _create(self, claim: Meeting, want: Desired) -> tuple[Written, dict[str, Any]]:
         """Make the appointment, closed where it is to be; also the columns that it got."""
         appointments, appointment_id = self._ports.appointments, claim.mirror.appointment_id
-        content = {name: value for name, value in want.columns.items() if name != STATE and value is not None}
+        content = {name: value for name, value in want.new.items() if name != STATE and value is not None}
         written = await appointments.create(
             appointment_id, content, created_on=want.created_on, created_by=want.created_by
         )
@@ -298,13 +331,25 @@ class _Work:
             written = await appointments.set_state(mirror.appointment_id, target, version=written.version)
         return replace(written, notes=(*notes, *written.notes))
 
+    async def _raise_version(self, claim: Meeting, actual: Actual) -> Written:
+        """Write something as it stands, so that slower writes are refused: what nobody sees.
+
+        Or the state, where that is all that a closed appointment takes.
+        """
+        appointments, appointment_id = self._ports.appointments, claim.mirror.appointment_id
+        self._fenced_by = actual.version
+        if self._reopen and actual.is_closed:
+            return await appointments.set_state(appointment_id, actual.state, version=actual.version)
+        as_it_is = {FENCE: actual.columns.get(FENCE)}
+        return await appointments.update(appointment_id, as_it_is, version=actual.version)
+
     async def _save(self, stored: Stored, meeting: Meeting) -> Stored:
         saved = await self._ports.meetings.save(stored, meeting)
         self.merged = True
         return saved
 
     async def _look(self, meeting: Meeting, columns: AbstractSet[str]) -> None:
-        actual = await self._ports.appointments.read(meeting.mirror.appointment_id, columns - {STATE})
+        actual = await self._ports.appointments.read(meeting.mirror.appointment_id, columns)
         self._seen = _Seen(actual, meeting.mirror.version)
 
     async def _target_missing(self, claim: Meeting, columns: AbstractSet[str]) -> None:

@@ -6,8 +6,8 @@ Only the activity parties are a type, in a list sorted by their text. `transform
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from typing import Any, Literal
@@ -16,8 +16,9 @@ from shared.errors import Unmappable
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.meeting.merge import Facts, Stamp, Stamped, one_text
+from shared.meeting.parties import all_parties
 from shared.meeting.patch import FieldName
-from shared.meeting.people import Party, People
+from shared.meeting.people import CrmRecord, Party, People
 from shared.meeting.transforms import PARTIES, STATE, CreatedByRow, CreatedOnRow, Given, Kind
 
 _LONGEST_PLAIN_FINGERPRINT = 200
@@ -46,7 +47,9 @@ class Policy:
 class Desired:
     """The appointment as Outreach wants it. Only columns that some event named are in `columns`.
 
-    `unresolved`: Outreach records that are nobody in Dynamics; an appointment may do without them.
+    `organizer`: goes with the owner, and is not among the parties in `columns`. `invited`: the attendee that each
+    record of Outreach is. `unresolved`: Outreach records that are nobody in Dynamics; an appointment may do without
+    them.
     """
 
     columns: Mapping[str, Any]
@@ -54,6 +57,16 @@ class Desired:
     created_by: str | None = None
     notes: tuple[str, ...] = ()
     unresolved: frozenset[Reference] = frozenset()
+    organizer: Party | None = None
+    invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
+
+    @property
+    def new(self) -> dict[str, Any]:
+        """The columns of a new appointment: the parties are attendees and organizer."""
+        columns = dict(self.columns)
+        if PARTIES in columns or self.organizer is not None:
+            columns[PARTIES] = all_parties(columns.get(PARTIES) or (), self.organizer)
+        return columns
 
 
 def collapse(fields: Facts, mapping: MappingFile) -> dict[str, Any]:
@@ -76,13 +89,13 @@ def collapse(fields: Facts, mapping: MappingFile) -> dict[str, Any]:
     values = said.pop("")
     ordered = sorted(said, key=lambda calendar: (len(calendar), calendar))
     organizers = [calendar for calendar in ordered if said[calendar].get("is_organizer") is True]
-    for field in (item.field for item in mapping.inputs if item.per_calendar):
-        speaker = next((calendar for calendar in organizers or ordered if field in said[calendar]), None)
+    for spoken in (item.field for item in mapping.inputs if item.per_calendar):
+        speaker = next((calendar for calendar in organizers or ordered if spoken in said[calendar]), None)
         if speaker is None:
             continue
-        own, theirs = _spoke(field, told[""]), _spoke(field, told[speaker])
+        own, theirs = _spoke(spoken, told[""]), _spoke(spoken, told[speaker])
         if own is None or (organizers and theirs is not None and theirs >= own):
-            values[field] = said[speaker][field]
+            values[spoken] = said[speaker][spoken]
     return values
 
 
@@ -135,43 +148,73 @@ def value_of(column: str, values: Mapping[str, Any], mapping: MappingFile) -> An
     return next((values.get(row.field) for row in mapping.rows if row.column == column), None)
 
 
-def references(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
-    """Every Outreach record whose Dynamics record is needed to map `values`, but for those of `creators`."""
-    return frozenset().union(*(row.needs(values) for row in mapping.rows if not row.on_create))
+def references(values: Mapping[str, Any], mapping: MappingFile, *, leave: Collection[str] = ()) -> frozenset[Reference]:
+    """Every Outreach record whose Dynamics record is needed to map `values`, but for those of `creators`.
+
+    `leave`: columns that are not asked for.
+    """
+    rows = (row for row in mapping.rows if not row.on_create and row.column not in leave)
+    return frozenset().union(*(row.needs(values, mapping.rows) for row in rows))
 
 
 def creators(values: Mapping[str, Any], mapping: MappingFile) -> frozenset[Reference]:
     """The users whose Dynamics record is needed with the create only."""
-    return frozenset().union(*(row.needs(values) for row in mapping.rows if row.on_create))
+    return frozenset().union(*(row.needs(values, mapping.rows) for row in mapping.rows if row.on_create))
 
 
-def desired(values: Mapping[str, Any], *, mapping: MappingFile, people: People, policy: Policy) -> Desired:
+def made_of(values: Mapping[str, Any], mapping: MappingFile) -> dict[str, str]:
+    """By column of people and records, a digest of what it is made of: the records that are named, and the mapping.
+
+    While it is the same, the column is as it was when these records were last looked up.
+    """
+    rows = (row for row in mapping.rows if row.kind.is_reference and not row.on_create)
+    read = {row.column: {name: values.get(name) for name in row.reads(mapping.rows)} for row in rows}
+    return {column: sha256(one_text([mapping.digest, of]).encode()).hexdigest()[:16] for column, of in read.items()}
+
+
+def desired(
+    values: Mapping[str, Any],
+    *,
+    mapping: MappingFile,
+    people: People,
+    policy: Policy,
+    leave: Collection[str] = (),
+) -> Desired:
     """The columns for `values` (see `collapse`). Raises `Unmappable` for what no appointment can be.
 
-    `people` need not hold the `creators`; then nobody is named as one.
+    `people` need not hold the `creators`; then nobody is named as one. `leave`: columns that stay as they are, and
+    whose people `people` need not hold either.
     """
     given = Given(values, mapping.rows, people, mapping.attendees, policy.zone)
     columns: dict[str, Any] = {}
     wishes: dict[str, Any] = {}
-    parties: frozenset[Party] | None = None
+    organizer: Party | None = None
+    invited: dict[Reference, CrmRecord | str] = {}
     notes: list[str] = []
     for row in mapping.rows:
-        if row.on_create and not row.needs(values) <= people.keys():
+        if row.column in leave or (row.on_create and not row.needs(values, mapping.rows) <= people.keys()):
             continue
         part = row.part(given)
         (wishes if row.on_create else columns).update(part.columns)
-        parties = part.parties if parties is None else parties | (part.parties or frozenset())
+        organizer = part.organizer or organizer
+        invited |= part.invited
         notes += part.notes
     start, end = columns.get("scheduledstart"), columns.get("scheduledend")
     if start and end and end < start:
         raise Unmappable("end_before_start", "The meeting ends before it starts; Dynamics refuses that.")
-    if parties is not None:
-        columns[PARTIES] = sorted(parties, key=str)
     state = _state(values, policy)
     if state is not None:
         columns[STATE] = state
     unresolved = frozenset(reference for reference, person in people.items() if not person.records)
-    return Desired(columns, wishes.get(CreatedOnRow.only), wishes.get(CreatedByRow.only), tuple(notes), unresolved)
+    return Desired(
+        columns,
+        wishes.get(CreatedOnRow.only),
+        wishes.get(CreatedByRow.only),
+        tuple(notes),
+        unresolved,
+        organizer,
+        invited,
+    )
 
 
 def fingerprint(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,8 +13,8 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
 from shared.meeting.mirror import STATES, Actual, Mirror, State
-from shared.meeting.people import Party, Role
-from shared.meeting.transforms import OWNER, PARTIES, REGARDING, STATE
+from shared.meeting.parties import all_parties
+from shared.meeting.transforms import FENCE, OWNER, PARTIES, STATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +30,42 @@ class Rules:
 class Plan:
     """What to do next. `hold`: why nothing; `columns`: those to write; neither: nothing to do.
 
-    `only_fence`: what is in doubt is wanted no longer. `columns` then holds the one to write as it stands, for the sake
-    of the version.
+    `only_fence`: what is in doubt is wanted no longer, and a write is for the sake of the version alone.
     """
 
     columns: AbstractSet[str] = frozenset()
     hold: Hold | None = None
     only_fence: bool = False
 
-    def must_look(self, mirror: Mirror, actual: Actual | None) -> bool:
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be done in Dynamics."""
+        return bool(self.columns) or self.only_fence
+
+    def reads(self, want: Desired) -> frozenset[str]:
+        """The columns to look at before or after the write."""
+        return frozenset(self.columns - {STATE}) | {FENCE, *([PARTIES] if self.lists_parties(want) else [])}
+
+    def must_look(self, mirror: Mirror, want: Desired, actual: Actual | None) -> bool:
         """Whether the write needs to know what is there, and `actual` does not tell.
 
-        People may have added attendees; the whole list is replaced, so theirs must be in it. And a column that is
-        written for the version alone keeps what it holds, which may be theirs too.
+        People may have added attendees; the whole list is replaced, so theirs must be in it. A column that is written
+        for the version alone keeps what it holds. And whoever closes an appointment must be able to open it as it was.
         """
-        needed = self.columns if self.only_fence else self.columns & {PARTIES}
         if actual is not None:
-            return not needed <= actual.columns.keys()
-        return mirror.exists and bool(needed)
+            return self.lists_parties(want) and PARTIES not in actual.columns
+        closes = STATE in self.columns and want.columns[STATE] != "open" and mirror.open_as is None
+        return mirror.exists and (self.only_fence or self.lists_parties(want) or closes)
+
+    def lists_parties(self, want: Desired) -> bool:
+        """Whether the list of parties is written: for the attendees in it, or for the organizer."""
+        return PARTIES in self.columns or (OWNER in self.columns and want.organizer is not None)
 
 
 def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Rules) -> Plan:
     """What to do: nothing, wait for a reason, or write these columns. `values` are those behind `want`."""
     mirror = meeting.mirror
-    differing = {
-        name for name, value in want.columns.items() if mirror.applied.get(name, _unset(name)) != fingerprint(value)
-    }
+    differing = {name for name in want.columns if not is_applied(name, want, mirror)}
     nothing = mirror.exists and not differing and not mirror.doubt
     if nothing and not mirror.surplus:
         return Plan()
@@ -65,7 +75,16 @@ def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Ru
     if not mirror.exists:
         return Plan(frozenset(want.columns))
     columns = differing | (mirror.doubt & want.columns.keys())
-    return Plan(columns) if columns else Plan(_fence(want.columns), only_fence=True)
+    return Plan(columns, only_fence=not columns)
+
+
+def is_applied(column: str, want: Desired, mirror: Mirror) -> bool:
+    """Whether Dynamics was last given the value that is wanted."""
+    value, applied = want.columns[column], mirror.applied.get(column, _unset(column))
+    if column == PARTIES and want.organizer is not None:
+        # Rows of earlier versions have the organizer among the parties.
+        return applied in {fingerprint(value), fingerprint(sorted([*value, want.organizer], key=str))}
+    return applied == fingerprint(value)
 
 
 def without_unset(want: Desired) -> Desired:
@@ -84,44 +103,47 @@ def without_unset(want: Desired) -> Desired:
 
 
 def columns_to_write(mirror: Mirror, want: Desired, plan: Plan, actual: Actual | None) -> dict[str, Any]:
-    """The columns of `plan` that differ from what is there, as far as that is known."""
+    """The columns of `plan` that differ from what is there, as far as that is known.
+
+    The organizer is written with the owner, and with nothing else.
+    """
     columns = {name: want.columns[name] for name in sorted(plan.columns)}
     if actual is None:
         return columns
-    if PARTIES in columns:
-        columns[PARTIES] = _with_theirs(columns[PARTIES], actual.columns.get(PARTIES) or (), mirror.parties)
+    if plan.lists_parties(want):
+        columns[PARTIES] = all_parties(
+            want.columns[PARTIES] if PARTIES in plan.columns else None,
+            want.organizer if OWNER in plan.columns else None,
+            there=actual.columns.get(PARTIES) or (),
+            sent=mirror.parties,
+        )
     now = {**actual.columns, STATE: actual.state_name}
-    differing = {name: value for name, value in columns.items() if name not in now or now[name] != value}
-    if differing and not plan.only_fence:
-        return differing
-    # Rule 3: at least one write of our own, or a slower one could still land after we called it settled.
-    return {name: now[name] for name in _fence(columns)}
+    return {name: value for name, value in columns.items() if name not in now or now[name] != value}
+
+
+def is_proof(mirror: Mirror, actual: Actual) -> bool:
+    """Whether no write that was begun can change any more what `actual` shows.
+
+    A write that nobody heard of is fenced by the version in the row or by an earlier one. So where Dynamics has another
+    one by now it will be refused, unless it is of several steps, whose later ones are fenced by what the first ones
+    made: a new appointment that is closed, columns and the state, or a change for which it is opened.
+    """
+    alone = mirror.exists and mirror.doubt == {STATE}
+    in_steps = mirror.give_back is not None or (STATE in mirror.doubt and not alone)
+    return not mirror.doubt or (actual.version != mirror.version and not in_steps)
 
 
 def state_to_end_in(mirror: Mirror, want: Desired) -> State | None:
-    """Outreach's where that changed, else the one that was taken away for the change."""
+    """Outreach's where that changed, else the one that was taken away for the change.
+
+    Open is what it was before it was closed: a person may have shown the time as busy, or given a reason of their own.
+    """
     wanted = want.columns.get(STATE)
-    if wanted is not None and (STATE in mirror.doubt or mirror.give_back is None):
-        return STATES[wanted]
-    return mirror.give_back
+    if wanted is None or (STATE not in mirror.doubt and mirror.give_back is not None):
+        return mirror.give_back
+    return mirror.open_as if wanted == "open" and mirror.open_as is not None else STATES[wanted]
 
 
 def _unset(column: str) -> str | None:
     # An appointment is open until somebody says otherwise, so `open` needs no write.
     return fingerprint("open") if column == STATE else None
-
-
-def _fence(columns: Collection[str]) -> frozenset[str]:
-    """The one column to write where a write is needed for its version alone: the cheapest there is.
-
-    A plain one, where there is one: what a person put into a lookup may be of a kind that we have no name for.
-    """
-    return frozenset(sorted(columns, key=lambda name: (name in {PARTIES, STATE}, name in {OWNER, REGARDING}, name))[:1])
-
-
-def _with_theirs(ours: Collection[Party], actual: Collection[Party], ever_sent: frozenset[Party]) -> list[Party]:
-    """Our parties and those that somebody added in Dynamics: present there, never sent by us."""
-    # An appointment has one organizer: where we name one, whoever stood there before gives way.
-    taken = {Role.ORGANIZER} & {party.role for party in ours}
-    theirs = {party for party in actual if party not in ever_sent and party.role not in taken}
-    return sorted({*ours, *theirs}, key=str)

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.errors import BadMapping, told
 from shared.meeting.sources import KeySource, Source, Sources
-from shared.meeting.transforms import Attendees, ByTransform, Kind, Row, Strict
-from shared.meeting.wire import Wire
+from shared.meeting.transforms import FENCE, PARTIES, Attendees, ByTransform, Kind, Row, Strict
+from shared.meeting.wire import Parties, Plain, Wire
 
 
 class Signal(Strict):
@@ -143,8 +144,13 @@ class MappingFile(Strict):
 
     @cached_property
     def wires(self) -> Mapping[str, Wire]:
-        """How each column goes over the wire."""
-        return {row.column: row.wire for row in self.rows}
+        """How each column goes over the wire, those that no row writes included."""
+        return {PARTIES: Parties(), FENCE: Plain(), **{row.column: row.wire for row in self.rows}}
+
+    @cached_property
+    def digest(self) -> str:
+        """Another one for a file that says anything else."""
+        return sha256(repr(self).encode()).hexdigest()
 
     @property
     def inputs(self) -> tuple[Row | Signal, ...]:

@@ -7,11 +7,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.merge import Facts, Merged, merge
-from shared.meeting.mirror import Actual, Mirror
+from shared.meeting.mirror import Actual, Mirror, State, is_open
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.people import Party
+from shared.meeting.people import CrmRecord, Party
 from shared.meeting.status import Status
 
 RECENT_EVENTS = 25
@@ -110,6 +111,10 @@ class Meeting:
         """Nothing goes out, for this reason; None: nothing waits."""
         return replace(self, held=hold)
 
+    def look_up(self, made_of: Mapping[str, str], invited: Mapping[Reference, CrmRecord | str] | None) -> Meeting:
+        """The people in it are known; `invited`: None: nobody looked who the attendees are."""
+        return _mirroring(self, made_of=made_of, invited=self.mirror.invited if invited is None else invited)
+
     def claim(
         self, columns: AbstractSet[str], *, parties: Collection[Party], actual: Actual | None, reopen: bool
     ) -> Meeting:
@@ -117,31 +122,52 @@ class Meeting:
 
         `parties` are sent along; `reopen`: a closed appointment is opened first, and gets its state back.
         """
-        give_back, version = self.mirror.give_back, self.mirror.version
+        give_back, version, open_as = self.mirror.give_back, self.mirror.version, self.mirror.open_as
         if actual is not None:
             version = actual.version
+            if not actual.is_closed and give_back is None:  # else we have opened it ourselves
+                open_as = actual.state
             give_back = actual.state if actual.is_closed and reopen else give_back
         claimed = _mirroring(
             self,
             doubt=self.mirror.doubt | columns,
             version=version,
             give_back=give_back,
+            open_as=open_as,
             parties=self.mirror.parties.union(parties),
             deleted=False,
         )
         return claimed.hold(None)
 
-    def settle(self, version: str, written: Mapping[str, str]) -> Meeting:
-        """Dynamics confirmed the write: it has the columns in `written` (fingerprints), and this version."""
+    def settle(
+        self,
+        version: str,
+        written: Mapping[str, str],
+        *,
+        state: State | None = None,
+        parties: frozenset[Party] | None = None,
+    ) -> Meeting:
+        """Dynamics is known to have the columns in `written` (fingerprints), this version, and this state.
+
+        `parties`: those of ours that may stand there; None: as before.
+        """
         # What was in doubt and is wanted no longer stays as it is there, and nobody knows how that is.
         known = {name: value for name, value in self.mirror.applied.items() if name not in self.mirror.doubt}
-        return _mirroring(self, applied=known | dict(written), doubt=frozenset(), give_back=None, version=version)
+        return _mirroring(
+            self,
+            applied=known | dict(written),
+            doubt=frozenset(),
+            give_back=None,
+            open_as=state if state is not None and is_open(state) else self.mirror.open_as,
+            version=version,
+            parties=self.mirror.parties if parties is None else parties,
+        )
 
     def lose_appointment(self, *, stays_deleted: bool) -> Meeting:
         """The appointment was deleted in Dynamics: it stays so, or it is made again."""
         if stays_deleted:
             return _mirroring(self, deleted=True, doubt=frozenset(), version=None)
-        return _mirroring(self, version=None, applied={}, give_back=None)
+        return _mirroring(self, version=None, applied={}, give_back=None, open_as=None)
 
     def choose_appointment(self, appointment_id: str) -> Meeting:
         """A new appointment gets this id, unless one was chosen before."""

@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.meeting.people import Party
+from shared.meeting.delivery import Reference
+from shared.meeting.people import CrmRecord, Party
 
 # An appointment's (statecode, statuscode).
 State = tuple[int, int]
 OPEN, COMPLETED, CANCELED = (0, 1), (1, 3), (2, 4)
 STATES: Mapping[str, State] = {"open": OPEN, "completed": COMPLETED, "canceled": CANCELED}
 _CLOSED = {1: "completed", 2: "canceled"}
+
+
+def is_open(state: State) -> bool:
+    """Whether an appointment in this state is neither completed nor canceled."""
+    return state[0] not in _CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,11 @@ class Mirror:
     applied         column -> fingerprint of the value that Dynamics was last confirmed to have from us
     doubt           the write-ahead note: columns that may hold anything between `applied` and what was last tried
     give_back       the state to give back to a closed appointment that was opened for a change
-    parties         every activity party ever sent, so that those a person added in Dynamics can be told apart
+    open_as         the state (free, busy, tentative, one of their own) that it had when it was last known to be open
+    parties         the attendees of ours that may stand there, so that those a person added can be told apart
+    made_of         by column of people and records, what it is made of (`appointment.made_of`) since they were last
+                    looked up
+    invited         the attendee that each record of Outreach is
     deleted         a person deleted the appointment and the mapping says to leave it so
     surplus         appointments that were made for calendar events before these named the meeting, which has one of its
                     own: still to be canceled
@@ -35,7 +45,10 @@ class Mirror:
     applied: Mapping[str, str] = field(default_factory=dict)
     doubt: frozenset[str] = frozenset()
     give_back: State | None = None
+    open_as: State | None = None
     parties: frozenset[Party] = frozenset()
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
     deleted: bool = False
     surplus: frozenset[str] = frozenset()
 
@@ -66,7 +79,7 @@ class Actual:
     @property
     def is_closed(self) -> bool:
         """Whether it is completed or canceled."""
-        return self.state[0] in _CLOSED
+        return not is_open(self.state)
 
     @property
     def state_name(self) -> str:
@@ -76,8 +89,9 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A confirmed write: the new etag, and what the journal should say about it."""
+    """A confirmed write: the new etag and state (None: not told), and what the journal should say about it."""
 
     version: str
     notes: tuple[str, ...] = ()
     request_id: str = ""
+    state: State | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from shared.meeting.delivery import Reference
@@ -27,11 +27,16 @@ class CrmRecord:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who an Outreach record is in Dynamics: its records, best known first, and an e-mail address for want of one."""
+    """Who an Outreach record is in Dynamics.
+
+    `records`: best known first; `email`: the main address, to invite by for want of a record; `gone`: Outreach has
+    deleted the record, or never had it.
+    """
 
     records: tuple[CrmRecord, ...] = ()
     email: str | None = None
     note: str = ""
+    gone: bool = False
 
     def record(self, table: str) -> CrmRecord | None:
         """The record in `table`, if there is one."""
@@ -39,6 +44,17 @@ class Person:
 
 
 People = Mapping[Reference, Person]
+
+
+def as_invited(people: People, invited: Mapping[Reference, CrmRecord | str]) -> dict[Reference, Person]:
+    """`people`, but whom Outreach has deleted is who it was when it was invited, unless somebody knows better."""
+    return {reference: _as_invited(person, invited.get(reference)) for reference, person in people.items()}
+
+
+def _as_invited(person: Person, who: CrmRecord | str | None) -> Person:
+    if who is None or not person.gone or person.records:
+        return person
+    return replace(person, email=who) if isinstance(who, str) else replace(person, records=(who,))
 
 
 class Role(IntEnum):
@@ -61,20 +77,38 @@ class Role(IntEnum):
 class Party:
     """An activity party: somebody with a record, or else an e-mail address, and in which role.
 
-    Its text, by which it is stored and sorted, is `5:contact:GUID` or `5:address:E-MAIL`.
+    Its text, by which it is stored and sorted, is `5:contact:GUID` or `5:address:E-MAIL`. `known_as`: other records and
+    addresses (in lower case) of the same person; no part of the text, nor of what makes two parties equal.
     """
 
     role: Role
     who: CrmRecord | str
+    known_as: frozenset[CrmRecord | str] = field(default=frozenset(), compare=False)
+
+    @property
+    def names(self) -> frozenset[CrmRecord | str]:
+        """All that the person is known by."""
+        return self.known_as | {self.who}
 
     def __str__(self) -> str:
-        return f"{self.role:d}:{f'{_ADDRESS}:{self.who}' if isinstance(self.who, str) else self.who}"
+        return f"{self.role:d}:{who_text(self.who)}"
 
     @classmethod
     def parse(cls, text: str) -> Party:
         """The party in `text`."""
         role, table, who = text.split(":", 2)
-        return cls(Role(int(role)), who if table == _ADDRESS else CrmRecord(table, who))
+        return cls(Role(int(role)), parse_who(f"{table}:{who}"))
+
+
+def who_text(who: CrmRecord | str) -> str:
+    """`contact:GUID` or `address:E-MAIL`."""
+    return f"{_ADDRESS}:{who}" if isinstance(who, str) else str(who)
+
+
+def parse_who(text: str) -> CrmRecord | str:
+    """Who it is by `text`."""
+    table, who = text.split(":", 1)
+    return who if table == _ADDRESS else CrmRecord(table, who)
 
 
 def is_address(text: str) -> bool:

@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, core_schema
 from shared.errors import Unmappable
 from shared.meeting.all_day import day_after, first_day
 from shared.meeting.delivery import Reference
+from shared.meeting.parties import each_once
 from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
 from shared.meeting.sources import Source, Sources
 from shared.meeting.wire import Lookup, Moment, Parties, Plain, Wire
@@ -36,6 +37,10 @@ PARTIES = "appointment_activity_parties"
 REGARDING = "regardingobjectid"
 OWNER = "ownerid"
 STATE = "statecode"
+# Written as it stands, where an appointment needs a new version and nothing else: Dataverse has it "for internal use
+# only", so it is on no form, and no synchronisation with Exchange or Outlook carries it.
+# https://learn.microsoft.com/power-apps/developer/data-platform/reference/entities/appointment
+FENCE = "timezoneruleversionnumber"
 
 # Columns that belong to the life cycle or to Dataverse itself; a row of the mapping may not write them.
 RESERVED_COLUMNS = frozenset(
@@ -48,6 +53,7 @@ RESERVED_COLUMNS = frozenset(
         "modifiedby",
         "versionnumber",
         "globalobjectid",
+        FENCE,
     }
 )
 
@@ -191,11 +197,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one row contributes to the appointment. `parties`: None where it says nothing of them."""
+    """What one row contributes to the appointment.
+
+    `organizer`: goes with the column of the row. `invited`: the attendee that each record of Outreach is.
+    """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
-    parties: frozenset[Party] | None = None
     notes: tuple[str, ...] = ()
+    organizer: Party | None = None
+    invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
 
 
 class Row(Strict):
@@ -235,9 +245,15 @@ class Row(Strict):
         """How the column goes over the wire."""
         return Plain()
 
-    def needs(self, values: Mapping[str, Any]) -> frozenset[Reference]:
-        """The records whose counterparts in Dynamics must be known first."""
-        return frozenset(targets(values, self.field)) if self.kind.is_reference else frozenset()
+    def reads(self, rows: Sequence[Row]) -> frozenset[str]:  # noqa: ARG002 - most read no field but their own
+        """The fields that it is made of; `rows` are all rows of the mapping."""
+        return frozenset({self.field})
+
+    def needs(self, values: Mapping[str, Any], rows: Sequence[Row] = ()) -> frozenset[Reference]:
+        """The records whose counterparts in Dynamics must be known first; `rows` are all rows of the mapping."""
+        if not self.kind.is_reference:
+            return frozenset()
+        return frozenset(target for name in self.reads(rows) for target in targets(values, name))
 
     def part(self, given: Given) -> Part:
         """What the row contributes. Raises `Unmappable` for a value that no column can take."""
@@ -357,16 +373,17 @@ class _UserRow(Row):
 
     kind = Kind.USER
 
-    def user(self, given: Given) -> tuple[CrmRecord | None, tuple[str, ...]]:
-        """The user's record, and a note where there is none; a booker may be a prospect, and then there is none."""
+    def user(self, given: Given) -> tuple[CrmRecord | None, Person, tuple[str, ...]]:
+        """The user's record, the user, and a note where there is none; a prospect who books is nobody's user."""
         notes: list[str] = []
         for target in targets(given.values, self.field):
             if target.type == "prospect":
-                return None, (*notes, f"{self.row}: a prospect booked; Dynamics knows no user for it.")
-            if record := given.people[target].record("systemuser"):
-                return record, tuple(notes)
+                return None, Person(), (*notes, f"{self.row}: a prospect booked; Dynamics knows no user for it.")
+            person = given.people[target]
+            if record := person.record("systemuser"):
+                return record, person, tuple(notes)
             notes.append(f"{self.row}: user {target.id} is no user in Dynamics.")
-        return None, tuple(notes)
+        return None, Person(), tuple(notes)
 
 
 class CreatedByRow(_UserRow):
@@ -376,13 +393,13 @@ class CreatedByRow(_UserRow):
     types = frozenset({"Lookup"})
     on_create = True
 
-    def needs(self, values: Mapping[str, Any]) -> frozenset[Reference]:
+    def needs(self, values: Mapping[str, Any], rows: Sequence[Row] = ()) -> frozenset[Reference]:
         """The user; a prospect who books is nobody's user."""
-        return frozenset(target for target in super().needs(values) if target.type != "prospect")
+        return frozenset(target for target in super().needs(values, rows) if target.type != "prospect")
 
     def part(self, given: Given) -> Part:
         """The user's id alone."""
-        user, notes = self.user(given)
+        user, _, notes = self.user(given)
         return Part({self.column: user.id} if user else {}, notes=notes)
 
 
@@ -401,10 +418,10 @@ class OwnerRow(_UserRow):
         """Owner and organizer; without a user neither, and whoever owns the appointment stays."""
         if self.field not in given.values:
             return Part()
-        user, notes = self.user(given)
+        user, person, notes = self.user(given)
         if user is None:
-            return Part(parties=frozenset(), notes=notes)
-        return Part({self.column: str(user)}, frozenset({Party(Role.ORGANIZER, user)}), notes)
+            return Part(notes=notes)
+        return Part({self.column: str(user)}, notes, Party(Role.ORGANIZER, user, _known_as(person)))
 
 
 class AttendeesRow(Row):
@@ -420,18 +437,21 @@ class AttendeesRow(Row):
         return Parties()
 
     def part(self, given: Given) -> Part:
-        """One party for everybody who can be invited."""
+        """One party for everybody who can be invited; somebody whom several records name, by the best known one."""
         if self.field not in given.values:
             return Part()
         who, notes = self.who(given)
-        return Part(parties=frozenset(Party(Role.REQUIRED, one) for one in who), notes=notes)
+        parties = [Party(Role.REQUIRED, one, _known_as(given.people[target])) for target, one in who.items()]
+        parties.sort(key=lambda party: _rank(party.who, given.attendees))
+        return Part({self.column: sorted(each_once(parties), key=str)}, notes, invited=who)
 
-    def who(self, given: Given) -> tuple[list[CrmRecord | str], tuple[str, ...]]:
+    def who(self, given: Given) -> tuple[dict[Reference, CrmRecord | str], tuple[str, ...]]:
         """Everybody who can be invited, in order, by record or address; and notes on who has no record."""
-        who, notes = [], []
+        who: dict[Reference, CrmRecord | str] = {}
+        notes = []
         for target in targets(given.values, self.field):
             found, note = _attendee(given.people[target], given.attendees)
-            who += [found] if found else []
+            who |= {target: found} if found else {}
             notes += [f"{target.type} {target.id} is nobody in Dynamics; {note}."] if note else []
         return who, tuple(notes)
 
@@ -452,6 +472,10 @@ class RegardingRow(Row):
         """A bind for each table that it may point at."""
         return Lookup("regardingobjectid_{table}_appointment", clears="opportunity")
 
+    def reads(self, rows: Sequence[Row]) -> frozenset[str]:
+        """The opportunity and the attendees."""
+        return super().reads(rows) | {row.field for row in rows if isinstance(row, AttendeesRow)}
+
     def part(self, given: Given) -> Part:
         """The record; nothing where no event has named opportunity or attendees."""
         notes: list[str] = []
@@ -462,7 +486,7 @@ class RegardingRow(Row):
         rows = [row for row in given.rows if isinstance(row, AttendeesRow) and row.field in given.values]
         if not rows and self.field not in given.values:
             return Part()
-        known = (str(who) for row in rows for who in row.who(given)[0] if isinstance(who, CrmRecord))
+        known = (str(who) for row in rows for who in row.who(given)[0].values() if isinstance(who, CrmRecord))
         return Part({self.column: next(known, None)}, notes=tuple(notes))
 
 
@@ -494,6 +518,16 @@ def _attendee(person: Person, rules: Attendees) -> tuple[CrmRecord | str | None,
     if rules.unresolved == "address" and person.email and is_address(person.email):
         return person.email.lower(), "invited by address"
     return None, "left out"
+
+
+def _known_as(person: Person) -> frozenset[CrmRecord | str]:
+    return frozenset(person.records).union([person.email.lower()] if person.email else [])
+
+
+def _rank(who: CrmRecord | str, rules: Attendees) -> int:
+    """How far from the best way to name somebody."""
+    tables: list[str] = list(rules.order)
+    return len(tables) if isinstance(who, str) else tables.index(who.table)
 
 
 def _unknown(name: str) -> str:

@@ -129,7 +129,7 @@ def _party(row: Mapping[str, Any]) -> Party | None:
     if mask not in set(Role) or row.get("ispartydeleted"):
         return None
     record, table = row.get("_partyid_value"), row.get(f"_partyid_value@{LOOKUP_TABLE}")
+    address = str(row.get("addressused") or "").strip().lower()
     if record and table in ENTITY_SETS:
-        return Party(Role(mask), CrmRecord(str(table), record.lower()))
-    address = row.get("addressused")
-    return Party(Role(mask), address.lower()) if address and not record else None
+        return Party(Role(mask), CrmRecord(str(table), record.lower()), frozenset({address} if address else ()))
+    return Party(Role(mask), address) if address and not record else None

@@ -26,6 +26,7 @@ API = "/api/v2/"
 _PATHS = {"prospect": "prospects", "user": "users", "opportunity": "opportunities"}
 _MEDIA_TYPE = "application/vnd.api+json"
 _MAY_PASS = frozenset({408, 425, 429})
+_NOTHING_THERE = frozenset({404, 410})
 
 Purpose = Literal["sync", "spare"]
 
@@ -83,7 +84,7 @@ class Outreach:
             asked.add(path)
             response = await self.request("GET", path, params=query or None)
             if response is None:
-                reason = f"Outreach knows no {collection} at this address (HTTP 404). Is OUTREACH_API_URL right?"
+                reason = f"Outreach knows no {collection} at this address (HTTP 404 or 410). Is OUTREACH_API_URL right?"
                 raise Permanent(reason, service="outreach", status=404)
             document = _document(response)
             data, links = document.get("data"), document.get("links")
@@ -104,7 +105,7 @@ class Outreach:
     async def request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None
     ) -> httpx.Response | None:
-        """One request. None for 404; raises `Transient` or `Permanent` for any other refusal."""
+        """One request. None for 404 and 410; raises `Transient` or `Permanent` for any other refusal."""
         if self._purpose == "spare" and (wait := self._budget.seconds_until_spare()) > 0:
             reason = "Outreach's hourly allowance is down to what events under way need."
             raise Transient(reason, service="outreach", code="allowance", retry_after=wait)
@@ -118,7 +119,7 @@ class Outreach:
             json=body,
         )
         self._budget.answered(response.headers)
-        if response.status_code == 404 and _is_outreach(response):
+        if response.status_code in _NOTHING_THERE and _is_outreach(response):
             return None
         if not response.is_success:
             raise _refusal(response, path)

@@ -2,8 +2,8 @@
 
 In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail addresses in Dynamics,
 the main one first. A contact or lead counts as what became of it: contacts are merged and leads qualified, and Dynamics
-would take the old row without a word. Somebody whom Outreach has deleted stays who they were: the meeting was with
-them.
+would take the old row without a word. Somebody whom Outreach has deleted stays the record that they were in Dynamics:
+the meeting was with them. An address of theirs is forgotten.
 
 Answers are kept in two levels, in memory and beneath it in a table that all instances share:
 
@@ -162,7 +162,11 @@ class CrmDirectory:
         """Ask Outreach and Dynamics. `check`: whatever Outreach claims counts only if Dynamics still has it."""
         person = await self._find(reference, check=check)
         seconds = _seconds(person)
-        if self._shared is not None:
+        if self._shared is None:
+            return person, seconds
+        if person.gone and not person.records:
+            await self._shared.forget(reference)
+        else:
             await self._shared.put(reference, person, seconds=seconds)
         return person, seconds
 
@@ -181,13 +185,14 @@ class CrmDirectory:
         return await self._by_address(reference, replace(told.person, records=()), told.addresses)
 
     async def _as_it_was(self, reference: Reference) -> Person:
-        """Who somebody was whom Outreach has deleted; an address only where there never was more than that."""
+        """Who somebody was in Dynamics whom Outreach has deleted; nobody is invited by an address of theirs."""
         known = await self._shared.last_known(reference) if self._shared is not None else None
-        if known is None or not (known.records or known.email):
-            return Person(note="Outreach does not know this record (any more).")
+        if known is None or not known.records:
+            return Person(note="Outreach does not know this record (any more).", gone=True)
         records = await self._standing(known.records)
-        email = None if known.records else known.email
-        return Person(records, email, "Outreach has deleted this record; who it was is remembered.")
+        return Person(
+            records, note="Outreach has deleted this record; who it was in Dynamics is remembered.", gone=True
+        )
 
     async def _standing(self, records: Collection[CrmRecord]) -> tuple[CrmRecord, ...]:
         """What became of `records`: those that exist, and what a merged contact or a qualified lead was turned into."""

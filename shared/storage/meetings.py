@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import Aliases, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
 from shared.meeting.mirror import Mirror
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.people import Party
+from shared.meeting.people import Party, parse_who, who_text
 from shared.meeting.ports import Stored
 from shared.storage.account import Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
@@ -100,7 +101,10 @@ def to_document(meeting: Meeting) -> dict[str, Any]:
         "doubt": sorted(mirror.doubt),
         "crm_version": mirror.version,
         "closed_as": mirror.give_back,
+        "open_as": mirror.open_as,
         "parties": sorted(map(str, mirror.parties)),
+        "made_of": dict(mirror.made_of),
+        "invited": {f"{of.type}:{of.id}": who_text(who) for of, who in mirror.invited.items()},
         "parked": meeting.held.reason if meeting.held is not None else "",
         "gone": mirror.deleted,
         "moved_to": str(aliases.meeting or ""),
@@ -120,7 +124,10 @@ def from_document(document: Mapping[str, Any]) -> Meeting:
         applied=document["applied"],
         doubt=frozenset(document["doubt"]),
         give_back=tuple(document["closed_as"]) if document["closed_as"] else None,
+        open_as=tuple(document["open_as"]) if document["open_as"] else None,
         parties=frozenset(map(Party.parse, document["parties"])),
+        made_of=document["made_of"],
+        invited={Reference(*of.split(":", 1)): parse_who(who) for of, who in document["invited"].items()},
         deleted=document["gone"],
         surplus=frozenset(document["spare"]),
     )
@@ -153,4 +160,9 @@ def _from_1(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**absent, **document, "version": 2}
 
 
-_UPGRADES = (_from_1,)
+def _from_2(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Who was looked up, and as what an open appointment stood, was not remembered."""
+    return {"open_as": None, "made_of": {}, "invited": {}, **document, "version": 3}
+
+
+_UPGRADES = (_from_1, _from_2)

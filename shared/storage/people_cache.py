@@ -48,6 +48,10 @@ class PeopleCache:
             }
         )
 
+    async def forget(self, reference: Reference) -> None:
+        """Nothing is remembered of it any more."""
+        await self._table.delete(_key(reference), _ROW)
+
 
 def _person(entity: Entity) -> Person:
     records = tuple(CrmRecord(table, record_id) for table, record_id in json.loads(entity["records"]))

@@ -50,7 +50,7 @@ def written(case: dict[str, Any]) -> dict[str, Any]:
     except Unmappable as error:
         return {"refused": [error.code, error.reason]}
     state = want.columns.get("statecode")
-    columns = {name: value for name, value in want.columns.items() if name != "statecode"}
+    columns = {name: value for name, value in want.new.items() if name != "statecode"}
     return {
         "body": to_body(columns, mapping.wires),
         "read_back": selection(columns, mapping.wires),

@@ -95,15 +95,15 @@ class TestRows:
     def test_owner(self) -> None:
         """The owner owns the appointment and is its organizer."""
         people = {Reference("user", "1"): person("systemuser")}
-        assert columns({"owner": [ref("user", 1)]}, people=people) == {
-            "ownerid": f"systemuser:{guid(1)}",
-            "appointment_activity_parties": [Party(Role.ORGANIZER, CrmRecord("systemuser", guid(1)))],
-        }
+        found = want({"owner": [ref("user", 1)]}, people=people)
+        organizer = Party(Role.ORGANIZER, CrmRecord("systemuser", guid(1)))
+        assert (found.columns, found.organizer) == ({"ownerid": f"systemuser:{guid(1)}"}, organizer)
+        assert found.new["appointment_activity_parties"] == [organizer]
 
     def test_unknown_owner(self) -> None:
         """An owner whom Dynamics does not know leaves the owner as it is, with a note."""
         found = want({"owner": [ref("user", 1)]})
-        assert found.columns == {"appointment_activity_parties": []}
+        assert (found.columns, found.organizer, found.new) == ({}, None, {})
         assert found.notes == ("Owner: user 1 is no user in Dynamics.",)
 
     def test_end_before_start(self) -> None:

@@ -166,24 +166,8 @@ class TestDoubt:
         assert found == Plan(frozenset({"subject", "location"}))
 
     def test_doubt_that_nobody_wants_any_more(self) -> None:
-        """Where only an unwanted column is in doubt, one wanted column is written for the version alone."""
-        found = plan(replace(EXISTS, doubt=frozenset({"location"})))
-        assert found.only_fence
-        assert len(found.columns) == 1
-        assert found.columns <= WANTED.keys()
-
-    def test_fence_prefers_plain_columns(self) -> None:
-        """Attendees, state and lookups are not written for the version alone where another column will do."""
-        columns: dict[str, Any] = {
-            "appointment_activity_parties": [],
-            "ownerid": "systemuser:1",
-            "regardingobjectid": None,
-            "statecode": "open",
-            "subject": "Intro",
-        }
-        applied = {name: fingerprint(value) for name, value in columns.items()}
-        before = replace(EXISTS, applied=applied, doubt=frozenset({"location"}))
-        assert plan(before, columns) == Plan(frozenset({"subject"}), only_fence=True)
+        """Where only an unwanted column is in doubt, no column is due: only the version has to rise."""
+        assert plan(replace(EXISTS, doubt=frozenset({"location"}))) == Plan(only_fence=True)
 
     def test_doubt_waits_too(self) -> None:
         """With Pushing or Outbound Update off the doubt stays, with the reason."""

@@ -16,7 +16,7 @@ from shared.errors import Unmappable
 from shared.meeting.mapping import parse_mapping
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.sources import Source
-from shared.meeting.transforms import TRANSFORMS, Attendees, Given, Kind, Row
+from shared.meeting.transforms import FENCE, TRANSFORMS, Attendees, Given, Kind, Row
 from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE
 from tests.samples import DEFAULT, default_content, guid, law, ref
 
@@ -205,5 +205,5 @@ def test_a_condition_compares_numbers() -> None:
 
 
 def test_the_mapping_knows_how_each_column_goes_over_the_wire() -> None:
-    """One form per column."""
-    assert set(DEFAULT.wires) == {one.column for one in DEFAULT.rows}
+    """One form per column, and one for what is written to raise the version."""
+    assert set(DEFAULT.wires) == {*(one.column for one in DEFAULT.rows), FENCE}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -128,6 +129,68 @@ async def test_held_and_then_not_held_after_all(product: Installation, taken_bac
     assert state(product) == COMPLETED
     await product.sync(script.changed(**taken_back))
     assert state(product) == OPEN
+
+
+@pytest.mark.parametrize(
+    ("ending", "shown", "closed_rows"),
+    [
+        ("completed", (3, 5), "lenient"),
+        ("completed", (0, 2), "strict"),
+        ("canceled", (3, 6), "strict_state"),
+        ("declined", (3, 5), "lenient"),
+        ("held and then called off", (3, 5), "strict"),
+    ],
+)
+async def test_open_again_as_it_was(
+    azurite: str,
+    storage_names: StorageNames,
+    ending: str,
+    shown: tuple[int, int],
+    closed_rows: Literal["strict", "strict_state", "lenient"],
+) -> None:
+    """How a person shows the time comes back when Outreach takes back what closed it, whatever happened meanwhile."""
+    async with installation(azurite, storage_names.queue("events"), SYNC_ON_CANCEL="cancel") as product:
+        product.crm.switches = replace(product.crm.switches, closed_rows=closed_rows)
+        script = MeetingScript(1)
+        await product.sync(script.booked())
+        product.edit(statecode=shown[0], statuscode=shown[1])
+        if ending == "held and then called off":
+            await product.sync(script.completed())
+            await product.sync(script.canceled())
+            assert state(product) == COMPLETED
+            await product.sync(script.changed(state="open", completed=False))
+            assert state(product) == CANCELED
+        else:
+            await product.sync(getattr(script, ending)())
+            assert state(product) in {COMPLETED, CANCELED}
+        await product.sync(script.changed(title="Next"))
+        await product.sync(script.changed(state="open", completed=False, canceled=False, declined=False))
+        assert state(product) == shown
+        assert product.appointment.values["subject"] == "Next"
+
+
+async def test_open_again_as_it_was_before_the_last_closing(product: Installation) -> None:
+    """Shown as busy, held, opened, shown as tentative by a person, held, and opened once more: tentative."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    for shown in ((3, 5), (0, 2)):
+        product.edit(statecode=shown[0], statuscode=shown[1])
+        await product.sync(script.changed(title=f"Shown as {shown}"))
+        entry = await product.sync(script.completed())
+        assert entry["dataverseCalls"] == 1  # what stands there is known from the write before
+        await product.sync(script.changed(state="open", completed=False))
+        assert state(product) == shown
+
+
+async def test_what_a_person_closed_first_is_not_written_again(product: Installation) -> None:
+    """A person has completed it, perhaps with a reason of their own, and Outreach says so too: nothing to write."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    product.edit(statecode=1, statuscode=3)
+    version = product.appointment.version
+    await product.sync(script.completed())
+    assert (state(product), product.appointment.version) == (COMPLETED, version)
+    assert (await product.meeting("1"))["columnsInDoubt"] == []
 
 
 async def test_one_calendar_does_not_take_back_what_another_said(product: Installation) -> None:

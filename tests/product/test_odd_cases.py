@@ -52,8 +52,8 @@ async def test_a_guest_cancels_nothing(azurite: str, storage_names: StorageNames
         assert product.appointment.values["statecode"] == 2
 
 
-async def test_an_organizer_set_in_dynamics_gives_way(product: Installation) -> None:
-    """An appointment has one organizer; where somebody set another, the next change of attendees still gets in."""
+async def test_an_organizer_set_in_dynamics_stays_until_the_owner_changes(product: Installation) -> None:
+    """An appointment has one organizer: a change of attendees leaves whom a person set, a change of owner does not."""
     script = MeetingScript(1)
     await product.sync(script.booked(user=1))
     product.edit(
@@ -66,7 +66,9 @@ async def test_an_organizer_set_in_dynamics_gives_way(product: Installation) -> 
         script.changed(relationships={"prospects": (Target("prospect", 102),), "prospect": None})
     )
     assert entry["outcome"] == "updated"
-    assert product.parties() == {(5, CONTACT_IDS[1]), (7, USER_IDS[0])}
+    assert product.parties() == {(5, CONTACT_IDS[1]), (7, USER_IDS[2])}
+    await product.sync(script.changed(relationships={"user": Target("user", 2)}))
+    assert product.parties() == {(5, CONTACT_IDS[1]), (7, USER_IDS[1])}
 
 
 async def test_a_booker_told_to_be_a_prospect(product: Installation) -> None:

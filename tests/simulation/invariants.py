@@ -9,7 +9,8 @@ from shared.meeting.appointment import fingerprint
 from shared.meeting.decide import Rules
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mirror import CANCELED, STATES, Mirror
-from shared.meeting.transforms import PARTIES, STATE
+from shared.meeting.people import Party, Role
+from shared.meeting.transforms import OWNER, PARTIES, STATE
 from tests.simulation.people import merged, wanted
 from tests.simulation.scenario import MEETING, Scenario
 from tests.simulation.stores import Appointment, Crm, Table
@@ -101,14 +102,22 @@ def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
         by_person = theirs is not None and theirs.value == actual and theirs.over == due
         if actual != due and not by_person:
             yield f"{name} is {actual!r}, the merge says {due!r}"
+    yield from _organizer(now)
     for name, value in now.kept.items():
         actual = now.state if name == STATE else now.columns.get(name)
         if actual != value:
             yield f"{name} is {actual!r}, but a person wrote {value!r} and nobody in Outreach changed it"
 
 
-def _parties(now: Appointment, ours: set[str]) -> Iterator[str]:
-    actual = set(now.columns.get(PARTIES) or ())
+def _organizer(now: Appointment) -> Iterator[str]:
+    """Whoever moved the owner moved the organizer too; so do we, and only then."""
+    organizers = [str(party.who) for party in now.columns.get(PARTIES) or () if party.role is Role.ORGANIZER]
+    if organizers != [owner for owner in [now.columns.get(OWNER)] if owner]:
+        yield f"organized by {organizers}, owned by {now.columns.get(OWNER)}"
+
+
+def _parties(now: Appointment, ours: set[Party]) -> Iterator[str]:
+    actual = {party for party in now.columns.get(PARTIES) or () if party.role is not Role.ORGANIZER}
     if missing := ours - actual:
         yield f"parties {sorted(map(str, missing))} are missing"
     if lost := now.guests - actual:
@@ -126,7 +135,8 @@ def _applied(mirror: Mirror, now: Appointment) -> Iterator[str]:
             }
             known |= {code for code in STATES if STATE in now.theirs}
         elif name == PARTIES:
-            known_parties = sorted(set(now.ours.get(PARTIES) or ()) - now.guests, key=str)
+            ours = {party for party in now.ours.get(PARTIES) or () if party.role is not Role.ORGANIZER}
+            known_parties = sorted(ours - now.guests, key=str)
             if fingerprint(known_parties) != remembered:
                 yield f"{name}: the row remembers {remembered}, Dynamics was last given {known_parties}"
             continue

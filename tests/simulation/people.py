@@ -13,7 +13,8 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Facts, Stamped, merge
 from shared.meeting.mirror import OPEN
-from shared.meeting.transforms import PARTIES, STATE
+from shared.meeting.people import Party, Role
+from shared.meeting.transforms import OWNER, PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.scenario import MEETING, Connections, Edit, Event
 from tests.simulation.stores import Crm, Table, Theirs, with_appointment, without
@@ -53,7 +54,7 @@ def do_edit(
         complete = all(now.ours.get(name) == value for name, value in in_the_end.items() if name != STATE)
         return without(crm, appointment_id, deleted="complete" if complete else "incomplete")
     touched = changing(table, pending, rules=rules, missing=missing)
-    saved = dict(edit.columns)
+    saved = {**edit.columns, **({OWNER: str(edit.owner)} if edit.owner else {})}
     state = now.state
     if edit.state:
         saved[STATE] = state = edit.state
@@ -63,6 +64,9 @@ def do_edit(
     shown = {name: value for name, value in saved.items() if name != STATE}
     if edit.guest:
         shown[PARTIES] = sorted({*parties, edit.guest}, key=str)
+    if edit.owner:
+        attendees = {party for party in parties if party.role is not Role.ORGANIZER}
+        shown[PARTIES] = sorted({*attendees, Party(Role.ORGANIZER, edit.owner)}, key=str)
     changed = replace(
         now,
         version=fresh,

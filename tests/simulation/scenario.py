@@ -69,7 +69,7 @@ def of_calendar_event(told: Event, *, meeting: MeetingKey | None, calendar_event
 
 @dataclass(frozen=True)
 class Edit:
-    """What a person does to the appointment: sets columns, a state, adds an attendee, or deletes it.
+    """What a person does to the appointment: sets columns, a state, adds an attendee, moves owner and organizer, deletes it.
 
     With nothing set it is a change that concerns no column of ours, such as that of a plug-in: only the version rises.
     `in_peace`: only while no worker is under way. A person who opens a closed appointment in the very moment in which a
@@ -79,6 +79,7 @@ class Edit:
     columns: Mapping[str, Any] = field(default_factory=dict)
     state: tuple[int, int] | None = None
     guest: Party | None = None
+    owner: CrmRecord | None = None
     deletes: bool = False
     in_peace: bool = False
 

@@ -40,6 +40,7 @@ _THEIR_TITLE = Edit({"subject": "Theirs"})
 _THEIR_PLACE = Edit({"location": "Theirs"})
 _PLUGIN = Edit()
 _GUEST = Edit(guest=Party(Role.REQUIRED, CrmRecord("contact", "guest")))
+_MOVES_OWNER = Edit(owner=CrmRecord("systemuser", "theirs"))
 _DELETES = Edit(deletes=True)
 _CANCELS = Edit(state=CANCELED)
 
@@ -111,6 +112,19 @@ _PEOPLE: tuple[Scenario, ...] = (
         "the owner leaves and the first comes back",
         (event(5, owner=["2"]), event(6, owner=[]), event(7, owner=["1"])),
         (booked(owner=["1"]),),
+        faults=0,
+    ),
+    Scenario(
+        "a person moves owner and organizer while attendees change",
+        (event(5, prospects=["2"]), _SECOND),
+        (booked(owner=["1"], prospects=["1"]),),
+        (_MOVES_OWNER,),
+    ),
+    Scenario(
+        "a person moves owner and organizer while Outreach moves them elsewhere",
+        (event(5, owner=["2"]), event(6, prospects=["2"])),
+        (booked(owner=["1"], prospects=["1"]),),
+        (_MOVES_OWNER,),
         faults=0,
     ),
     Scenario(

@@ -14,11 +14,14 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Stamp, Stamped
 from shared.meeting.mirror import Actual, Written
+from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.ports import Appointments, FenceRefused, Meetings, Stored
+from shared.meeting.transforms import PARTIES
 from tests.simulation.operations import Acknowledge, Create, Filed, Save, SetState, SimulatedLetters, Update
 from tests.simulation.scenario import Ports, Variant
 
 _NEVER = Stamp("", "")
+_OWNER_IN_OUTREACH = CrmRecord("systemuser", "user1")
 
 
 @dataclass
@@ -98,6 +101,14 @@ class _BelievesALook(PassedOn):
         seen = self.seen
         if seen is not None and all(seen.columns.get(name) == value for name, value in columns.items()):
             return Written(version)
+        return await self.inner.update(appointment_id, columns, version=version)
+
+
+class _WritesTheOrganizer(PassedOn):
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        if PARTIES in columns:
+            attendees = [party for party in columns[PARTIES] if party.role is not Role.ORGANIZER]
+            columns = {**columns, PARTIES: [*attendees, Party(Role.ORGANIZER, _OWNER_IN_OUTREACH)]}
         return await self.inner.update(appointment_id, columns, version=version)
 
 
@@ -196,6 +207,11 @@ def believes_a_look(ports: Ports) -> Ports:
     return replace(ports, appointments=_BelievesALook(ports.appointments))
 
 
+def writes_the_organizer_with_the_attendees(ports: Ports) -> Ports:
+    """With every list of attendees the organizer is Outreach's owner again, whoever was made it meanwhile."""
+    return replace(ports, appointments=_WritesTheOrganizer(ports.appointments))
+
+
 def no_note_of_doubt(ports: Ports) -> Ports:
     """The claim does not say which columns are about to be written."""
     return replace(ports, meetings=_TakesNoNote(ports.meetings))
@@ -250,6 +266,7 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
     believes_a_look,
+    writes_the_organizer_with_the_attendees,
     no_note_of_doubt,
     merges_by_arrival,
     acknowledges_before_the_write,

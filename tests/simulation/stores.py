@@ -180,7 +180,7 @@ def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh:
                 return crm, Answer(error=refusal)
             now = crm.appointments[appointment_id]
             changed = replace(now, version=fresh, state=state, ours={**now.ours, STATE: state})
-            return with_appointment(crm, appointment_id, changed), Answer(Written(fresh))
+            return with_appointment(crm, appointment_id, changed), Answer(Written(fresh, state=state))
     raise TypeError(operation)
 
 
@@ -224,4 +224,4 @@ def _write(
         ours={**now.ours, **{name: value for name, value in columns.items() if name not in left}},
         theirs={name: edit for name, edit in now.theirs.items() if name in left or name == STATE},
     )
-    return with_appointment(crm, appointment_id, changed), Answer(Written(now.version))
+    return with_appointment(crm, appointment_id, changed), Answer(Written(now.version, state=now.state))

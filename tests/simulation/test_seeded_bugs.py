@@ -21,12 +21,14 @@ from tests.simulation.seeded_bugs import (
     takes_every_letter_for_merged,
     takes_in_before_it_moves,
     tells_no_row_what_it_knows,
+    writes_the_organizer_with_the_attendees,
 )
 
 CAUGHT_IN = {
     no_fence: "create and update",
     repeats_the_write_without_loading: "two updates of one column",
     believes_a_look: "attendees there and back again",
+    writes_the_organizer_with_the_attendees: "a person moves owner and organizer while attendees change",
     no_note_of_doubt: "there and back again",
     merges_by_arrival: "create and update",
     acknowledges_before_the_write: "create and update",
