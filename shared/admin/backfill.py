@@ -23,7 +23,7 @@ from shared.meeting.appointment import Policy, collapse, desired, references
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.mapping import MappingFile
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.patch import read_patch
+from shared.meeting.patch import accepts, read_patch, why_not
 from shared.meeting.people import Person
 from shared.pipeline.retry import delay_seconds
 from shared.storage.account import Queue
@@ -230,7 +230,10 @@ def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[st
         raise BadRow(f"O_ID is not {org}, as in the first row. Back-fill one organisation at a time.")
     body = delivery_of(row.row, resource=rules.resource)
     try:
-        patch = read_patch(parse_delivery(body), mapping=rules.mapping, received_at=now)
+        delivery = parse_delivery(body)
+        if not accepts(delivery, rules.mapping):
+            raise BadRow(why_not(delivery, rules.mapping))
+        patch = read_patch(delivery, mapping=rules.mapping, received_at=now)
         values = collapse(patch.fields, rules.mapping)
         start = _start(values, rules)
     except Unmappable as error:

@@ -33,7 +33,7 @@ from shared.meeting.identity import MeetingKey, appointment_id
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Meeting
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.patch import Patch, accepts, read_patch
+from shared.meeting.patch import Patch, accepts, read_patch, why_not
 from shared.meeting.ports import Ports
 from shared.pipeline.people import CrmDirectory
 from shared.timestamps import Clock
@@ -109,7 +109,7 @@ class Previewer:
         delivery = parse_delivery(body)
         start = Preview(OutcomeKind.IGNORED, "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
         if not accepts(delivery, self._rules.mapping):
-            return _ignored(start, _why_not(delivery, self._rules.mapping))
+            return _ignored(start, why_not(delivery, self._rules.mapping))
         now = self._now()
         start = replace(start, unread=unread(delivery, self._rules.mapping))
         try:
@@ -199,16 +199,6 @@ async def _as_it_is(_: MeetingKey) -> bool:
 
 def _ignored(start: Preview, reason: str) -> Preview:
     return replace(start, outcome=OutcomeKind.IGNORED, sentence="The app would take it and forget it.", reason=reason)
-
-
-def _why_not(delivery: Delivery, mapping: MappingFile) -> str:
-    if delivery.resource in mapping.resources:
-        return (
-            f"The mapping's resource {delivery.resource} does not count such an event: see its actions, when and key."
-        )
-    if delivery.resource in mapping.declared:
-        return f"The mapping's resource {delivery.resource} is not enabled."
-    return f"The mapping has no resource {delivery.resource}; it has {', '.join(mapping.declared)}."
 
 
 def _dead(start: Preview, error: SyncError) -> Preview:

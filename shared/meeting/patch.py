@@ -77,6 +77,17 @@ def accepts(delivery: Delivery, mapping: MappingFile) -> bool:
     return rule.remembers and bool(_constants(delivery, rule))
 
 
+def why_not(delivery: Delivery, mapping: MappingFile) -> str:
+    """Why an event does not count that `accepts` says no to; a sentence for people."""
+    if delivery.resource in mapping.resources:
+        return (
+            f"The mapping's resource {delivery.resource} does not count such an event: see its actions, when and key."
+        )
+    if delivery.resource in mapping.declared:
+        return f"The mapping's resource {delivery.resource} is not enabled."
+    return f"The mapping has no resource {delivery.resource}; it has {', '.join(mapping.declared)}."
+
+
 def read_patch(delivery: Delivery, *, mapping: MappingFile, received_at: datetime) -> Patch:
     """The patch in `delivery`, whose resource must be one of `mapping.resources`. Raises `Unmappable`."""
     rule = mapping.resources[delivery.resource]

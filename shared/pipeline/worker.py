@@ -33,7 +33,7 @@ from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Recent
 from shared.meeting.merge import NO_STAMP, Stamp
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.patch import Patch, read_patch
+from shared.meeting.patch import Patch, accepts, read_patch, why_not
 from shared.meeting.ports import Appointments, Directory, Ports
 from shared.pipeline.event_line import tell
 from shared.pipeline.retry import delay_seconds, is_exhausted
@@ -60,6 +60,8 @@ NEWER_DELAY = 60.0
 
 # A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
 MAX_UNFORESEEN = 8
+
+_UNNAMED = Described(200, "unnamed", "The event names no meeting, and no earlier one of the same record did.")
 
 # What a meeting's time line may say of an event that comes again, because its first run was not journaled.
 _FIRST_TOLD = frozenset({OutcomeKind.CREATED, OutcomeKind.UPDATED, OutcomeKind.MERGED})
@@ -216,9 +218,11 @@ class Sync:
         event = _Event(envelope, envelope.meeting)
         try:
             patch = self._read(envelope)
+            if isinstance(patch, Described):
+                return await self._ignore(replace(event, meeting=self._about(envelope)), patch)
             event = _Event(envelope, str(patch.key), patch.stamp)
             if patch.unnamed and not await is_alias(patch.key, self._stores.meetings):
-                return await self._ignore(event)
+                return await self._ignore(event, _UNNAMED)
             sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
             outcome = await self._apply(patch, envelope)
             outcome = replace(outcome, notes=(*patch.notes, *outcome.notes))
@@ -265,22 +269,29 @@ class Sync:
             reason = "Dynamics asked for a pause or is not answering; waiting before the next call."
             raise Transient(reason, service="dataverse", code="paused", retry_after=seconds)
 
-    def _read(self, envelope: Envelope) -> Patch:
+    def _read(self, envelope: Envelope) -> Patch | Described:
+        """What the event says of its meeting, or why it is none of ours.
+
+        That is asked again here: ingest takes everything in while settings are wrong, and the mapping may be another
+        one now. What a worker has begun is finished all the same.
+        """
         if envelope.kind == "reconcile":
             return Patch(MeetingKey.parse(envelope.meeting), None, {})
-        delivery = parse_delivery(envelope.body)
-        if delivery.resource not in self._rules.mapping.resources:
-            raise Unmappable("unknown_resource", f"The mapping has no resource {delivery.resource} any more.")
-        return read_patch(delivery, mapping=self._rules.mapping, received_at=parse_time(envelope.received_at))
+        delivery, mapping = parse_delivery(envelope.body), self._rules.mapping
+        begun = envelope.first_failed_at and delivery.resource in mapping.resources
+        if not begun and not accepts(delivery, mapping):
+            return Described(200, "not_counted", why_not(delivery, mapping))
+        return read_patch(delivery, mapping=mapping, received_at=parse_time(envelope.received_at))
 
     def _meeting_of(self, envelope: Envelope) -> str:
         """The meeting that an event names, or else the record that it is about."""
         if envelope.meeting:
             return envelope.meeting
         try:
-            return str(self._read(envelope).key)
+            patch = self._read(envelope)
         except Exception:  # noqa: BLE001 - what made its run fail may well fail here too
             return self._about(envelope)
+        return str(patch.key) if isinstance(patch, Patch) else self._about(envelope)
 
     def _about(self, envelope: Envelope) -> str:
         """The record that an event names, where nothing else in it can be read: somebody will look for it by that."""
@@ -291,9 +302,8 @@ class Sync:
         known = delivery.resource in self._rules.mapping.resources
         return str(MeetingKey(delivery.resource, delivery.record_id)) if known else ""
 
-    async def _ignore(self, event: _Event) -> Entry:
-        reason = "The event names no meeting, and no earlier one of the same record did."
-        entry = self._not_done(event, Described(200, "unnamed", reason), OutcomeKind.IGNORED)
+    async def _ignore(self, event: _Event, reason: Described) -> Entry:
+        entry = self._not_done(event, reason, OutcomeKind.IGNORED)
         await self._journal_if_possible(entry)
         return entry
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.outreach.deliveries import MeetingScript
+from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.pipeline import worker
 from shared.storage.envelope import Envelope
 from tests.product.bench import Installation
@@ -100,3 +102,46 @@ async def test_what_made_a_message_poison_does_not_keep_it_there(
     monkeypatch.setattr(worker, "read_patch", fail)
     await product.runtime.carry_out_poisoned(message())
     assert [letter["meetingId"] for letter in await product.dead_letters()] == ["meeting:1"]
+
+
+async def test_what_is_none_of_ours_ends_as_ignored(product: Installation, tmp_path: Path) -> None:
+    """While settings are wrong everything is taken in; once they are mended, the worker asks what ingest could not."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    content["resources"]["kaiaRecording"]["enabled"] = True
+    content["resources"]["meeting"]["actions"] = {"created": {}, "updated": {}}
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps(content), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(tmp_path / "missing.json"))
+    script = MeetingScript(1)
+    nothing: dict[str, Any] = {"id": 9, "attributes": {}, "relationships": {}}
+    sent = await product.send(
+        {"data": {"type": "prospect", **nothing}, "meta": {"eventName": "prospect.updated"}},
+        {"data": {"type": "task", **nothing}, "meta": {"eventName": "task.completed"}},  # not enabled
+        {"data": {"type": "kaiaRecording", **nothing}, "meta": {"eventName": "kaiaRecording.created"}},  # its `when`
+        script.booked(),
+        script.destroyed(),  # an action that is not listed
+    )
+    assert {receipt.status for receipt in sent} == {"accepted"}
+    await product.restart(MAPPING_FILE=str(mapping))
+    await product.work()
+    entries = [await product.journal(receipt) for receipt in sent]
+    assert [entry["outcome"] for entry in entries] == ["ignored", "ignored", "ignored", "created", "ignored"]
+    assert [entry["lastError"]["code"] for entry in entries if entry["lastError"]] == ["not_counted"] * 4
+    assert await product.dead_letters() == []
+
+
+async def test_what_was_begun_is_finished(product: Installation, tmp_path: Path) -> None:
+    """An event that waits for Dynamics is carried out although the mapping counts no such event any more."""
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("503", retry_after=0, hold_seconds=0),))
+    (sent,) = await product.send(script.changed(title="Begun"))
+    await product.work(limit=1)
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    content["resources"]["meeting"]["actions"] = {"created": {}}
+    (tmp_path / "mapping.json").write_text(json.dumps(content), encoding="utf-8")
+    product.crm.faults = FaultPlan()
+    await product.restart(MAPPING_FILE=str(tmp_path / "mapping.json"))
+    await product.work()
+    assert (await product.journal(sent))["outcome"] == "updated"
+    assert product.appointment.values["subject"] == "Begun"
