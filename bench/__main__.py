@@ -64,9 +64,9 @@ def bench(
 ) -> None:
     """Measure the product beside a naive build of the same job; 1 where a counted budget is broken."""
     said = Console(stderr=True)
-    teller = Teller(said)
-    with interruptible(), Laboratory() as laboratory, teller.bar:
-        measures = measure(laboratory, QUICK if quick else Size(), teller)
+    course = Course(said)
+    with interruptible(), Laboratory() as laboratory, course.bar:
+        measures = measure(laboratory, QUICK if quick else Size(), course)
     if as_json:
         sys.stdout.write(json.dumps(to_json(measures, quick=quick), indent=2) + "\n")
     else:
@@ -79,35 +79,35 @@ def bench(
     raise typer.Exit(1 if over else 0)
 
 
-def measure(laboratory: Laboratory, size: Size, teller: Teller) -> list[Measure]:
+def measure(laboratory: Laboratory, size: Size, course: Course) -> list[Measure]:
     """Every part, in turn."""
     found: list[Measure] = []
-    teller.begin("imports and first events")
-    starts = processes.time_starts(laboratory, imports=size.imports, starts=size.starts, tell=teller.detail)
+    course.begin("imports and first events")
+    starts = processes.time_starts(laboratory, imports=size.imports, starts=size.starts, report=course.detail)
     found += processes.start_measures(starts)
-    teller.begin("cold starts")
-    found += cold_start.time_cold_starts(laboratory, starts=size.cold_starts, tell=teller.detail)
-    teller.begin("calls")
-    ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, tell=teller.detail))
+    course.begin("cold starts")
+    found += cold_start.time_cold_starts(laboratory, starts=size.cold_starts, report=course.detail)
+    course.begin("calls")
+    ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, report=course.detail))
     found += calls.measures(ours, naive)
-    teller.begin("calls when events meet")
-    found += asyncio.run(contention.count_crowds(laboratory, meetings=size.crowds, tell=teller.detail))
+    course.begin("calls when events meet")
+    found += asyncio.run(contention.count_crowds(laboratory, meetings=size.crowds, report=course.detail))
     for latency_ms in (0.0, rates.REMOTE_MS):
-        teller.begin(f"rates, services that take {latency_ms:.0f} ms")
+        course.begin(f"rates, services that take {latency_ms:.0f} ms")
         race = rates.take_turns(
-            laboratory, many=size.raced, rounds=size.rounds, latency_ms=latency_ms, tell=teller.detail
+            laboratory, many=size.raced, rounds=size.rounds, latency_ms=latency_ms, report=course.detail
         )
         found += rates.measures(*asyncio.run(race), latency_ms=latency_ms)
-    teller.begin("repeats and disorder")
-    found += correct.measures(*asyncio.run(correct.compare(laboratory, many=size.compared, tell=teller.detail)))
-    teller.begin(f"memory over {size.remembered:,} events")
-    found += processes.measure_memory(laboratory, events=size.remembered, tell=teller.detail)
-    teller.begin("the pure core")
+    course.begin("repeats and disorder")
+    found += correct.measures(*asyncio.run(correct.compare(laboratory, many=size.compared, report=course.detail)))
+    course.begin(f"memory over {size.remembered:,} events")
+    found += processes.measure_memory(laboratory, events=size.remembered, report=course.detail)
+    course.begin("the pure core")
     found += pure.measure_core(loops=size.core_loops)
     return found + cost.measures(ours.applied, naive.applied)
 
 
-class Teller:
+class Course:
     """Says how far it is: a bar in a terminal, else a line for each part."""
 
     def __init__(self, console: Console) -> None:

@@ -50,8 +50,8 @@ class Build(Protocol):
         """Take in all deliveries, `workers` at a time, and carry out what they say."""
         ...
 
-    async def given_up(self) -> int:
-        """How many events were taken in and then given up, in all runs together."""
+    async def dead_letters(self) -> int:
+        """How many events were taken in and became dead letters, in all runs together."""
         ...
 
     def meeting_of(self, row: Mapping[str, Any], numbers: range) -> int | None:
@@ -75,7 +75,7 @@ class Product:
             environment["AzureWebJobsStorage"], environment["SYNC_QUEUE_NAME"]
         )
         self._appointments: dict[str, int] = {}
-        self._spilled = False
+        self._used_overflow = False
 
     async def run(self, deliveries: Sequence[Delivery], *, workers: int = WORKERS) -> Run:
         """Reading and deleting messages is the host's job in Azure; here it is done between two clocks."""
@@ -85,7 +85,7 @@ class Product:
             given = {name.lower(): value for name, value in headers(delivery, secret=self._secret).items()}
             try:
                 receipt = await self.runtime.ingest.receive(delivery.body, headers=given, trace=new_trace())
-                self._spilled |= receipt.way == "spill"
+                self._used_overflow |= receipt.way == "overflow"
             except (BadDelivery, Transient):
                 run.failed += 1
 
@@ -94,7 +94,7 @@ class Product:
             await _timed(run, run.syncs, self.runtime.carry_out, messages, workers)
         return run
 
-    async def given_up(self) -> int:
+    async def dead_letters(self) -> int:
         """Dead letters."""
         return len(await self.runtime.dead_letters.newest(limit=1000))
 
@@ -112,7 +112,7 @@ class Product:
         await self._queue.close()
 
     async def _taken(self) -> list[bytes]:
-        """All messages, those put back with a delay and spilled ones included; empty when there are none left."""
+        """All messages, those put back with a delay and those of the overflow included; empty when none is left."""
         while await self._waiting():
             taken = [
                 message
@@ -130,7 +130,7 @@ class Product:
         """Whether anything is unfinished. What the queue was too slow for lies in a table until the sweep comes."""
         if int((await self._queue.get_queue_properties()).approximate_message_count or 0) > 0:
             return True
-        if not self._spilled or await self.runtime.spill.depth(limit=1) == 0:
+        if not self._used_overflow or await self.runtime.overflow.depth(limit=1) == 0:
             return False
         await self.runtime.sweep.run()
         return True
@@ -163,7 +163,7 @@ class Naive:
         run.syncs = run.answers
         return run
 
-    async def given_up(self) -> int:
+    async def dead_letters(self) -> int:
         """Nothing: what fails is not kept."""
         return 0
 

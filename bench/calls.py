@@ -39,7 +39,7 @@ class PerEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CallCount:
     """What events of one kind cost.
 
     applied     books a meeting, or changes columns of it; nobody in it is new
@@ -54,15 +54,17 @@ class Tally:
     strange: PerEvent
 
 
-async def count_calls(laboratory: Laboratory, *, many: int, tell: Callable[[str], None]) -> tuple[Tally, Tally]:
+async def count_calls(
+    laboratory: Laboratory, *, many: int, report: Callable[[str], None]
+) -> tuple[CallCount, CallCount]:
     """The product's calls and the naive build's, for `many` meetings."""
-    tell("ours")
+    report("ours")
     ours = await _count(laboratory, Product, many)
-    tell("naive")
+    report("naive")
     return ours, await _count(laboratory, Naive, many)
 
 
-def measures(ours: Tally, naive: Tally) -> list[Measure]:
+def measures(ours: CallCount, naive: CallCount) -> list[Measure]:
     """The table's lines, with the budgets of the design."""
     applied, repeated = "an event that is applied, people known", "the same event once more"
     inviting, strange = "an event that changes who attends", "an event that names somebody new"
@@ -87,7 +89,7 @@ def measures(ours: Tally, naive: Tally) -> list[Measure]:
     ]
 
 
-async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Build], many: int) -> Tally:
+async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Build], many: int) -> CallCount:
     await laboratory.clean()
     await laboratory.add_prospects(_STRANGE, _STRANGERS, contact=CONTACT_IDS[0])
     async with laboratory.wired() as wires:
@@ -104,7 +106,7 @@ async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Bui
             await build.aclose()
     events = sum(map(len, steps))
     applied, repeated = (sum(found, Counts()) for found in zip(*turns, strict=True))
-    return Tally(
+    return CallCount(
         PerEvent.of(applied, events),
         PerEvent.of(repeated, events),
         PerEvent.of(inviting, len(invited)),
@@ -116,7 +118,7 @@ async def _cost(wires: Wires, build: Build, deliveries: Sequence[Delivery]) -> C
     before = await wires.counts()
     run = await build.run(deliveries, workers=_WORKERS)
     cost = (await wires.counts()) - before
-    if failed := run.failed + await build.given_up():
+    if failed := run.failed + await build.dead_letters():
         raise RuntimeError(f"{failed} of {run.events} events failed; what they cost is not what an event costs.")
     return cost
 

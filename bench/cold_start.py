@@ -44,10 +44,10 @@ def empty(req: func.HttpRequest) -> func.HttpResponse:
 """
 
 
-def time_cold_starts(laboratory: Laboratory, *, starts: int, tell: Callable[[str], None]) -> list[Measure]:
+def time_cold_starts(laboratory: Laboratory, *, starts: int, report: Callable[[str], None]) -> list[Measure]:
     """Medians of `starts` starts of each app, in turn, or the first, which unpacks and compiles, where that is 0.
 
-    Nothing where the host is not at hand, which is told.
+    Nothing where the host is not at hand, which is reported.
     """
     with tempfile.TemporaryDirectory(prefix="bench-host-") as temporary:
         folder = Path(temporary)
@@ -55,13 +55,13 @@ def time_cold_starts(laboratory: Laboratory, *, starts: int, tell: Callable[[str
             ours = _host_of(folder / "ours")
             empty = _host_of(folder / "empty")
         except HostNotAtHand as missing:
-            tell(str(missing))
+            report(str(missing))
             return []
         _put_the_empty_app_into(folder / "empty" / "app")
         found: dict[str, list[float]] = {}
         # The first round writes byte code and unpacks the host.
         for number in range(starts + 1):
-            tell(f"start {number} of {starts}")
+            report(f"start {number} of {starts}")
             times = _start_empty(laboratory, empty, folder)
             times |= _start_ours(laboratory, ours, folder, meeting=number + 1)
             for what, seconds in times.items():

@@ -18,11 +18,11 @@ _FIRST = 700_000
 _WARM = 11
 
 
-async def count_crowds(laboratory: Laboratory, *, meetings: int, tell: Callable[[str], None]) -> list[Measure]:
+async def count_crowds(laboratory: Laboratory, *, meetings: int, report: Callable[[str], None]) -> list[Measure]:
     """What each event costs where `WORKERS` changes of one meeting are carried out side by side, `meetings` times."""
-    tell("ours")
+    report("ours")
     ours = await _count(laboratory, Product, meetings)
-    tell("naive")
+    report("naive")
     naive = await _count(laboratory, Naive, meetings)
     section = f"an event, where {WORKERS} change one meeting at once on one instance"
     return [

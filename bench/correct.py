@@ -31,13 +31,13 @@ class Verdict:
     stale: int
 
 
-async def compare(laboratory: Laboratory, *, many: int, tell: Callable[[str], None]) -> tuple[Verdict, Verdict]:
+async def compare(laboratory: Laboratory, *, many: int, report: Callable[[str], None]) -> tuple[Verdict, Verdict]:
     """What each build makes of the same `many` meetings."""
     environment = laboratory.installation("bench-correct")
     asked = meetings(range(_FIRST, _FIRST + many))
-    tell("ours")
+    report("ours")
     ours = await _check(laboratory, Product(environment), asked)
-    tell("naive")
+    report("naive")
     return ours, await _check(laboratory, Naive(environment), asked)
 
 
@@ -58,7 +58,7 @@ async def _check(laboratory: Laboratory, build: Build, asked: Sequence[Meeting])
         await build.run(in_turn(warming(1)))
         before = {row["activityid"] for row in await laboratory.appointments()}
         run = await build.run(in_disorder(asked))
-        failed = run.failed + await build.given_up()
+        failed = run.failed + await build.dead_letters()
     finally:
         await build.aclose()
     numbers = range(asked[0].number, asked[-1].number + 1)

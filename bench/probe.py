@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def resident() -> int | None:
-    """Bytes of memory that the process has now; None where the system does not tell."""
+    """Bytes of memory that the process has now; None where the system does not report."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

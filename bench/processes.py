@@ -39,7 +39,7 @@ class Starts:
     naive_applied: float
 
 
-def time_starts(laboratory: Laboratory, *, imports: int, starts: int, tell: Callable[[str], None]) -> Starts:
+def time_starts(laboratory: Laboratory, *, imports: int, starts: int, report: Callable[[str], None]) -> Starts:
     """Every kind takes its turn in every round, so that a busy minute touches all of them."""
     environment = laboratory.installation(_QUEUE)
     asyncio.run(laboratory.clean())
@@ -50,11 +50,11 @@ def time_starts(laboratory: Laboratory, *, imports: int, starts: int, tell: Call
 
     run_probe(environment, "import")  # writes the byte code that the first import would have to make
     for number in range(imports):
-        tell(f"import {number + 1} of {imports}")
+        report(f"import {number + 1} of {imports}")
         for mode in ("baseline", "import", "naive-import"):
             probe(mode)
     for number in range(starts):
-        tell(f"first event {number + 1} of {starts}")
+        report(f"first event {number + 1} of {starts}")
         asyncio.run(laboratory.clean())
         probe("naive-apply")
         probe("accept")
@@ -83,12 +83,12 @@ def start_measures(found: Starts) -> list[Measure]:
     ]
 
 
-def measure_memory(laboratory: Laboratory, *, events: int, tell: Callable[[str], None]) -> list[Measure]:
-    """Resident memory of one worker process; empty where the system does not tell."""
+def measure_memory(laboratory: Laboratory, *, events: int, report: Callable[[str], None]) -> list[Measure]:
+    """Resident memory of one worker process; empty where the system does not report."""
     environment = laboratory.installation(_QUEUE)
     asyncio.run(laboratory.clean())
     base = run_probe(environment, "baseline")["resident"]
-    found = run_probe(environment, "memory", str(events), tell=tell)
+    found = run_probe(environment, "memory", str(events), report=report)
     if base is None or None in found.values():
         return []
     section = "memory of one worker, without the host's own part of it"
@@ -101,9 +101,9 @@ def measure_memory(laboratory: Laboratory, *, events: int, tell: Callable[[str],
 
 
 def run_probe(
-    environment: Mapping[str, str], *arguments: str, text: str = "", tell: Callable[[str], object] = len
+    environment: Mapping[str, str], *arguments: str, text: str = "", report: Callable[[str], object] = len
 ) -> dict[str, Any]:
-    """What the probe printed; `tell` gets each line that it says on the way.
+    """What the probe printed; `report` gets each line that it says on the way.
 
     Raises `ChildFailed` with its last words where it failed.
     """
@@ -124,7 +124,7 @@ def run_probe(
         process.stdin.close()
         for line in process.stderr:
             said.append(line)
-            tell(line.strip())
+            report(line.strip())
         printed = process.stdout.read()
     if process.returncode != 0:
         raise ChildFailed(f"bench.probe {' '.join(arguments)} failed.\n{''.join(said)}")

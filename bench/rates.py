@@ -30,7 +30,7 @@ class Rounds:
 
 
 async def take_turns(
-    laboratory: Laboratory, *, many: int, rounds: int, latency_ms: float, tell: Callable[[str], None]
+    laboratory: Laboratory, *, many: int, rounds: int, latency_ms: float, report: Callable[[str], None]
 ) -> tuple[Rounds, Rounds]:
     """`rounds` rounds of `many` meetings for each build, ours first in one round and second in the next."""
     environment = laboratory.installation("bench-rates")
@@ -41,7 +41,7 @@ async def take_turns(
         await laboratory.clean()
         await product.run(in_turn(warming(1)))
         for number in range(rounds):
-            tell(f"round {number + 1} of {rounds}")
+            report(f"round {number + 1} of {rounds}")
             first = _FIRST * (number + 1) + int(latency_ms)
             deliveries = in_turn(meetings(range(first, first + many), seed=number, changes=_CHANGES))
             for build, runs in turns:

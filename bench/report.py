@@ -13,8 +13,8 @@ from rich.table import Table
 Verdict = Literal["ok", "over", ""]
 
 _CAPTION = (
-    "A count over its budget fails the run; a time, which is different on every machine, is only told. What each line "
-    "means, and where the dollars come from: docs/performance.md."
+    "A count over its budget fails the run; a time, which is different on every machine, is only reported. What each "
+    "line means, and where the dollars come from: docs/performance.md."
 )
 
 

@@ -8,7 +8,7 @@ import azure.functions as func
 
 from functions.answers import answer, for_admins, refusal
 from functions.bodies import body_of
-from functions.views import journal_json, letter_json, meeting_json
+from functions.views import dead_letter_json, journal_json, meeting_json
 
 blueprint = func.Blueprint()
 
@@ -53,8 +53,8 @@ async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
     """Events that need a person, up to 1,000; `?continuation=` with what the answer has as that asks for the next."""
     from shared.runtime import runtime
 
-    letters, continuation = await runtime().admin.dead_letters_from(req.params.get("continuation", ""))
-    shown = [letter_json(letter) for letter in letters]
+    dead_letters, continuation = await runtime().admin.dead_letters_from(req.params.get("continuation", ""))
+    shown = [dead_letter_json(dead_letter) for dead_letter in dead_letters]
     return answer({"count": len(shown), "deadLetters": shown, "continuation": continuation})
 
 

@@ -30,7 +30,7 @@ Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 def for_admins(handler: Handler) -> Handler:
-    """`handler`, with errors told in words: an admin is allowed to know, and an empty 500 helps nobody."""
+    """`handler`, with errors in words: an admin is allowed to know, and an empty 500 helps nobody."""
 
     # The worker looks at the handler's own name and parameters, hence `wraps`.
     @functools.wraps(handler)
@@ -40,7 +40,7 @@ def for_admins(handler: Handler) -> Handler:
         try:
             return await handler(req)
         except SyncError as error:
-            told = describe(error)
-            return refusal(told.status, told.refusal, told.words)
+            described = describe(error)
+            return refusal(described.status, described.refusal, described.words)
 
     return guarded

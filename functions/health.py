@@ -27,7 +27,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
 @blueprint.route("status", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @for_admins
 async def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
-    """200 whatever it says: an admin asked, and is told."""
+    """200 whatever it says: an admin asked, and gets an answer."""
     from shared.runtime import runtime
 
     return answer(await runtime().health.report())

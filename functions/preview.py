@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.answers import answer, for_admins
 from functions.bodies import body_of
-from functions.views import preview_json
+from functions.views import dry_run_json
 
 blueprint = func.Blueprint()
 
@@ -19,5 +19,5 @@ async def preview(req: func.HttpRequest) -> func.HttpResponse:
     from shared.meeting.delivery import parse_json
     from shared.runtime import runtime
 
-    found = await runtime().previewer.preview(parse_json(body_of(req, "preview")))
-    return answer(preview_json(found))
+    found = await runtime().dry_runner.run(parse_json(body_of(req, "preview")))
+    return answer(dry_run_json(found))

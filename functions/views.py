@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shared.admin.admin import MeetingReport
-    from shared.admin.preview import Preview
+    from shared.admin.dry_run import DryRun
     from shared.storage.dead_letters import DeadLetter
     from shared.storage.journal import Entry
 
@@ -43,18 +43,18 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def letter_json(letter: DeadLetter) -> dict[str, Any]:
+def dead_letter_json(dead_letter: DeadLetter) -> dict[str, Any]:
     """A dead letter."""
     return {
-        "correlationId": letter.correlation_id,
-        "meetingId": letter.meeting,
-        "event": letter.event,
-        "reason": letter.reason,
-        "code": letter.error_code,
-        "dataverseRequestId": letter.request_id or None,
-        "attempts": letter.attempts,
-        "firstFailedAt": letter.first_failed_at,
-        "lastFailedAt": letter.last_failed_at,
+        "correlationId": dead_letter.correlation_id,
+        "meetingId": dead_letter.meeting,
+        "event": dead_letter.event,
+        "reason": dead_letter.reason,
+        "code": dead_letter.error_code,
+        "dataverseRequestId": dead_letter.request_id or None,
+        "attempts": dead_letter.attempts,
+        "firstFailedAt": dead_letter.first_failed_at,
+        "lastFailedAt": dead_letter.last_failed_at,
     }
 
 
@@ -80,12 +80,12 @@ def meeting_json(report: MeetingReport) -> dict[str, Any]:
     }
 
 
-def preview_json(preview: Preview) -> dict[str, Any]:
+def dry_run_json(dry_run: DryRun) -> dict[str, Any]:
     """What a delivery would do."""
     people = [
-        camel_json(found) | {"reference": f"{found.reference.type}:{found.reference.id}"} for found in preview.people
+        camel_json(found) | {"reference": f"{found.reference.type}:{found.reference.id}"} for found in dry_run.people
     ]
-    shown: dict[str, Any] = camel_json(preview)
+    shown: dict[str, Any] = camel_json(dry_run)
     return shown | {"people": people}
 
 

@@ -87,7 +87,7 @@ param workingFrom int = 9
 
 @minValue(4)
 @maxValue(24)
-@description('At least 4 hours after the first: silence is told after 3.')
+@description('At least 4 hours after the first: silence is reported after 3.')
 param workingTo int = 17
 
 @description('Where people of yours read docs/runbook.md; each alert links to its part of it.')

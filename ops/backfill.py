@@ -21,7 +21,18 @@ from rich.text import Text
 from ops.journey import Journey, alone
 from ops.report import FOUND, INTERRUPTED, AsJson, Refused, Report, camel, reporting
 from ops.settings import SettingsFile, environment, running
-from shared.admin.backfill import Backfill, Feed, Note, Pace, Progress, QueueFeed, Reject, Rules, Tally, tally
+from shared.admin.backfill import (
+    Backfill,
+    Feed,
+    Outcomes,
+    Pace,
+    Progress,
+    QueueFeed,
+    Record,
+    Reject,
+    Rules,
+    count_outcomes,
+)
 from shared.admin.export import RESOURCE
 from shared.runtime import Runtime
 from shared.settings import read_settings
@@ -33,18 +44,18 @@ _REASONS_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """`tally`: what became of the queued rows; None where nobody waited for it. `dry`: nothing was queued."""
+    """`counted`: what became of the queued rows; None where nobody waited for it. `dry`: nothing was queued."""
 
     progress: Progress
-    tally: Tally | None = None
+    counted: Outcomes | None = None
     dry: bool = False
 
     @property
     def is_settled(self) -> bool:
-        """Whether every queued row has an end, and none needs a person."""
-        if self.tally is None:
+        """Whether every queued row has an end, and none is a dead letter."""
+        if self.counted is None:
             return True
-        outcomes = self.tally.outcomes
+        outcomes = self.counted.outcomes
         unsettled = any(kind.comes_again or kind.needs_person for kind in outcomes)
         return sum(outcomes.values()) >= self.progress.queued and not unsettled
 
@@ -124,31 +135,31 @@ async def _run(
     async with running(values) as runtime:
         if not progress.finished:
             feed = QueueFeed(runtime.queue, runtime.outbox)
-            with _watched(journey, report, journey.note) as (rows, note):
-                progress = await _work(feed, rules, pace, note).run(rows, progress)
+            with _watched(journey, report, journey.record) as (rows, record):
+                progress = await _work(feed, rules, pace, record).run(rows, progress)
         if not until_done:
             return _Outcome(progress)
         await _drain(runtime, report)
-        return _Outcome(progress, await tally(runtime.journal, progress))
+        return _Outcome(progress, await count_outcomes(runtime.journal, progress))
 
 
 def _check(journey: Journey, rules: Rules, report: Report, progress: Progress) -> _Outcome:
     """Everything but the queue and the progress."""
 
-    def note(_: Progress, rejects: list[Reject]) -> None:
+    def record(_: Progress, rejects: list[Reject]) -> None:
         journey.add_rejects(rejects)
 
-    with _watched(journey, report, note) as (rows, watched):
+    with _watched(journey, report, record) as (rows, watched):
         work = _work(_Nowhere(), rules, Pace(sys.maxsize, 1), watched)
         return _Outcome(asyncio.run(work.run(rows, progress)), dry=True)
 
 
-def _work(feed: Feed, rules: Rules, pace: Pace, note: Note) -> Backfill:
+def _work(feed: Feed, rules: Rules, pace: Pace, record: Record) -> Backfill:
     return Backfill(
         feed=feed,
         rules=rules,
         pace=pace,
-        note=note,
+        record=record,
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
         sleep=asyncio.sleep,
@@ -167,8 +178,8 @@ class _Nowhere:
 
 
 @contextmanager
-def _watched(journey: Journey, report: Report, note: Note) -> Iterator[tuple[Iterator[Any], Note]]:
-    """The rows, and `note` with a progress bar on standard error."""
+def _watched(journey: Journey, report: Report, record: Record) -> Iterator[tuple[Iterator[Any], Record]]:
+    """The rows, and `record` with a progress bar on standard error."""
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     is_seen = report.progress.is_terminal
     with (
@@ -177,11 +188,11 @@ def _watched(journey: Journey, report: Report, note: Note) -> Iterator[tuple[Ite
     ):
         task = bar.add_task("", total=1.0)
 
-        def noted(progress: Progress, rejects: list[Reject]) -> None:
-            note(progress, rejects)
+        def recorded(progress: Progress, rejects: list[Reject]) -> None:
+            record(progress, rejects)
             bar.update(task, completed=part(), description=_counts(progress))
 
-        yield rows, noted
+        yield rows, recorded
 
 
 async def _drain(runtime: Runtime, report: Report) -> None:
@@ -197,7 +208,7 @@ def _counts(progress: Progress) -> str:
 
 
 def _document(outcome: _Outcome, journey: Journey) -> dict[str, Any]:
-    counted = outcome.tally
+    counted = outcome.counted
     return {
         **camel(asdict(outcome.progress)),
         "rejectsFile": str(journey.rejects_file) if outcome.progress.rejected else None,
@@ -218,14 +229,14 @@ def _say(outcome: _Outcome, journey: Journey, console: Console) -> None:
         console.print("A dry run: this is what would be; nothing was queued.")
     if progress.rejected:
         console.print(Text(f"Why rows were rejected: {journey.rejects_file}"))
-    if outcome.tally is None or not progress.queued:
+    if outcome.counted is None or not progress.queued:
         return
     console.print(Text("What became of those queued:"))
-    for kind, many in outcome.tally.outcomes.most_common():
+    for kind, many in outcome.counted.outcomes.most_common():
         console.print(Text(f"  {many:>7,}  {kind}"))
-        for (of, reason), times in outcome.tally.reasons.most_common(_REASONS_SHOWN):
+        for (of, reason), times in outcome.counted.reasons.most_common(_REASONS_SHOWN):
             if of == kind:
                 console.print(Text(f"           {times:,} x {reason}"))
-    missing = progress.queued - sum(outcome.tally.outcomes.values())
+    missing = progress.queued - sum(outcome.counted.outcomes.values())
     if missing > 0:
         console.print(Text(f"  {missing:>7,}  not known yet; run the same command later to count again"))

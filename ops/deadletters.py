@@ -29,10 +29,10 @@ def list_(*, url: AppUrl = "", key_env: KeyEnv = DEFAULT_KEY_ENV, as_json: AsJso
     """
     with reporting(as_json=as_json) as report:
         with RemoteApp(url, key_env=key_env) as app, report.progress.status("Reading …"):
-            letters = _read(app)
-        document = {"count": len(letters), "deadLetters": letters}
-        report.show(document, lambda console: _say(visible(letters), console))
-        if letters:
+            dead_letters = _read(app)
+        document = {"count": len(dead_letters), "deadLetters": dead_letters}
+        report.show(document, lambda console: _say(visible(dead_letters), console))
+        if dead_letters:
             raise typer.Exit(FOUND)
 
 
@@ -55,7 +55,7 @@ def replay(
         with RemoteApp(url, key_env=key_env) as app:
             sent = app.post("/api/deadletters/replay", content=json.dumps(wanted).encode())
         unknown = _left_out(ids, sent)
-        report.show(sent | {"unknown": unknown}, lambda console: _tell(sent, unknown, console))
+        report.show(sent | {"unknown": unknown}, lambda console: _report(sent, unknown, console))
         if unknown:
             raise typer.Exit(FOUND)
 
@@ -91,16 +91,16 @@ def _left_out(ids: list[str] | None, done: dict[str, Any]) -> list[str]:
 
 def _read(app: RemoteApp) -> list[dict[str, Any]]:
     """All of them, page by page, the latest first."""
-    letters: list[dict[str, Any]] = []
+    dead_letters: list[dict[str, Any]] = []
     continuation: str | None = ""
     while continuation is not None:
         page = app.get("/api/deadletters", {"continuation": continuation})
-        letters += page["deadLetters"]
+        dead_letters += page["deadLetters"]
         continuation = page.get("continuation")
-    return sorted(letters, key=lambda letter: str(letter["lastFailedAt"]), reverse=True)
+    return sorted(dead_letters, key=lambda dead_letter: str(dead_letter["lastFailedAt"]), reverse=True)
 
 
-def _tell(sent: dict[str, Any], unknown: list[str], console: Console) -> None:
+def _report(sent: dict[str, Any], unknown: list[str], console: Console) -> None:
     console.print(f"Sent again: {sent['replayed']}. status CORRELATION-ID shows what becomes of each.")
     for correlation_id in sent["correlationIds"][:_SHOWN]:
         console.print(f"  {correlation_id}")
@@ -116,20 +116,20 @@ def _tell_dismissed(done: dict[str, Any], kept: list[str], console: Console) -> 
         console.print(Text(f"Not dismissed: {one}. It is no dead letter, or its meeting was just being worked on."))
 
 
-def _say(letters: list[dict[str, Any]], console: Console) -> None:
-    if not letters:
+def _say(dead_letters: list[dict[str, Any]], console: Console) -> None:
+    if not dead_letters:
         console.print("There are no dead letters.")
         return
-    for letter in letters[:_SHOWN]:
+    for dead_letter in dead_letters[:_SHOWN]:
         table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_row("correlationId", letter["correlationId"])
-        table.add_row("event", f"{letter['event']} of {letter['meetingId']}")
-        table.add_row("why", Text(f"{letter['reason']} [{letter['code']}]"))
-        table.add_row("attempts", f"{letter['attempts']}, last {letter['lastFailedAt'][:19]}")
+        table.add_row("correlationId", dead_letter["correlationId"])
+        table.add_row("event", f"{dead_letter['event']} of {dead_letter['meetingId']}")
+        table.add_row("why", Text(f"{dead_letter['reason']} [{dead_letter['code']}]"))
+        table.add_row("attempts", f"{dead_letter['attempts']}, last {dead_letter['lastFailedAt'][:19]}")
         console.print(table)
         console.print()
-    if len(letters) > _SHOWN:
-        console.print(f"These are the latest {_SHOWN} of {len(letters):,}. Why, for all of them:")
-        reasons = Counter(f"{letter['reason']} [{letter['code']}]" for letter in letters)
+    if len(dead_letters) > _SHOWN:
+        console.print(f"These are the latest {_SHOWN} of {len(dead_letters):,}. Why, for all of them:")
+        reasons = Counter(f"{dead_letter['reason']} [{dead_letter['code']}]" for dead_letter in dead_letters)
         for reason, many in reasons.most_common(_SHOWN):
             console.print(Text(f"{many:>7,}  {reason}"))

@@ -118,7 +118,7 @@ class Journey:
             self._add(rejects)
 
     @_beside()
-    def note(self, progress: Progress, rejects: list[Reject]) -> None:
+    def record(self, progress: Progress, rejects: list[Reject]) -> None:
         """Note `progress` and `rejects` so that a kill at any moment loses neither and doubles neither.
 
         The rejects are written first, and the progress holds how long their file was then: what was written after that

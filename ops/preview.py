@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from functions.views import preview_json
+from functions.views import dry_run_json
 from ops.remote import RemoteApp
 from ops.report import FOUND, AsJson, reporting, visible
 from ops.send_test import read_delivery
@@ -52,7 +52,7 @@ def _ask(body: Any, url: str, key_env: str) -> dict[str, Any]:
 
 async def _work_out(body: Any, values: Mapping[str, str]) -> dict[str, Any]:
     async with running(values) as runtime:
-        return preview_json(await runtime.previewer.preview(body))
+        return dry_run_json(await runtime.dry_runner.run(body))
 
 
 def say_preview(found: dict[str, Any], console: Console) -> None:

@@ -48,7 +48,7 @@ class Report:
         self.progress = _console(stderr=True, quiet=as_json)
 
     def show(self, document: Any, say: Callable[[Console], None]) -> None:
-        """Print `document`, or let `say` tell it."""
+        """Print `document`, or let `say` print it."""
         if self._as_json:
             print(_as_json(document))
         else:

@@ -34,7 +34,7 @@ def status(
 ) -> None:
     """Show how a meeting, an event or the app stands.
 
-    Exit code 1: it is unknown, or needs a person.
+    Exit code 1: it is unknown, or a dead letter.
     """
     with reporting(as_json=as_json) as report:
         if what is None:

@@ -124,11 +124,11 @@ def remove(
         _check_ids(ids)
         removed = asyncio.run(do())
 
-        def tell(console: Console) -> None:
+        def say(console: Console) -> None:
             for one, was_there in removed.items():
                 console.print(f"Webhook {one}: {'removed' if was_there else 'there is none'}.")
 
-        report.show({"removed": [one for one, was_there in removed.items() if was_there]}, tell)
+        report.show({"removed": [one for one, was_there in removed.items() if was_there]}, say)
         if not all(removed.values()):
             raise typer.Exit(FOUND)
 
@@ -190,12 +190,12 @@ async def _rotate(values: dict[str, str], base: str, secret: str) -> list[Webhoo
 
 
 def _tell_rotated(report: Report, changed: Sequence[Webhook]) -> None:
-    def tell(console: Console) -> None:
+    def say(console: Console) -> None:
         for one in changed:
             console.print(f"Webhook {one.id} ({one.resource} {one.action}): has the new secret.")
         console.print("Keep OUTREACH_WEBHOOK_SECRET_PREVIOUS for a day, then empty it in the app.")
 
-    report.show({"rotated": [one.id for one in changed]}, tell)
+    report.show({"rotated": [one.id for one in changed]}, say)
 
 
 async def _register(outreach: Outreach, resource: str, action: str, address: str, secret: str) -> dict[str, Any]:

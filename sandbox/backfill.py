@@ -42,7 +42,7 @@ EXAMPLES_SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rate` and `ahead` are the command's options. Kills are told as parts of the file, from 0 to 1.
+    """`rate` and `ahead` are the command's options. Kills are given as parts of the file, from 0 to 1.
 
     `first`: the number of the first row, by which its meeting and all that it says are told apart from other files.
     """

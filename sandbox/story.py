@@ -26,7 +26,7 @@ WIDTH_WITHOUT_TERMINAL: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Done:
     """What became of one step. `problem` is empty where all is as it must be."""
 
     step: Step
@@ -49,18 +49,18 @@ def demo(console: Console | None = None, *, host: HostKind = "sandbox") -> int:
             f"logs in {stack.logs}",
             highlight=False,
         )
-        return asyncio.run(tell(stack, write_plot(datetime.now(UTC)), console))
+        return asyncio.run(play(stack, write_plot(datetime.now(UTC)), console))
 
 
-async def tell(stack: Stack, plot: Plot, console: Console) -> int:
+async def play(stack: Stack, plot: Plot, console: Console) -> int:
     """Run `plot` on a stack that is up; 0 if all came out as it must, else 1 and every difference on the console."""
-    told: list[Told] = []
+    done: list[Done] = []
     for chapter in plot.chapters:
-        told += await _chapter(stack, chapter, console)
+        done += await _chapter(stack, chapter, console)
     appointments = await all_appointments(stack.dataverse.url)
-    console.print(_table(told))
-    problems = [f"{one.step.meeting}, {one.step.what}: {one.problem}" for one in told if one.problem]
-    problems += _check(told, plot.appointments, appointments)
+    console.print(_table(done))
+    problems = [f"{one.step.meeting}, {one.step.what}: {one.problem}" for one in done if one.problem]
+    problems += _check(done, plot.appointments, appointments)
     if problems:
         console.print(f"[bold red]Not as it must be[/] ({len(problems)}):")
         for problem in problems:
@@ -69,18 +69,18 @@ async def tell(stack: Stack, plot: Plot, console: Console) -> int:
         return 1
     columns = ", ".join(field.name for field in fields(Appointment))
     console.print(
-        f"[bold green]All as it must be:[/] {len(told)} deliveries, {len(appointments)} appointments; "
+        f"[bold green]All as it must be:[/] {len(done)} deliveries, {len(appointments)} appointments; "
         f"of each compared: {columns}.",
         highlight=False,
     )
     return 0
 
 
-async def _chapter(stack: Stack, chapter: Chapter, console: Console) -> list[Told]:
+async def _chapter(stack: Stack, chapter: Chapter, console: Console) -> list[Done]:
     if chapter.settings:
         stack.host.restart(**chapter.settings)
     console.print(f"[bold]The app {chapter.title}[/]", highlight=False)
-    told = []
+    done = []
     async with (
         # On a slow machine Outreach would not wait, and send again; the story tells what one delivery does.
         Sender(stack.webhook_url, secret=stack.access.webhook_secret, timeout_seconds=PATIENCE) as sender,
@@ -92,27 +92,27 @@ async def _chapter(stack: Stack, chapter: Chapter, console: Console) -> list[Tol
             console.print(
                 f"  {sign} meeting {step.meeting} {step.what} → {one.outcome} ({one.seconds:.2f} s)", highlight=False
             )
-            told.append(one)
-    return told
+            done.append(one)
+    return done
 
 
-async def _step(stack: Stack, step: Step, sender: Sender, client: httpx.AsyncClient) -> Told:
+async def _step(stack: Stack, step: Step, sender: Sender, client: httpx.AsyncClient) -> Done:
     """Deliver, then wait for the journal: the next step must find this one done."""
     started = time.monotonic()
     sent = await sender.send(step.delivery, secret=step.secret)
     if sent.status != step.status:
         said = sent.body.decode(errors="replace")[:200]
         problem = f"the app answered {sent.status} {said}, must be {step.status}"
-        return Told(step, f"HTTP {sent.status}", "", time.monotonic() - started, problem)
+        return Done(step, f"HTTP {sent.status}", "", time.monotonic() - started, problem)
     if step.outcome is None:
-        return Told(step, f"refused, HTTP {sent.status}", "", time.monotonic() - started)
+        return Done(step, f"refused, HTTP {sent.status}", "", time.monotonic() - started)
     entry = await _journal(stack, sent.correlation_id or "", client)
     seconds = time.monotonic() - started
     if entry is None:
-        return Told(step, "nothing", "", seconds, f"the journal has no outcome after {PATIENCE:g} s")
+        return Done(step, "nothing", "", seconds, f"the journal has no outcome after {PATIENCE:g} s")
     outcome = str(entry["outcome"])
     problem = "" if outcome == step.outcome else f"outcome {outcome}, must be {step.outcome}; {entry.get('lastError')}"
-    return Told(step, outcome, str(entry.get("appointmentId") or ""), seconds, problem)
+    return Done(step, outcome, str(entry.get("appointmentId") or ""), seconds, problem)
 
 
 async def _journal(stack: Stack, correlation_id: str, client: httpx.AsyncClient) -> dict[str, Any] | None:
@@ -129,12 +129,12 @@ async def _journal(stack: Stack, correlation_id: str, client: httpx.AsyncClient)
     return None
 
 
-def _table(told: list[Told]) -> Table:
+def _table(done: list[Done]) -> Table:
     table = Table(title="What happened in Outreach, and what became of it", title_justify="left")
     for column in ("Meeting", "Event", "What", "Outcome", "Appointment"):
         table.add_column(column, overflow="fold")
     last = ""
-    for one in told:
+    for one in done:
         if last and one.step.meeting != last:
             table.add_section()
         last = one.step.meeting
@@ -145,12 +145,12 @@ def _table(told: list[Told]) -> Table:
     return table
 
 
-def _check(told: list[Told], wanted: Mapping[str, Appointment], found: Mapping[str, Appointment]) -> list[str]:
+def _check(done: list[Done], wanted: Mapping[str, Appointment], found: Mapping[str, Appointment]) -> list[str]:
     """One sentence for everything about the appointments that is not as it must be."""
     problems = []
     known: set[str] = set()
     for meeting, appointment in wanted.items():
-        ids = {one.appointment_id for one in told if one.step.meeting == meeting and one.appointment_id}
+        ids = {one.appointment_id for one in done if one.step.meeting == meeting and one.appointment_id}
         known |= ids
         actual = [found[one] for one in ids if one in found]
         if len(ids) != 1 or len(actual) != 1:

@@ -7,7 +7,7 @@ SyncError
 │   ├── BadMapping          the mapping file
 │   └── BadSettings         the environment
 ├── Unmappable              a value that the mapping cannot turn into a column: dead letter
-├── BadRow                  a row of an export that cannot be read: told with its place (admin/export.py)
+├── BadRow                  a row of an export that cannot be read: reported with its place (admin/export.py)
 ├── LostRace                something is no longer as it was known: load it again and decide anew
 │   └── RowConflict         somebody else changed the table row
 ├── FenceRefused            somebody else changed the appointment, or made it: look at it again (meeting/ports.py)
@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Literal
 class SyncError(Exception):
     """Base of every error in this tree.
 
-    `merged` tells whether the event that failed is remembered in the meeting's row, so that a later event of the same
+    `merged` says whether the event that failed is remembered in the meeting's row, so that a later event of the same
     meeting carries it out too. `meeting` is the key of the row that it belongs to, where that is known. `sentence` is
     for errors that have the same words each time.
     """
@@ -151,7 +151,7 @@ def called(service: str) -> str:
     return "Dynamics" if service == "dataverse" else service.capitalize()
 
 
-def told(problem: Mapping[str, Any]) -> str:
+def problem_in_words(problem: Mapping[str, Any]) -> str:
     """What one of pydantic's problems says to somebody who does not know our classes, nor that we check in Python."""
     if problem["type"] in {"model_type", "dict_type"}:
         return "An object was expected, in braces"

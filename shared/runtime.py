@@ -22,10 +22,10 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.admin.admin import Admin
-from shared.admin.backlog import Standing
+from shared.admin.backlog import Backlog
+from shared.admin.dry_run import DryRunner
 from shared.admin.health import Check, Health
-from shared.admin.preview import Previewer
-from shared.admin.readonly import FormerPeople, GetOnlyDataverse, NotedOutreach, UnmadeTable
+from shared.admin.readonly import FormerPeople, GetOnlyDataverse, RecordingOutreach, UnmadeTable
 from shared.admin.unverified import in_words
 from shared.dataverse.appointments import AppointmentApi
 from shared.dataverse.client import Dataverse
@@ -39,7 +39,7 @@ from shared.meeting.delivery import Delivery
 from shared.meeting.patch import accepts
 from shared.outreach import tokens
 from shared.outreach.client import Outreach
-from shared.outreach.credentials import oauth_buyer, s2s_buyer
+from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.quota import Budget
 from shared.pipeline.held import Held
 from shared.pipeline.ingest import Ingest, Receipt
@@ -178,7 +178,7 @@ class Runtime:
     def sync(self) -> Sync:
         """Carries out what is queued."""
         return Sync(
-            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.spill, self._look_again),
+            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.overflow, self._follow_ups),
             appointments=AppointmentApi(self.dataverse, wires=self.settings.mapping.wires),
             directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic, shared=self._people),
             mapping=self.settings.mapping,
@@ -186,7 +186,7 @@ class Runtime:
             org=self.settings.org,
             now=self._now,
             pause=self._dataverse_caller.breaker.pause,
-            tallies=self.tallies,
+            statistics=self.statistics,
             names=self.names,
         )
 
@@ -207,10 +207,14 @@ class Runtime:
     def sweep(self) -> Sweep:
         """Does what no event will, minute by minute."""
         feeding = Feeding(
-            queue=self.queue, spill=self.spill, parked=self.meetings.parked, look_again=self._look_again, now=self._now
+            queue=self.queue,
+            overflow=self.overflow,
+            parked=self.meetings.parked,
+            follow_ups=self._follow_ups,
+            now=self._now,
         )
         parts = (
-            Part("spilled", feeding.send_spilled),
+            Part("overflow", feeding.send_overflow),
             Part("parked", feeding.send_parked),
             Part("unresolved", feeding.send_unresolved),
             Part("missed", self._missed.run, rest=timedelta(minutes=5)),
@@ -219,14 +223,14 @@ class Runtime:
             Part("retention", self._retention.run),
         )
         lease = checkpoints.Lease(self._table(checkpoints.TABLE), name="sweep", now=self._now)
-        return Sweep(parts, lease=lease, marks=self._marks, now=self._now)
+        return Sweep(parts, lease=lease, checkpoints=self._checkpoints, now=self._now)
 
     @cached_property
     def _missed(self) -> Missed:
         return Missed(
             outreach=self.outreach.for_spare_capacity(),
             outbox=self.outbox,
-            marks=self._marks,
+            checkpoints=self._checkpoints,
             mapping=self.settings.mapping,
             now=self._now,
         )
@@ -239,7 +243,7 @@ class Runtime:
             return ()
         subscription = Subscription(
             outreach=self.outreach.for_spare_capacity(),
-            marks=self._marks,
+            checkpoints=self._checkpoints,
             url=self.settings.public_url,
             guard=guard,
             now=self._now,
@@ -251,7 +255,7 @@ class Runtime:
         columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", statistics.TABLE: "PartitionKey"}
         keep = timedelta(days=self.settings.retention_days)
         kept = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
-        return Retention(kept, marks=self._marks, now=self._now)
+        return Retention(kept, checkpoints=self._checkpoints, now=self._now)
 
     async def _keep_token(self) -> Mapping[str, int]:
         return {"renewed": int(self.outreach_token is not None and await self.outreach_token.keep_alive())}
@@ -261,21 +265,21 @@ class Runtime:
         """Answers an admin."""
         url = self.settings.dataverse_url
         return Admin(
-            self.journal, self.meetings, self.dead_letters, self.outbox, self.spill, url, self._now, self.names
+            self.journal, self.meetings, self.dead_letters, self.outbox, self.overflow, url, self._now, self.names
         )
 
     @cached_property
-    def standing(self) -> Standing:
+    def backlog(self) -> Backlog:
         """Says what waits, also while settings are wrong."""
         waiting = parked.Parked(self._table(meetings.TABLE), rules="")  # only counted
-        return Standing(
-            queue=self.queue, spill=self.spill, parked=waiting, dead_letters=self.dead_letters, now=self._now
+        return Backlog(
+            queue=self.queue, overflow=self.overflow, parked=waiting, dead_letters=self.dead_letters, now=self._now
         )
 
     @cached_property
-    def tallies(self) -> statistics.Tallies:
+    def statistics(self) -> statistics.Statistics:
         """How many events ended how, and how late."""
-        made = statistics.Tallies(self._table(statistics.TABLE), now=self._now)
+        made = statistics.Statistics(self._table(statistics.TABLE), now=self._now)
         self._to_close.insert(0, made.aclose)  # it stores what is left, so it goes before its table does
         return made
 
@@ -286,19 +290,19 @@ class Runtime:
         from shared.console.console import Console, Sources  # noqa: PLC0415 - as above
 
         sources = Sources(
-            standing=self.standing,
-            tallies=self.tallies,
+            backlog=self.backlog,
+            statistics=self.statistics,
             health=self.health,
-            failing=lambda: failing_parts(self._marks),
+            failing=lambda: failing_parts(self._checkpoints),
             admin=lambda: self.admin,
-            previewer=lambda: self.previewer,
+            dry_runner=lambda: self.dry_runner,
             mapping=lambda: self.settings.mapping,
         )
         access = Access(sessions.Sessions(self._table(sessions.TABLE), now=self._now), self._environment)
         return Console(sources, access, now=self._now)
 
     @cached_property
-    def previewer(self) -> Previewer:
+    def dry_runner(self) -> DryRunner:
         """Says what a delivery would do, through doors that only read."""
         settings = self.settings
         dataverse = GetOnlyDataverse(self._dataverse_caller, token=self._dataverse_token())
@@ -306,11 +310,11 @@ class Runtime:
 
         former = FormerPeople(self._table(people_cache.TABLE), now=self._now)
 
-        def look_up() -> tuple[CrmDirectory, NotedOutreach]:
-            outreach = NotedOutreach(self.outreach)
+        def look_up() -> tuple[CrmDirectory, RecordingOutreach]:
+            outreach = RecordingOutreach(self.outreach)
             return CrmDirectory(outreach, dataverse, clock=time.monotonic, shared=former), outreach
 
-        return Previewer(
+        return DryRunner(
             meetings=rows.load,
             appointments=AppointmentApi(dataverse, wires=settings.mapping.wires).read,
             look_up=look_up,
@@ -334,14 +338,14 @@ class Runtime:
         return Queue(self._queue_service, queue_name(self._environment))
 
     @cached_property
-    def spill(self) -> overflow.Spill:
+    def overflow(self) -> overflow.Overflow:
         """The second place for an accepted event."""
-        return overflow.Spill(self._table(overflow.TABLE))
+        return overflow.Overflow(self._table(overflow.TABLE))
 
     @cached_property
     def outbox(self) -> Outbox:
         """Where accepted events go."""
-        return Outbox(queue=self.queue, spill=self.spill)
+        return Outbox(queue=self.queue, overflow=self.overflow)
 
     @cached_property
     def meetings(self) -> meetings.MeetingTable:
@@ -385,27 +389,27 @@ class Runtime:
         caller = self._outreach_caller
         match credentials.kind:
             case "s2s":
-                name, buy = f"s2s:{credentials.install_id}", s2s_buyer(caller, credentials)
+                name, exchange = f"s2s:{credentials.install_id}", s2s_exchange(caller, credentials)
             case "oauth":
-                name, buy = f"oauth:{credentials.client_id}", oauth_buyer(caller, credentials)
+                name, exchange = f"oauth:{credentials.client_id}", oauth_exchange(caller, credentials)
             case _:
                 return None
         return tokens.SharedToken(
             self._table(tokens.TABLE),
             name=name,
-            buy=buy,
+            exchange=exchange,
             now=self._now,
             seed=credentials.refresh_token,
             sent_along=credentials.redirect_uri,
         )
 
     @cached_property
-    def _marks(self) -> checkpoints.Marks:
-        return checkpoints.Marks(self._table(checkpoints.TABLE))
+    def _checkpoints(self) -> checkpoints.Checkpoints:
+        return checkpoints.Checkpoints(self._table(checkpoints.TABLE))
 
     @cached_property
-    def _look_again(self) -> checkpoints.LookAgain:
-        return checkpoints.LookAgain(self._table(checkpoints.TABLE), now=self._now)
+    def _follow_ups(self) -> checkpoints.FollowUps:
+        return checkpoints.FollowUps(self._table(checkpoints.TABLE), now=self._now)
 
     @cached_property
     def _people(self) -> people_cache.PeopleCache:

@@ -133,7 +133,7 @@ class StorageSettings:
 class WebhookSecrets:
     """What deliveries may be signed with; a secret that is not there, or not known, is empty.
 
-    `unresolved` tells whether one is set and not known yet: a reference that Azure could not resolve, or a current
+    `unresolved` says whether one is set and not known yet: a reference that Azure could not resolve, or a current
     secret that anybody could guess. A signature that fits no known secret may still be right then. `problems` has what
     is wrong, one sentence each.
     """
@@ -399,7 +399,7 @@ def read_webhook_secrets(environment: Mapping[str, str]) -> WebhookSecrets:
 def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
     """The part that asking Outreach needs. Raises `BadSettings` with every problem.
 
-    That is storage too where tokens are bought: all who buy do it through one table (`shared/outreach/tokens.py`).
+    That is storage too where tokens are exchanged: all do it through one table (`shared/outreach/tokens.py`).
     """
     reader = _Reader(environment)
     settings = _outreach(reader)
@@ -409,7 +409,7 @@ def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:
     if len(reader.problems) > own:
         reader.problems.append(
             "These Outreach credentials need the app's storage account: the token lies there for whoever uses them, "
-            "because one bought beside it may cost the app its own."
+            "because one asked for beside it may cost the app its own."
         )
     if reader.problems:
         raise BadSettings(reader.problems)

@@ -1,4 +1,4 @@
-"""What the app tells the world of itself: metrics, spans, and log lines of one form. Names and units stand here only.
+"""What the app reports of itself: metrics, spans, and log lines of one form. Names and units stand here only.
 
 Our code uses the OpenTelemetry API; without a provider every call is a no-op. In Azure the worker brings provider and
 exporter (`PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY`), so nothing here may configure one: all would come twice.
@@ -62,12 +62,12 @@ HELD = Metric("ingest.held", "gauge", "{delivery}", "Deliveries that one process
 UNVERIFIED = Metric(
     "ingest.unverified", "gauge", "{delivery}", "Deliveries that are kept until a secret fits them", ("kind",)
 )
-QUEUE_DEPTH = Metric("standing.queue", "gauge", "{message}", "Messages that wait, those put back with a delay included")
-QUEUE_AGE = Metric("standing.queue.age", "gauge", "s", "How long the oldest message that may be taken has waited")
-SPILL_DEPTH = Metric("standing.spill", "gauge", "{event}", "Accepted events that lie in the spill table")
-PARKED = Metric("standing.parked", "gauge", "{meeting}", "Meetings that wait for a setting or a condition")
-DEAD_LETTERS = Metric("standing.dead_letters", "gauge", "{event}", "Events that need a person")
-SUBSCRIPTION = Metric("standing.subscription", "gauge", "1", "1 while Outreach's webhook is there and active, else 0")
+QUEUE_DEPTH = Metric("backlog.queue", "gauge", "{message}", "Messages that wait, those put back with a delay included")
+QUEUE_AGE = Metric("backlog.queue.age", "gauge", "s", "How long the oldest message that may be taken has waited")
+OVERFLOW_DEPTH = Metric("backlog.overflow", "gauge", "{event}", "Accepted events that lie in the overflow table")
+PARKED = Metric("backlog.parked", "gauge", "{meeting}", "Meetings that wait for a setting or a condition")
+DEAD_LETTERS = Metric("backlog.dead_letters", "gauge", "{event}", "Events that need a person")
+SUBSCRIPTION = Metric("subscription.active", "gauge", "1", "1 while Outreach's webhook is there and active, else 0")
 
 METRICS = (
     EVENTS,
@@ -82,7 +82,7 @@ METRICS = (
     UNVERIFIED,
     QUEUE_DEPTH,
     QUEUE_AGE,
-    SPILL_DEPTH,
+    OVERFLOW_DEPTH,
     PARKED,
     DEAD_LETTERS,
     SUBSCRIPTION,
@@ -107,7 +107,7 @@ LINES = (
     ),
     Line(
         "refused",
-        "a request was no verified delivery: 400, 401 or 413; `kept` tells whether it waits for a secret that fits it: "
+        "a request was no verified delivery: 400, 401 or 413; `kept` says whether it waits for a secret that fits it: "
         "`yes`, `no`, `full` (there was no room), or `failed` (storage was away)",
         ("correlation_id", "code", "kept"),
     ),
@@ -118,8 +118,9 @@ LINES = (
     ),
     Line(
         "unverified",
-        "deliveries are kept until a secret fits them, told once a minute: how many while a secret was not known, how "
-        "many that fitted none, all their bytes, the oldest; and how many of them wait for a secret that is not known",
+        "deliveries are kept until a secret fits them, logged once a minute: how many while a secret was not known, "
+        "how many that fitted none, all their bytes, the oldest; and how many of them wait for a secret that is not "
+        "known",
         ("secret_not_known", "does_not_fit", "bytes", "oldest", "waiting"),
     ),
     Line(
@@ -177,11 +178,11 @@ LINES = (
         ("correlation_id", "event", "meeting", "code", "by"),
     ),
     Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
-    Line("tallies_not_stored", "the console's chart misses some events", ("error",)),
+    Line("statistics_not_stored", "the console's chart misses some events", ("error",)),
     Line(
-        "standing",
+        "backlog",
         "what waits, once a minute; that it comes shows that the app runs",
-        ("queue", "queue_age_seconds", "spill", "parked", "dead_letters"),
+        ("queue", "queue_age_seconds", "overflow", "parked", "dead_letters"),
     ),
     Line("sweep", "the timer did something; counts by part", ("parts", "failed")),
     Line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-# Tells the time of day, aware. Whoever needs it is given one; only `runtime.py` makes one.
+# Gives the time of day, aware. Whoever needs it is given one; only `runtime.py` makes one.
 Clock = Callable[[], datetime]
 
 _LENGTH_OF_A_DAY = len("2026-01-05")

@@ -17,7 +17,7 @@ from sandbox.stack import HostKind
 from shared.storage.account import Table
 from tests.clock import Clock
 from tests.environment import forget_the_shell
-from tests.outreach.support import standing_in
+from tests.outreach.support import outreach_stand_in
 from tests.patience import be_patient, take_the_hurry_off
 from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
@@ -138,7 +138,7 @@ async def tables(azurite: str, storage_names: StorageNames) -> AsyncIterator[Cal
 @pytest.fixture
 async def stand_in() -> AsyncIterator[tuple[Store, str]]:
     """A fresh Outreach stand-in: its insides and its address."""
-    async with standing_in() as made:
+    async with outreach_stand_in() as made:
         yield made
 
 

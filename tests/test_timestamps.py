@@ -60,7 +60,7 @@ def test_what_is_no_time(text: object) -> None:
 
 
 def test_a_day_is_no_time() -> None:
-    """A day is told by its form."""
+    """A day is reported by its form."""
     assert is_day("2026-01-05")
     assert not is_day("2026-01-05T00:00:00Z")
 

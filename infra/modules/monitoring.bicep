@@ -44,7 +44,7 @@ param runbookUrl string
 var alerts = [
   {
     name: 'dead-letters'
-    title: 'Events were given up'
+    title: 'Events became dead letters'
     severity: 2
     splitBy: 'code'
     frequency: 'PT15M'
@@ -93,7 +93,7 @@ var alerts = [
     severity: 1
     splitBy: 'part'
     frequency: 'PT5M'
-    // A part of the timer that fails is told at least every ten minutes.
+    // A part of the timer that fails is logged at least every ten minutes.
     window: 'PT30M'
     query: loadTextContent('../kql/alert-not-running.kql')
   }
@@ -180,7 +180,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
 
 var charts = [
   { title: 'What became of events', query: loadTextContent('../kql/overview.kql'), shown: 'barchart' }
-  { title: 'What waits', query: loadTextContent('../kql/standing.kql'), shown: 'timechart' }
+  { title: 'What waits', query: loadTextContent('../kql/backlog.kql'), shown: 'timechart' }
   { title: 'Lag: from the change in Outreach until Dynamics had it (seconds)', query: loadTextContent('../kql/lag.kql'), shown: 'timechart' }
   { title: 'In the queue before the first attempt (seconds)', query: loadTextContent('../kql/wait.kql'), shown: 'timechart' }
   { title: 'Errors by reason', query: loadTextContent('../kql/errors.kql'), shown: 'table' }

@@ -58,8 +58,8 @@ async def _organisation(dataverse: Dataverse, settings: Settings) -> list[Findin
     try:
         me = await dataverse.who_am_i()
     except SyncError as error:
-        told = describe(error)
-        return [Finding(AREA, "problem", f"Dynamics cannot be asked: {told.sentence}", told.advice or _WHERE)]
+        described = describe(error)
+        return [Finding(AREA, "problem", f"Dynamics cannot be asked: {described.sentence}", described.advice or _WHERE)]
     found = [Finding(AREA, "ok", f"{settings.dataverse_url} answers; we are user {me['UserId']}.")]
     user, more = await _app_user(dataverse, settings, str(me["UserId"]))
     found += more

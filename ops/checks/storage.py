@@ -29,7 +29,7 @@ from shared.storage import (
 )
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.dead_letters import DeadLetters
-from shared.storage.overflow import Spill
+from shared.storage.overflow import Overflow
 
 AREA = "Storage"
 TABLES = tuple(
@@ -71,7 +71,7 @@ async def check_storage(settings: IngestSettings, environment: Mapping[str, str]
             found.append(await _ask(f"Table {name} can be read and written", _probe_table(table)))
         if all(finding.state == "ok" for finding in found):
             found += await _piled_up(
-                queue, DeadLetters(Table(tables, dead_letters.TABLE)), Spill(Table(tables, overflow.TABLE))
+                queue, DeadLetters(Table(tables, dead_letters.TABLE)), Overflow(Table(tables, overflow.TABLE))
             )
             found += await _unverified(Table(tables, unverified.TABLE))
         return found
@@ -94,9 +94,9 @@ def _probe_queue(client: QueueClient) -> Callable[[], Awaitable[object]]:
     return probe
 
 
-async def _piled_up(queue: Queue, dead_letters: DeadLetters, spilled: Spill) -> list[Finding]:
-    waiting, aside = await queue.depth(), await spilled.depth(limit=_MANY)
-    found = [Finding(AREA, "ok", f"{waiting} messages wait in the queue, {aside} in the spill table.")]
+async def _piled_up(queue: Queue, dead_letters: DeadLetters, aside: Overflow) -> list[Finding]:
+    waiting, in_overflow = await queue.depth(), await aside.depth(limit=_MANY)
+    found = [Finding(AREA, "ok", f"{waiting} messages wait in the queue, {in_overflow} in the overflow table.")]
     dead = await dead_letters.count(limit=_MANY)
     if dead:
         many = str(dead) if dead < _MANY else f"{_MANY} or more"

@@ -43,7 +43,7 @@ class Condition:
             )
 
     def unchanged(self, row: Row) -> bool:
-        """Tell whether a conditional read may be answered with 304."""
+        """Whether a conditional read may be answered with 304."""
         return self.if_none_match == row.etag
 
 

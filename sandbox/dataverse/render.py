@@ -28,7 +28,7 @@ class Preferences:
     page_size: int | None = None
 
     def wants(self, annotation: str) -> bool:
-        """Tell whether this annotation is to be included."""
+        """Whether this annotation is to be included."""
         return any(
             annotation.startswith(pattern[:-1]) if pattern.endswith("*") else annotation == pattern
             for pattern in self.annotations

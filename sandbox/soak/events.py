@@ -31,20 +31,20 @@ def write_events(plan: Plan) -> tuple[list[Delivery], dict[int, Life]]:
     originals = round(plan.events / (1 + DUPLICATE_RATE))
     while total < originals:
         number += 1
-        told = _Telling(number, chance)
+        life = _Script(number, chance)
         begin = chance.uniform(0, originals)
-        for step, delivery in enumerate(told.deliveries):
+        for step, delivery in enumerate(life.deliveries):
             place = begin + step * 3 + chance.uniform(0, plan.disorder) if plan.disorder else chance.random()
             placed.append((place, delivery))
             if chance.random() < DUPLICATE_RATE:
                 placed.append((place + chance.uniform(0, 4 * plan.disorder), delivery))
-        lives[number] = Life(tuple(told.said))
-        total += len(told.deliveries)
+        lives[number] = Life(tuple(life.said))
+        total += len(life.deliveries)
     placed.sort(key=lambda item: item[0])
     return [delivery for _, delivery in placed], lives
 
 
-class _Telling:
+class _Script:
     """The life of one meeting: what is delivered, and what each delivery says."""
 
     def __init__(self, number: int, chance: random.Random) -> None:

@@ -89,9 +89,11 @@ async def _settle(stack: Stack, plan: Plan, count: Count, console: Console) -> N
             if waiting not in {0, said}:
                 console.print(f"  {waiting:,} waiting …", highlight=False)
             said = waiting
-        letters = (await client.get("/api/deadletters")).json()["deadLetters"]
-    count.dead_lettered = len(letters)
-    count.examples += [f"Dead letter: {letter['meetingId']}: {letter['reason']}" for letter in letters[:5]]
+        dead_letters = (await client.get("/api/deadletters")).json()["deadLetters"]
+    count.dead_lettered = len(dead_letters)
+    count.examples += [
+        f"Dead letter: {dead_letter['meetingId']}: {dead_letter['reason']}" for dead_letter in dead_letters[:5]
+    ]
 
 
 def _compare(stack: Stack, lives: Mapping[int, Life], fates: Mapping[str, Fate], count: Count) -> None:
@@ -116,13 +118,13 @@ def _compare(stack: Stack, lives: Mapping[int, Life], fates: Mapping[str, Fate],
     count.duplicated += sum(map(len, by_number.values()))
 
 
-def _by_meeting(found: Mapping[str, Appointment], told: Mapping[str, int]) -> dict[int, list[Appointment]]:
-    """Appointments by the meeting in their subject; of one without a subject by what the app has `told`; else 0."""
+def _by_meeting(found: Mapping[str, Appointment], known: Mapping[str, int]) -> dict[int, list[Appointment]]:
+    """Appointments by the meeting in their subject; of one without a subject by what the app has in `known`; else 0."""
     by_number: dict[int, list[Appointment]] = {}
     for appointment_id, appointment in found.items():
         # Every subject begins with the number of its meeting.
         subject = appointment.subject
-        number = int(subject.split(",")[0].split()[1]) if subject else told.get(appointment_id, 0)
+        number = int(subject.split(",")[0].split()[1]) if subject else known.get(appointment_id, 0)
         by_number.setdefault(number, []).append(appointment)
     return by_number
 

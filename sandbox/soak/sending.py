@@ -39,7 +39,7 @@ class Sending:
         """The thread's work."""
         try:
             asyncio.run(self._send_all())
-        except Exception as error:  # noqa: BLE001 - told by the thread that waits
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits
             self.error = error
         finally:
             self.done.set()
@@ -68,10 +68,10 @@ class Sending:
     async def _send_some(self, sender: Sender, waiting: Iterator[Delivery], welcome: asyncio.Event) -> None:
         for delivery in waiting:
             await welcome.wait()
-            self._note(await sender.send(delivery))
+            self._record(await sender.send(delivery))
             self._advance()
 
-    def _note(self, sent: Sent) -> None:
+    def _record(self, sent: Sent) -> None:
         fate = fate_of(sent)
         event = sent.delivery.event_id
         self.fates[event] = max(fate, self.fates.get(event, fate))

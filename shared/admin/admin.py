@@ -1,4 +1,4 @@
-"""What an admin asks: what became of this event, how does this meeting stand, what needs a person."""
+"""What an admin asks: what became of this event, how does this meeting stand, which events are dead letters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
 from shared.storage.meetings import MeetingTable
 from shared.storage.outbox import Outbox
-from shared.storage.overflow import Spill
+from shared.storage.overflow import Overflow
 from shared.telemetry import line
 from shared.timestamps import Clock, sortable
 
@@ -76,7 +76,7 @@ class Admin:
     meetings: MeetingTable
     dead_letters: DeadLetters
     outbox: Outbox
-    spill: Spill
+    overflow: Overflow
     dataverse_url: str
     now: Clock
     names: Names
@@ -106,8 +106,8 @@ class Admin:
 
         `continuation`: what the call before returned as that; empty for the first page.
         """
-        letters, after = await self.dead_letters.page(after=_read_continuation(continuation))
-        return letters, None if after is None else _continuation(after)
+        dead_letters, after = await self.dead_letters.page(after=_read_continuation(continuation))
+        return dead_letters, None if after is None else _continuation(after)
 
     async def replay(self, correlation_ids: frozenset[str] | None, *, by: str) -> list[str]:
         """Put dead letters back into the queue: those named, or all (None). Returns the correlation ids sent.
@@ -119,51 +119,53 @@ class Admin:
         async for page in self.dead_letters.take(correlation_ids=correlation_ids):
             for start in range(0, len(page), _AT_ONCE):
                 some = page[start : start + _AT_ONCE]
-                await asyncio.gather(*(self._send_again(letter, envelope, by) for letter, envelope in some))
+                await asyncio.gather(*(self._send_again(dead_letter, envelope, by) for dead_letter, envelope in some))
                 sent += [envelope.correlation_id for _, envelope in some]
         return sent
 
-    async def _send_again(self, letter: DeadLetter, envelope: Envelope, by: str) -> None:
+    async def _send_again(self, dead_letter: DeadLetter, envelope: Envelope, by: str) -> None:
         await self.outbox.put(envelope.model_copy(update={"by": by}))
         event = self.names.event(envelope.event_name or envelope.kind)
         log.info(line("sent_again", correlation_id=envelope.correlation_id, event=event, by=_who(by)))
-        await self.dead_letters.remove(letter)
+        await self.dead_letters.remove(dead_letter)
 
     async def dismiss(self, correlation_ids: frozenset[str], *, reason: str, by: str) -> list[str]:
         """Let the dead letters with these ids go for good, because `reason`. Returns the correlation ids of those gone.
 
         `by`: who asked for it, a key's name or a person's id.
-        Told in the journal first and forgotten after: a crash in between leaves the letter, to be dismissed again.
+        Written into the journal first and forgotten after: a crash in between leaves the dead letter, to
+        be dismissed again.
         """
         gone = []
         async for page in self.dead_letters.find(correlation_ids=correlation_ids):
-            gone += [letter.correlation_id for letter in page if await self._let_go(letter, reason, by)]
+            gone += [dead_letter.correlation_id for dead_letter in page if await self._let_go(dead_letter, reason, by)]
         return gone
 
-    async def _let_go(self, letter: DeadLetter, reason: str, by: str) -> bool:
+    async def _let_go(self, dead_letter: DeadLetter, reason: str, by: str) -> bool:
         entry = Entry(
-            correlation_id=letter.correlation_id,
-            event_id=letter.event_id,
-            event=letter.event,
-            received_at=letter.received_at or letter.first_failed_at,
+            correlation_id=dead_letter.correlation_id,
+            event_id=dead_letter.event_id,
+            event=dead_letter.event,
+            received_at=dead_letter.received_at or dead_letter.first_failed_at,
             outcome=OutcomeKind.DISMISSED,
             finished_at=sortable(self.now()),
-            meeting="" if letter.meeting == "unknown" else letter.meeting,
-            attempts=letter.attempts,
-            reason=letter.reason,
-            error_code=letter.error_code,
-            request_id=letter.request_id,
+            meeting="" if dead_letter.meeting == "unknown" else dead_letter.meeting,
+            attempts=dead_letter.attempts,
+            reason=dead_letter.reason,
+            error_code=dead_letter.error_code,
+            request_id=dead_letter.request_id,
             dismissed_because=reason,
             by=by,
         )
         try:
             if await self.journal.dismiss(entry) and entry.meeting:
-                await self._note(entry)
+                await self._record(entry)
         except RowConflict:
             return False  # an event of the meeting is being carried out this moment
-        if letter.spill_key:
-            await self.spill.forget(letter.spill_key)  # else the sweep would send it on, to one more dead letter
-        if not await self.dead_letters.remove(letter):
+        if dead_letter.spill_key:
+            # Else the sweep would send it on, to one more dead letter.
+            await self.overflow.forget(dead_letter.spill_key)
+        if not await self.dead_letters.remove(dead_letter):
             return False
         log.info(
             line(
@@ -177,12 +179,12 @@ class Admin:
         )
         return True
 
-    async def _note(self, entry: Entry) -> None:
-        """Say so in the meeting's time line too, where the letter stood until now."""
+    async def _record(self, entry: Entry) -> None:
+        """Say so in the meeting's time line too, where the dead letter stood until now."""
         found = await canonical(MeetingKey.parse(entry.meeting), self.meetings)
         if found.stored.meeting is not None:
             event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
-            await self.meetings.save(found.stored, found.meeting.note(event))
+            await self.meetings.save(found.stored, found.meeting.record(event))
 
     async def checked(self, key: MeetingKey, meeting: Meeting) -> Meeting:
         """`meeting` with `unsettled` where there are dead letters: in the row it only says that there may be."""
@@ -191,18 +193,18 @@ class Admin:
         return replace(meeting, unsettled=await self.dead_letters.has_any_of(filed_under(key, meeting)))
 
     async def _report(self, key: MeetingKey, meeting: Meeting) -> MeetingReport:
-        letters = await self.dead_letters.of_meetings(filed_under(key, meeting)) if meeting.unsettled else []
+        dead_letters = await self.dead_letters.of_meetings(filed_under(key, meeting)) if meeting.unsettled else []
         return MeetingReport(
             key,
-            replace(meeting, unsettled=bool(letters)),
+            replace(meeting, unsettled=bool(dead_letters)),
             self._link(meeting.mirror.appointment_id) if meeting.mirror.exists else None,
-            _recent(meeting, letters),
-            await self._last_error(meeting, letters),
+            _recent(meeting, dead_letters),
+            await self._last_error(meeting, dead_letters),
         )
 
-    async def _last_error(self, meeting: Meeting, letters: Sequence[DeadLetter]) -> LastError | None:
-        if letters:
-            last = max(letters, key=lambda letter: letter.last_failed_at)
+    async def _last_error(self, meeting: Meeting, dead_letters: Sequence[DeadLetter]) -> LastError | None:
+        if dead_letters:
+            last = max(dead_letters, key=lambda dead_letter: dead_letter.last_failed_at)
             return LastError(last.error_code, last.reason, last.correlation_id, last.last_failed_at)
         for recent in reversed(meeting.recent):
             if not (recent.outcome.comes_again or recent.outcome.needs_person):
@@ -221,16 +223,16 @@ def _who(by: str) -> str:
     return by if by == BY_KEY else labels.record(by)
 
 
-def _recent(meeting: Meeting, letters: Sequence[DeadLetter]) -> tuple[Recent, ...]:
+def _recent(meeting: Meeting, dead_letters: Sequence[DeadLetter]) -> tuple[Recent, ...]:
     """The last events, newest first, those among them that could not even be merged."""
     known = {recent.correlation_id for recent in meeting.recent}
     lost = [
-        Recent(letter.correlation_id, letter.event, letter.first_failed_at, OutcomeKind.DEAD_LETTERED)
-        for letter in letters
-        if letter.correlation_id not in known
+        Recent(dead_letter.correlation_id, dead_letter.event, dead_letter.first_failed_at, OutcomeKind.DEAD_LETTERED)
+        for dead_letter in dead_letters
+        if dead_letter.correlation_id not in known
     ]
-    told = [*reversed(meeting.recent), *lost]
-    return tuple(sorted(told, key=lambda recent: recent.received_at, reverse=True) if lost else told)
+    events = [*reversed(meeting.recent), *lost]
+    return tuple(sorted(events, key=lambda recent: recent.received_at, reverse=True) if lost else events)
 
 
 class _Replay(BaseModel):

@@ -36,7 +36,7 @@ from shared.timestamps import Clock, sortable
 LARGEST_CHUNK = 32
 MAX_ATTEMPTS = 8
 _SECONDS_BETWEEN_LOOKS = 2.0
-_TALLY_STEP = 1000
+_COUNT_STEP = 1000
 
 
 class Feed(Protocol):
@@ -123,7 +123,7 @@ class _Chunk:
 
 
 # Notes progress durably, together with the rejects since the last time.
-Note = Callable[[Progress, list[Reject]], None]
+Record = Callable[[Progress, list[Reject]], None]
 
 
 class Backfill:
@@ -135,7 +135,7 @@ class Backfill:
         feed: Feed,
         rules: Rules,
         pace: Pace,
-        note: Note,
+        record: Record,
         now: Clock,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -143,7 +143,7 @@ class Backfill:
         self._feed = feed
         self._rules = rules
         self._pace = pace
-        self._note = note
+        self._record = record
         self._now = now
         self._clock = clock
         self._sleep = sleep
@@ -158,7 +158,7 @@ class Backfill:
             progress = await self._settle(chunk, progress)
             await self._sleep(max(0.0, started + len(chunk) / self._pace.per_second - self._clock()))
         progress = replace(progress, finished=True)
-        self._note(progress, [])
+        self._record(progress, [])
         return progress
 
     async def _room(self) -> None:
@@ -180,7 +180,7 @@ class Backfill:
             rejected=progress.rejected + len(chunk.rejects),
             organisation=org,
         )
-        self._note(progress, chunk.rejects)
+        self._record(progress, chunk.rejects)
         return progress
 
     def _sort(self, row: Numbered, chunk: _Chunk, *, run: str, org: str) -> None:
@@ -221,7 +221,7 @@ class Backfill:
 def read_row(row: Numbered, rules: Rules, *, org: str, now: datetime) -> dict[str, Any] | None:
     """The delivery to queue; None for a row that is left out on purpose. Raises `BadRow`.
 
-    The row is mapped here as the sync will map it, so that what cannot work is told now, with its row, and not as a
+    The row is mapped here as the sync will map it, so that what cannot work is reported now, with its row, and not as a
     dead letter. `org` is the one organisation of the file.
     """
     if row.problem:
@@ -257,24 +257,24 @@ def run_of(digest: str, resource: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Outcomes:
     """What became of the rows: how many by outcome, and by reason where there is one."""
 
     outcomes: Counter[OutcomeKind]
     reasons: Counter[tuple[OutcomeKind, str]]
 
 
-async def tally(journal: Journal, progress: Progress) -> Tally:
+async def count_outcomes(journal: Journal, progress: Progress) -> Outcomes:
     """Count the journal's rows of a run, a thousand at a time."""
     outcomes: Counter[OutcomeKind] = Counter()
     reasons: Counter[tuple[OutcomeKind, str]] = Counter()
-    for start in range(1, progress.row + 1, _TALLY_STEP):
-        first, last = correlation_of(progress.run, start), correlation_of(progress.run, start + _TALLY_STEP - 1)
+    for start in range(1, progress.row + 1, _COUNT_STEP):
+        first, last = correlation_of(progress.run, start), correlation_of(progress.run, start + _COUNT_STEP - 1)
         for entry in await journal.between(first, last):
             outcomes[entry.outcome] += 1
             if entry.reason:
                 reasons[entry.outcome, entry.reason] += 1
-    return Tally(outcomes, reasons)
+    return Outcomes(outcomes, reasons)
 
 
 def _start(values: Mapping[str, Any], rules: Rules) -> date:

@@ -1,4 +1,4 @@
-"""Doors that only read, for whoever must not change anything: a preview, above all."""
+"""Doors that only read, for whoever must not change anything: a dry run, above all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GetOnlyDataverse(Dataverse):
         return await super().request(method, path, params=params, body=body, headers=headers)
 
 
-class NotedOutreach(Outreach):
+class RecordingOutreach(Outreach):
     """An Outreach whose every request is a GET, and that keeps the records it gave, so that they can be explained."""
 
     def __init__(self, outreach: Outreach) -> None:
@@ -99,4 +99,4 @@ class TableMissing(SyncError):
 
 
 def _refused(service: str) -> Permanent:
-    return Permanent("A preview must not change anything; this is an error in the app.", service=service)
+    return Permanent("A dry run must not change anything; this is an error in the app.", service=service)

@@ -28,7 +28,7 @@ _TENANT = frozenset({"tid", "http://schemas.microsoft.com/identity/claims/tenant
 
 
 class Access:
-    """`environment` tells whether App Service Authentication guards the app, and whose people it may let in."""
+    """`environment` says whether App Service Authentication guards the app, and whose people it may let in."""
 
     def __init__(self, sessions: Sessions, environment: Mapping[str, str]) -> None:
         self._sessions = sessions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.console.words import lasting
-from shared.storage.statistics import SLOT, Tally, slot_of
+from shared.storage.statistics import SLOT, Totals, slot_of
 
 DAY = timedelta(days=1)
 WIDTH, HEIGHT = 720, 220
@@ -35,7 +35,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Tick:
     """A line or a label on an axis."""
 
     at: float
@@ -47,8 +47,8 @@ class Chart:
     """What the template needs. `summary` says the same in a sentence."""
 
     bars: tuple[Bar, ...]
-    levels: tuple[Mark, ...]
-    hours: tuple[Mark, ...]
+    levels: tuple[Tick, ...]
+    hours: tuple[Tick, ...]
     summary: str
     width: int = WIDTH
     height: int = HEIGHT
@@ -57,11 +57,11 @@ class Chart:
     floor: int = HEIGHT - BOTTOM
 
 
-def lag_chart(slots: Mapping[datetime, Tally], now: datetime) -> Chart:
+def lag_chart(slots: Mapping[datetime, Totals], now: datetime) -> Chart:
     """The chart of the 24 hours that end with the slot of `now`."""
     first = slot_of(now) + SLOT - DAY
-    shown = {slot: tally for slot, tally in sorted(slots.items()) if slot >= first and tally.lags}
-    slowest = max((tally.lag_max for tally in shown.values()), default=0.0)
+    shown = {slot: totals for slot, totals in sorted(slots.items()) if slot >= first and totals.lags}
+    slowest = max((totals.lag_max for totals in shown.values()), default=0.0)
     top = next((line for line in _LINES[2:] if line >= slowest), _LINES[-1])
     width = (WIDTH - LEFT - RIGHT) / (DAY / SLOT)
 
@@ -75,33 +75,33 @@ def lag_chart(slots: Mapping[datetime, Tally], now: datetime) -> Chart:
     bars = tuple(
         Bar(
             x=x(slot) + 0.5,
-            y=y(tally.lag_max),
+            y=y(totals.lag_max),
             width=round(width - 1, 1),
-            height=round(HEIGHT - BOTTOM - y(tally.lag_max), 1),
-            mean_y=y(tally.lag_sum / tally.lags),
+            height=round(HEIGHT - BOTTOM - y(totals.lag_max), 1),
+            mean_y=y(totals.lag_sum / totals.lags),
             slot=slot,
-            mean=tally.lag_sum / tally.lags,
-            slowest=tally.lag_max,
-            events=tally.lags,
+            mean=totals.lag_sum / totals.lags,
+            slowest=totals.lag_max,
+            events=totals.lags,
         )
-        for slot, tally in shown.items()
+        for slot, totals in shown.items()
     )
     full_hours = (first + SLOT * number for number in range(int(DAY / SLOT)))
     hours = tuple(
-        Mark(x(moment), f"{moment:%H:%M}")
+        Tick(x(moment), f"{moment:%H:%M}")
         for moment in full_hours
         if moment.minute == 0 and moment.hour % _HOURS_BETWEEN_LABELS == 0
     )
-    levels = _apart(Mark(y(line), lasting(line).replace(".0", "")) for line in reversed(_LINES) if line <= top)
+    levels = _apart(Tick(y(line), lasting(line).replace(".0", "")) for line in reversed(_LINES) if line <= top)
     return Chart(bars, levels, hours, _summary(bars))
 
 
-def _apart(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """Those of `marks`, from the top down, that do not come too close to the one above."""
-    kept: list[Mark] = []
-    for mark in marks:
-        if not kept or mark.at - kept[-1].at >= _APART:
-            kept.append(mark)
+def _apart(ticks: Iterable[Tick]) -> tuple[Tick, ...]:
+    """Those of `ticks`, from the top down, that do not come too close to the one above."""
+    kept: list[Tick] = []
+    for tick in ticks:
+        if not kept or tick.at - kept[-1].at >= _APART:
+            kept.append(tick)
     return tuple(kept)
 
 

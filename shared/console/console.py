@@ -11,9 +11,9 @@ from datetime import timedelta
 from itertools import chain
 
 from shared.admin.admin import MAX_REASON, Admin, read_reason
-from shared.admin.backlog import COUNTED_UP_TO, Standing
+from shared.admin.backlog import COUNTED_UP_TO, Backlog
+from shared.admin.dry_run import DryRunner
 from shared.admin.health import Health
-from shared.admin.preview import Previewer
 from shared.console import chart
 from shared.console.access import Access, person
 from shared.console.meeting import meeting_view
@@ -27,7 +27,7 @@ from shared.meeting.meeting import RECENT_EVENTS, Meeting
 from shared.pipeline.signature import MAX_BODY_BYTES
 from shared.pipeline.sweep import Failing
 from shared.storage.sessions import Session
-from shared.storage.statistics import Tallies, total
+from shared.storage.statistics import Statistics, total
 from shared.telemetry import line, where
 from shared.timestamps import Clock
 
@@ -44,12 +44,12 @@ SHOWN_PARKED = 100
 class Sources:
     """Where the pages get what they show. The functions raise `BadSettings` where settings they need are wrong."""
 
-    standing: Standing
-    tallies: Tallies
+    backlog: Backlog
+    statistics: Statistics
     health: Health
     failing: Callable[[], Awaitable[Mapping[str, Failing]]]
     admin: Callable[[], Admin]
-    previewer: Callable[[], Previewer]
+    dry_runner: Callable[[], DryRunner]
     mapping: Callable[[], MappingFile]
 
 
@@ -108,7 +108,7 @@ class Console:
         try:
             admitted = await self._access.check(request)
         except RemoteError:
-            # Why is told to those who are admitted only.
+            # Why is shown to those who are admitted only.
             text = "Nobody can be let in right now. Try again in a minute."
             return page("message.html", status=503, title="Out of reach", text=text)
         if admitted is None:
@@ -133,21 +133,21 @@ class Console:
     async def _home(self, _: Request, session: Session) -> Answer:
         now = self._now()
         counts, slots, health, failing = await asyncio.gather(
-            self._sources.standing.measure(),
-            self._sources.tallies.since(now - chart.DAY),
+            self._sources.backlog.measure(),
+            self._sources.statistics.since(now - chart.DAY),
             self._sources.health.report(),
             self._sources.failing(),
         )
-        tally = total(slots.values())
-        finished = sum(count for kind, count in tally.outcomes.items() if not kind.comes_again)
+        totals = total(slots.values())
+        finished = sum(count for kind, count in totals.outcomes.items() if not kind.comes_again)
         return page(
             "home.html",
             session=session,
             counts=counts,
             limit=COUNTED_UP_TO,
-            accepted=finished + counts.queue + counts.spill,
-            applied=sum(count for kind, count in tally.outcomes.items() if kind.applied),
-            tally=tally,
+            accepted=finished + counts.queue + counts.overflow,
+            applied=sum(count for kind, count in totals.outcomes.items() if kind.applied),
+            totals=totals,
             health=health,
             failing=failing,
             chart=chart.lag_chart(slots, now),
@@ -244,13 +244,13 @@ class Console:
         return page("event.html", session=session, entries=found)
 
     async def _dead_letters(self, request: Request, session: Session) -> Answer:
-        letters = await self._sources.admin().list_dead_letters()
+        dead_letters = await self._sources.admin().list_dead_letters()
         return page(
             "deadletters.html",
             session=session,
-            letters=letters[:SHOWN_DEAD_LETTERS],
-            count=len(letters),
-            together=Counter(letter.correlation_id for letter in letters),
+            dead_letters=dead_letters[:SHOWN_DEAD_LETTERS],
+            count=len(dead_letters),
+            together=Counter(dead_letter.correlation_id for dead_letter in dead_letters),
             replayed=_number(request, "replayed"),
             dismissed=_number(request, "dismissed"),
             max_reason=MAX_REASON,
@@ -276,8 +276,8 @@ class Console:
         preview, problem = None, ""
         try:
             if len(text.encode()) > MAX_BODY_BYTES:
-                raise BadDelivery("body_too_large", f"That is over {MAX_BODY_BYTES} bytes.", status=413)  # noqa: TRY301 - told with the rest
-            preview = await self._sources.previewer().preview(parse_json(text.encode()))
+                raise BadDelivery("body_too_large", f"That is over {MAX_BODY_BYTES} bytes.", status=413)  # noqa: TRY301 - shown with the rest
+            preview = await self._sources.dry_runner().run(parse_json(text.encode()))
         except BadDelivery as error:
             problem = error.message
         return page("preview.html", session=session, delivery=text, preview=preview, problem=problem)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.admin.admin import LastError, MeetingReport
-from shared.admin.explain import ON_CREATE
+from shared.admin.dry_run_report import ON_CREATE
 from shared.console.words import written
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
@@ -49,18 +49,18 @@ class FieldView:
 class EventView:
     """One event in the time line, with its journal where there is one."""
 
-    told: Recent
+    recent: Recent
     journal: Entry | None
 
     @property
     def outcome(self) -> OutcomeKind:
         """How it ended."""
-        return self.journal.outcome if self.journal else self.told.outcome
+        return self.journal.outcome if self.journal else self.recent.outcome
 
     @property
     def ended_at(self) -> str:
-        """When it ended; its receipt has to do where no journal tells more."""
-        return self.journal.finished_at if self.journal else self.told.received_at
+        """When it ended; its receipt has to do where no journal says more."""
+        return self.journal.finished_at if self.journal else self.recent.received_at
 
 
 @dataclass(frozen=True, slots=True)

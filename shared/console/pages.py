@@ -60,8 +60,8 @@ class Answer:
 def page(template: str, *, status: int = 200, script: str = "", **context: Any) -> Answer:
     """A page from its template; `script` names the one file of a script that it may run."""
     code = _file(script) if script else ""
-    standing = {"root": ROOT, "here": template.partition(".")[0], "now": datetime.now(UTC), "session": NOBODY}
-    html = _environment().get_template(template).render(standing | {"script": _ours(code)} | context)
+    always = {"root": ROOT, "here": template.partition(".")[0], "now": datetime.now(UTC), "session": NOBODY}
+    html = _environment().get_template(template).render(always | {"script": _ours(code)} | context)
     return Answer(status, html, _headers(script=code))
 
 

@@ -19,7 +19,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "dataverse": "Dynamics",
     "outreach": "Outreach",
     "unverified": "deliveries that no secret fits yet",
-    "spilled": "events in the spill table",
+    "overflow": "events in the overflow table",
     "parked": "parked meetings",
     "unresolved": "people to look up again",
     "missed": "events that webhooks missed",

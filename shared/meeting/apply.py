@@ -130,7 +130,7 @@ class _Work:
         self._fenced_by: str | None = None
         self._refresh = False
         self._reopen = False
-        self._news = OutcomeKind.DUPLICATE
+        self._change = OutcomeKind.DUPLICATE
         self._claimed = False
         self.key = key
         self.merged = False
@@ -142,7 +142,7 @@ class _Work:
         found = await self._find()
         self.key = found.stored.key
         meeting, merged = found.meeting.learn(patch)
-        self._note_news(merged)
+        self._record_change(merged)
         self.merged = not merged.taken
         if not self._anew and meeting == found.stored.meeting and meeting.is_settled:
             # Nothing new, and nothing left to do: not even a look at who the people are.
@@ -156,7 +156,7 @@ class _Work:
             # comes again there is nothing new in it, and yet something to do.
             outcome = OutcomeKind.RETRYING if isinstance(error, Transient) else OutcomeKind.FAILED
             if not self.merged:
-                await self._save(found.stored, replace(self._noted(meeting, outcome), unsettled=True))
+                await self._save(found.stored, replace(self._recorded(meeting, outcome), unsettled=True))
             raise
         plan = decide(meeting, want, values, self._rules)
         if plan.hold is None:
@@ -187,11 +187,11 @@ class _Work:
 
     async def _leave(self, stored: Stored, meeting: Meeting) -> Outcome:
         """Others have done what this event was about, as far as it was not done itself."""
-        kind = OutcomeKind.UPDATED if self._claimed else self._news
+        kind = OutcomeKind.UPDATED if self._claimed else self._change
         if meeting.comes_again(self._event):
             # Others have written what it came for while it waited.
             kind = OutcomeKind.UPDATED if kind is OutcomeKind.DUPLICATE else kind
-            stored = await self._save(stored, self._noted(meeting, kind))
+            stored = await self._save(stored, self._recorded(meeting, kind))
         return Outcome(kind, stored)
 
     async def _wanted(self, meeting: Meeting, values: Mapping[str, Any]) -> Desired:
@@ -203,7 +203,7 @@ class _Work:
         wanted = references(values, mapping, leave=leave)
         if not exists:
             wanted |= creators(values, mapping)
-        found = await self._ports.directory.resolve(wanted, distrust=self._refresh)
+        found = await self._ports.directory.resolve(wanted, refresh=self._refresh)
         people = as_invited(found, mirror.invited)
         want = desired(values, mapping=mapping, people=people, policy=self._rules.policy, leave=leave)
         return without_unset(want) if exists else want
@@ -224,15 +224,15 @@ class _Work:
             return meeting
         return meeting.lose_appointment(stays_deleted=self._rules.mapping.deleted_in_dynamics == "leave")
 
-    def _note_news(self, merged: Merged) -> None:
+    def _record_change(self, merged: Merged) -> None:
         if merged.taken:
-            self._news = OutcomeKind.MERGED
-        elif merged.older and self._news is OutcomeKind.DUPLICATE:
-            self._news = OutcomeKind.SUPERSEDED
+            self._change = OutcomeKind.MERGED
+        elif merged.older and self._change is OutcomeKind.DUPLICATE:
+            self._change = OutcomeKind.SUPERSEDED
 
     async def _keep(self, stored: Stored, meeting: Meeting, want: Desired) -> Outcome:
         """Nothing goes to Dynamics: save what was merged, if it is anything."""
-        kind, waited = self._news, meeting.comes_again(self._event)
+        kind, waited = self._change, meeting.comes_again(self._event)
         if meeting.mirror.deleted:
             kind = OutcomeKind.LEFT
         elif meeting.held is not None:
@@ -242,7 +242,7 @@ class _Work:
         elif kind is OutcomeKind.DUPLICATE and waited:
             kind = OutcomeKind.MERGED
         if meeting != stored.meeting or waited:
-            stored = await self._save(stored, self._noted(meeting, kind))
+            stored = await self._save(stored, self._recorded(meeting, kind))
         return Outcome(kind, stored, notes=want.notes, unresolved=want.unresolved)
 
     async def _write(self, stored: Stored, meeting: Meeting, want: Desired, plan: Plan) -> Outcome:
@@ -253,9 +253,9 @@ class _Work:
         claim = meeting.claim(plan.columns, parties=parties, actual=actual, reopen=reopen)
         if actual is not None and not columns and is_proof(meeting.mirror, actual):
             now = Written(actual.version, state=actual.state)
-            kind = OutcomeKind.UPDATED if self._claimed else self._news
+            kind = OutcomeKind.UPDATED if self._claimed else self._change
             return await self._settle(stored, claim, want, plan, kind, now, columns)
-        claim = self._noted(claim, OutcomeKind.WRITING)
+        claim = self._recorded(claim, OutcomeKind.WRITING)
         stored = await self._save(stored, claim)
         self._claimed = True
         try:
@@ -293,7 +293,7 @@ class _Work:
             parties = still_ours(parties, want.columns[PARTIES], columns.get(PARTIES))
         fingerprints = {name: fingerprint(value) for name, value in want.columns.items()}
         stored = await self._save(
-            stored, self._noted(claim.settle(now.version, fingerprints, state=now.state, parties=parties), kind)
+            stored, self._recorded(claim.settle(now.version, fingerprints, state=now.state, parties=parties), kind)
         )
         notes = (*want.notes, *now.notes)
         return Outcome(kind, stored, tuple(sorted(columns)), notes, now.request_id, want.unresolved)
@@ -380,6 +380,6 @@ class _Work:
             )
         self._reopen = True
 
-    def _noted(self, meeting: Meeting, outcome: OutcomeKind) -> Meeting:
+    def _recorded(self, meeting: Meeting, outcome: OutcomeKind) -> Meeting:
         """`meeting` with this event in its time line."""
-        return meeting if self._event is None else meeting.note(replace(self._event, outcome=outcome))
+        return meeting if self._event is None else meeting.record(replace(self._event, outcome=outcome))

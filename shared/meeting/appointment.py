@@ -23,7 +23,7 @@ from shared.meeting.transforms import PARTIES, STATE, CreatedByRow, CreatedOnRow
 
 _LONGEST_PLAIN_FINGERPRINT = 200
 
-_Told = dict[FieldName, Stamped]
+_Spoken = dict[FieldName, Stamped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,14 @@ def collapse(fields: Facts, mapping: MappingFile) -> dict[str, Any]:
     not depend on arrival.
     """
     apart = {item.field for item in mapping.inputs if item.per_calendar}
-    told: dict[str, _Told] = {"": {}}
+    by_calendar: dict[str, _Spoken] = {"": {}}
     for text, stamped in fields.items():
         name = FieldName.parse(text)
         if name.field in apart:
-            told.setdefault(name.calendar, {})[name._replace(calendar="")] = stamped
+            by_calendar.setdefault(name.calendar, {})[name._replace(calendar="")] = stamped
         else:
-            told[""][name] = stamped
-    said = {calendar: _joined(spoken, mapping) for calendar, spoken in told.items()}
+            by_calendar[""][name] = stamped
+    said = {calendar: _joined(spoken, mapping) for calendar, spoken in by_calendar.items()}
     values = said.pop("")
     ordered = sorted(said, key=lambda calendar: (len(calendar), calendar))
     organizers = [calendar for calendar in ordered if said[calendar].get("is_organizer") is True]
@@ -93,7 +93,7 @@ def collapse(fields: Facts, mapping: MappingFile) -> dict[str, Any]:
         speaker = next((calendar for calendar in organizers or ordered if spoken in said[calendar]), None)
         if speaker is None:
             continue
-        own, theirs = _spoke(spoken, told[""]), _spoke(spoken, told[speaker])
+        own, theirs = _spoke(spoken, by_calendar[""]), _spoke(spoken, by_calendar[speaker])
         if own is None or (organizers and theirs is not None and theirs >= own):
             values[spoken] = said[speaker][spoken]
     return values
@@ -109,16 +109,16 @@ def _is_another_word(name: FieldName, stamped: Stamped) -> bool:
     return _is_word(name, stamped) and not stamped.value
 
 
-def _spoke(field: str, said: _Told) -> Stamp | None:
+def _spoke(field: str, said: _Spoken) -> Stamp | None:
     """When `said` last spoke of `field`."""
     of_field = ((name, stamped) for name, stamped in said.items() if name.field == field)
     return max((stamped.stamp for name, stamped in of_field if not _is_another_word(name, stamped)), default=None)
 
 
-def _joined(said: _Told, mapping: MappingFile) -> dict[str, Any]:
+def _joined(said: _Spoken, mapping: MappingFile) -> dict[str, Any]:
     """`said` without stamps, and with one value for what several sources said, each for itself.
 
-    A word that says so makes a flag true, until the flag itself is told later. A word of something else leaves it as it
+    A word that says so makes a flag true, until the flag itself is said later. A word of something else leaves it as it
     is, and false where nothing else was said.
 
     The relationships that attendees are read from become one list. The mapping names them from the narrowest (the one
@@ -135,10 +135,10 @@ def _joined(said: _Told, mapping: MappingFile) -> dict[str, Any]:
     for item in mapping.inputs:
         if item.kind is not Kind.PROSPECT:
             continue
-        told = [said[name] for source in item.sources if (name := FieldName(item.field, source.name)) in said]
-        standing = [one for place, one in enumerate(told) if all(one.stamp >= wider.stamp for wider in told[place:])]
-        if standing:
-            each_once = {(target["type"], target["id"]): target for one in standing for target in one.value}
+        lists = [said[name] for source in item.sources if (name := FieldName(item.field, source.name)) in said]
+        current = [one for place, one in enumerate(lists) if all(one.stamp >= wider.stamp for wider in lists[place:])]
+        if current:
+            each_once = {(target["type"], target["id"]): target for one in current for target in one.value}
             values[item.field] = list(each_once.values())
     return values
 

@@ -1,12 +1,12 @@
 """Dead letters and the row of their meeting: it knows that there are some until a good event has carried them out.
 
 What an event said outlives its failure where it was merged: the next event of the meeting that ends well has written it
-too, and its letter has nothing left to ask of anybody. `tests/simulation` shows what breaks without the two rules.
+too, and its dead letter has nothing left to ask of anybody. `tests/simulation` shows what breaks without the two rules.
 
-1. Who files a letter saves the meeting's row *after* it, always: nobody knows that version who may not have seen the
-   letter.
-2. Who clears letters looks for them first, and then whether the row is still as it was left. If it is, everything that
-   was merged has been written; and if it still is when the row is told so, there are no other letters.
+1. Who files a dead letter saves the meeting's row *after* it, always: nobody knows that version who may not have seen
+   the dead letter.
+2. Who clears dead letters looks for them first, and then whether the row is still as it was left. If it is, everything
+   that was merged has been written; and if it still is when the row is saved so, there are no other dead letters.
 """
 
 from __future__ import annotations
@@ -19,40 +19,42 @@ from shared.errors import RowConflict, Transient
 from shared.meeting.aliases import canonical
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
-from shared.meeting.ports import L, Letters, Meetings, Stored
+from shared.meeting.ports import DeadLetters, L, Meetings, Stored
 
 MAX_ROUNDS = 12
 
 
 def filed_under(key: MeetingKey, meeting: Meeting) -> list[str]:
-    """What letters of a meeting may be filed under."""
+    """What dead letters of a meeting may be filed under."""
     return list(map(str, [key, *sorted(meeting.aliases.known)]))
 
 
-async def note_letter(key: MeetingKey, *, meetings: Meetings, new_appointment_id: Callable[[MeetingKey], str]) -> None:
-    """Tell the row of the meeting that `key` turned out to be that a letter was filed. Raises `Transient`."""
+async def record_dead_letter(
+    key: MeetingKey, *, meetings: Meetings, new_appointment_id: Callable[[MeetingKey], str]
+) -> None:
+    """Save the row of the meeting that `key` turned out to be, after a dead letter was filed. Raises `Transient`."""
     for _ in range(MAX_ROUNDS):
         found = await canonical(key, meetings)
-        told = found.meeting.choose_appointment(new_appointment_id(found.stored.key))
+        known = found.meeting.choose_appointment(new_appointment_id(found.stored.key))
         with suppress(RowConflict):
-            await meetings.save(found.stored, replace(told, unsettled=True))
+            await meetings.save(found.stored, replace(known, unsettled=True))
             return
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
-async def clear_letters(left: Stored, *, meetings: Meetings, letters: Letters[L]) -> None:
-    """Remove the letters that an event has carried out which left the meeting's row as `left`.
+async def clear_dead_letters(left: Stored, *, meetings: Meetings, dead_letters: DeadLetters[L]) -> None:
+    """Remove the dead letters that an event has carried out which left the meeting's row as `left`.
 
-    Where the row has changed since, a letter may be about the change; the next event that ends well sees to them.
+    Where the row has changed since, a dead letter may be about the change; the next event that ends well sees to them.
     """
     if left.meeting is None or not left.meeting.unsettled:
         return
-    found = await letters.of_meetings(filed_under(left.key, left.meeting))
+    found = await dead_letters.of_meetings(filed_under(left.key, left.meeting))
     if (await meetings.load(left.key)).version != left.version:
         return
-    carried_out = [letter for letter in found if letter.merged]
-    for letter in carried_out:
-        await letters.remove(letter)
+    carried_out = [dead_letter for dead_letter in found if dead_letter.merged]
+    for dead_letter in carried_out:
+        await dead_letters.remove(dead_letter)
     if len(carried_out) == len(found):
         with suppress(RowConflict):
             await meetings.save(left, replace(left.meeting, unsettled=False))

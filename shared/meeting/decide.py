@@ -47,7 +47,7 @@ class Plan:
         return frozenset(self.columns - {STATE}) | {FENCE, *([PARTIES] if self.lists_parties(want) else [])}
 
     def must_look(self, mirror: Mirror, want: Desired, actual: Actual | None) -> bool:
-        """Whether the write needs to know what is there, and `actual` does not tell.
+        """Whether the write needs to know what is there, and `actual` does not say.
 
         People may have added attendees; the whole list is replaced, so theirs must be in it. A column that is written
         for the version alone keeps what it holds. And whoever closes an appointment must be able to open it as it was.

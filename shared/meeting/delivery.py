@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from shared.errors import BadDelivery, told
+from shared.errors import BadDelivery, problem_in_words
 from shared.timestamps import parse_time
 
 # Outreach's public list for webhooks, after what its list does not name: meetings, and its events API.
@@ -163,7 +163,9 @@ def parse_delivery(body: object) -> Delivery:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise BadDelivery("not_a_delivery", f"This is not an Outreach delivery: {where}: {told(first)}.") from error
+        raise BadDelivery(
+            "not_a_delivery", f"This is not an Outreach delivery: {where}: {problem_in_words(first)}."
+        ) from error
     relationships: dict[str, tuple[Reference, ...]] = {}
     unreadable = set()
     for name, value in parsed.data.relationships.items():

@@ -89,7 +89,7 @@ def _known(column: str) -> Gate:
 
 
 def _untold(situation: Situation) -> str:
-    return f"No event has told {' and '.join(_missing(situation))} yet."
+    return f"No event has said {' and '.join(_missing(situation))} yet."
 
 
 def _missing(situation: Situation) -> list[str]:

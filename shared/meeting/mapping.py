@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from shared.errors import BadMapping, told
+from shared.errors import BadMapping, problem_in_words
 from shared.meeting.sources import KeySource, Source, Sources
 from shared.meeting.transforms import FENCE, PARTIES, Attendees, ByTransform, Kind, Row, Strict
 from shared.meeting.wire import Parties, Plain, Wire
@@ -207,7 +207,7 @@ def parse_mapping(content: Any, *, origin: str) -> MappingFile:
             if one["type"] == "too_short" and one["loc"] in within:
                 continue
             where = ".".join(str(part) for part in _place(one["loc"])) or "the file"
-            problems.append(f"{origin}: {where}: {told(one)}")
+            problems.append(f"{origin}: {where}: {problem_in_words(one)}")
         raise BadMapping(problems) from error
 
 

@@ -1,4 +1,4 @@
-"""A meeting: what is known of it, how far Dynamics has been told, and the moves that change either. All is pure."""
+"""A meeting: what is known of it, how far Dynamics has it, and the moves that change either. All is pure."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Meeting:
         """Whether the time line says that `event` is under way."""
         return any(recent.is_same_event(event) and recent.outcome.comes_again for recent in self.recent)
 
-    def note(self, event: Recent) -> Meeting:
+    def record(self, event: Recent) -> Meeting:
         """`event` is the last one in the time line, once."""
         others = [recent for recent in self.recent if not recent.is_same_event(event)]
         return replace(self, recent=(*others, event)[-RECENT_EVENTS:])

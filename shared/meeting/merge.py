@@ -61,10 +61,10 @@ def merge(current: Facts, patch: Facts) -> Merged:
     facts = dict(current)
     taken, older = set(), set()
     for name, offered in patch.items():
-        standing = facts.get(name)
-        if standing is None or _rank(standing) < _rank(offered):
+        known = facts.get(name)
+        if known is None or _rank(known) < _rank(offered):
             facts[name] = offered
             taken.add(name)
-        elif _rank(offered) < _rank(standing):
+        elif _rank(offered) < _rank(known):
             older.add(name)
     return Merged(facts, frozenset(taken), frozenset(older))

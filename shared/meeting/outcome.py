@@ -46,8 +46,8 @@ class OutcomeKind(StrEnum):
     IGNORED = "ignored", "Not one of ours"
     REFUSED = "refused", "Its signature fits no secret", "needs a person"
     RETRYING = "retrying", "Failed for now, will be tried again", "comes again"
-    DEAD_LETTERED = "dead-lettered", "Given up; needs a person", "needs a person"
-    DISMISSED = "dismissed", "Given up for good, by a person"
+    DEAD_LETTERED = "dead-lettered", "Dead letter", "needs a person"
+    DISMISSED = "dismissed", "Dismissed by a person"
     # In a meeting's time line only: between the claim and the confirmed write, and failed for good.
     WRITING = "writing", "Being written", "comes again"
     FAILED = "failed", "Could not be carried out", "needs a person"

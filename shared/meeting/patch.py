@@ -188,15 +188,15 @@ def _read(source: Source, delivery: Delivery) -> Any:
 
 
 def _references(item: Row | Signal, source: Source, value: Any, delivery: Delivery) -> list[dict[str, str]]:
-    """Plain JSON for the records found, each once, the lowest id first: a relationship is a set, its order no news.
+    """Plain JSON for the records found, each once, the lowest id first: a relationship is a set, its order no change.
 
     A flat relationship's type is the relationship's own name (`owner`), so a type that is none of ours means what the
     attribute `ownerType` says, where there is one (a booker may be a prospect), else the kind of the row.
     """
-    told = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
+    declared = str(delivery.attributes.get(f"{source.name}Type", "")).lower()
     seen: dict[tuple[str, str], None] = {}
     reference: Reference
     for reference in sorted(value, key=lambda one: (len(one.id), one.id)):
-        kinds = (reference.type, told, item.kind)
+        kinds = (reference.type, declared, item.kind)
         seen[next(str(kind) for kind in kinds if kind in _RECORDS), reference.id] = None
     return [{"type": kind, "id": record_id} for kind, record_id in seen]

@@ -53,7 +53,7 @@ class Meetings(Protocol):
         ...
 
 
-class Letter(Protocol):
+class DeadLetter(Protocol):
     """A dead letter."""
 
     @property
@@ -62,17 +62,17 @@ class Letter(Protocol):
         ...
 
 
-L = TypeVar("L", bound=Letter)
+L = TypeVar("L", bound=DeadLetter)
 
 
-class Letters(Protocol[L]):
+class DeadLetters(Protocol[L]):
     """The dead letters."""
 
     async def of_meetings(self, meetings: Collection[str]) -> list[L]:
         """Those of these meetings and calendar events."""
         ...
 
-    async def remove(self, letter: L) -> bool:
+    async def remove(self, dead_letter: L) -> bool:
         """Forget this one; not if the same event has failed again since it was read. Returns whether it is gone."""
         ...
 
@@ -107,8 +107,8 @@ class Appointments(Protocol):
 class Directory(Protocol):
     """Who Outreach's people and opportunities are in Dynamics."""
 
-    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
-        """A `Person` for every reference in `wanted`. `distrust`: a record that was given before is gone; ask again."""
+    async def resolve(self, wanted: Collection[Reference], *, refresh: bool = False) -> People:
+        """A `Person` for every reference in `wanted`. `refresh`: a record that was given before is gone; ask again."""
         ...
 
 

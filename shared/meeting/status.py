@@ -24,5 +24,5 @@ class Status(StrEnum):
     BEING_WRITTEN = "being_written", "being written", "Being written, or in doubt"
     IN_DYNAMICS = "in_dynamics", "in Dynamics", "In Dynamics"
     PARKED = "parked", "parked", "Remembered, waiting"
-    DEAD_LETTER = "dead_letter", "needs attention", "Needs a person"
+    DEAD_LETTER = "dead_letter", "needs attention", "Dead letter"
     DELETED_IN_DYNAMICS = "deleted_in_dynamics", "deleted in Dynamics", "Deleted in Dynamics"

@@ -538,7 +538,7 @@ def _unknown(name: str) -> str:
 
 
 class _UnknownRow(Row):
-    """A row whose transform is missing or misspelt: its other mistakes are told too."""
+    """A row whose transform is missing or misspelt: its other mistakes are reported too."""
 
     transform: Annotated[str, AfterValidator(_unknown)]
 

@@ -103,7 +103,7 @@ class Parties:
         return {column: [_party_body(party) for party in value or ()]}
 
     def query(self, column: str) -> tuple[str, str]:
-        """The rows, with what tells who each is."""
+        """The rows, with what says who each is."""
         return "$expand", f"{column}({_OF_A_PARTY})"
 
     def read(self, column: str, row: Mapping[str, Any]) -> Any:

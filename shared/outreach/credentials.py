@@ -11,7 +11,7 @@ import jwt
 
 from shared.errors import Transient
 from shared.http.client import Caller, retry_after
-from shared.outreach.tokens import Bought, Buy, RefreshTokenRefused
+from shared.outreach.tokens import Exchange, NewToken, RefreshTokenRefused
 from shared.settings import OutreachCredentials
 
 _APP_TOKEN_SECONDS = 3600
@@ -21,13 +21,15 @@ _OAUTH_SECONDS = 7200
 _LONGEST_LIFE_SECONDS = 7 * 24 * 3600
 
 
-def s2s_buyer(caller: Caller, credentials: OutreachCredentials, *, clock: Callable[[], float] = time.time) -> Buy:
-    """Buys by Outreach's S2S flow: an RS256 app token, good for an hour, pays for an access token.
+def s2s_exchange(
+    caller: Caller, credentials: OutreachCredentials, *, clock: Callable[[], float] = time.time
+) -> Exchange:
+    """By Outreach's S2S flow: an RS256 app token, good for an hour, is exchanged for an access token.
 
     https://developers.outreach.io/api/app-token. `clock` gives seconds since 1970.
     """
 
-    async def buy(_: str) -> Bought:
+    async def exchange(_: str) -> NewToken:
         issued = int(clock()) - _CLOCK_LEEWAY_SECONDS
         claims = {"iat": issued, "exp": issued + _APP_TOKEN_SECONDS, "iss": credentials.guid}
         try:
@@ -41,18 +43,18 @@ def s2s_buyer(caller: Caller, credentials: OutreachCredentials, *, clock: Callab
             headers={"Authorization": f"Bearer {app_token}", "Content-Type": "application/vnd.api+json"},
         )
         advice = "Check the S2S app, its installation and its key."
-        return Bought(_member(response, "data", "meta", "accessToken", advice=advice), float(_APP_TOKEN_SECONDS))
+        return NewToken(_member(response, "data", "meta", "accessToken", advice=advice), float(_APP_TOKEN_SECONDS))
 
-    return buy
+    return exchange
 
 
-def oauth_buyer(caller: Caller, credentials: OutreachCredentials) -> Buy:
-    """Buys with a refresh token, which is spent by it; the next one comes with the answer.
+def oauth_exchange(caller: Caller, credentials: OutreachCredentials) -> Exchange:
+    """By a refresh token, which is spent by it; the next one comes with the answer.
 
     https://developers.outreach.io/api/oauth
     """
 
-    async def buy(refresh_token: str) -> Bought:
+    async def exchange(refresh_token: str) -> NewToken:
         response = await caller.send(
             "POST",
             "/oauth/token",
@@ -71,9 +73,9 @@ def oauth_buyer(caller: Caller, credentials: OutreachCredentials) -> Buy:
         access = _member(response, "access_token", advice=advice)
         answer = response.json()
         # Without a new one the old one stays good; that is what OAuth 2.0 says of servers that do not rotate.
-        return Bought(access, _life(answer.get("expires_in")), str(answer.get("refresh_token") or refresh_token))
+        return NewToken(access, _life(answer.get("expires_in")), str(answer.get("refresh_token") or refresh_token))
 
-    return buy
+    return exchange
 
 
 def _life(expires_in: object) -> float:

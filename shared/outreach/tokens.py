@@ -1,26 +1,26 @@
-"""One Outreach token for all instances, kept in the table `tokens`, bought by one of them at a time.
+"""One Outreach token for all instances, kept in the table `tokens`, exchanged by one of them at a time.
 
 A refresh token of Outreach is good for one use and 14 days, and one access token per minute is all there is. So
-whoever buys first claims the row (a conditional write that says until when nobody else may buy), sends, stores what
-came back, and only then uses it. Everybody else reads the row. The table is encrypted at rest by Azure, and nothing
-of it ever reaches a log.
+whoever is first claims the row (a conditional write that says until when nobody else may ask), sends, stores what came
+back, and only then uses it. Everybody else reads the row. The table is encrypted at rest by Azure, and nothing of it
+ever reaches a log.
 
-What happens when the buyer dies, or its request has no answer:
+What happens when that instance dies, or its request has no answer:
 
-    before the request left   the claim ends after a minute, and somebody else buys with the same token
+    before the request left   the claim ends after a minute, and somebody else exchanges with the same token
     after Outreach spent the old token, before the new one is stored
                               the new one is lost with the process. The row still says which token was on its way, so
-                              the next buyer knows that it may be spent, and says so in the log. It sends it all the
+                              the next one knows that it may be spent, and says so in the log. It sends it all the
                               same: many servers take a token until its successor is used, and nothing else could
                               help. If Outreach refuses it, an admin has to authorize the app again; events wait in the
                               queue meanwhile
     after the new one is stored
                               nothing is lost; the access token is in the row for everybody
     whoever asked is stopped (a time-out, a cancelled request)
-                              the purchase goes on without them
+                              the exchange goes on without them
     the store fails, but the process lives
                               it keeps the new token in memory, uses none of it, and stores it before anything else
-    the claim ran out while the buyer was stopped, and somebody else bought
+    the claim ran out while its instance was stopped, and somebody else exchanged
                               the conditional write fails; whoever has the later refresh token stays in the row
 
 An admin who authorizes the app again puts a new token into OUTREACH_REFRESH_TOKEN. The row keeps a digest of every
@@ -50,13 +50,13 @@ log = logging.getLogger("outreach_dynamics.tokens")
 TABLE = "tokens"
 _PARTITION = "outreach"
 
-# Nobody buys for this long after a claim: longer than a request and a store may take, and Outreach's minute.
+# Nobody exchanges for this long after a claim: longer than a request and a store may take, and Outreach's minute.
 CLAIM = timedelta(seconds=60)
 REQUEST_SECONDS = 40.0
-# With less than this left a new token is bought; down to the second figure others go on with the old one meanwhile.
+# With less than this left a new token is exchanged; down to the second figure others go on with the old one meanwhile.
 EARLY = timedelta(minutes=5)
 LAST = timedelta(seconds=30)
-# An idle app buys long before the 14 days of a refresh token are over.
+# An idle app exchanges long before the 14 days of a refresh token are over.
 REFRESH_AGE = timedelta(days=3)
 _POLLS = 20
 _POLL_SECONDS = 0.5
@@ -69,7 +69,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
+class NewToken:
     """An access token, for how many seconds it is good, and the refresh token for the next time (empty: none)."""
 
     access: str = field(repr=False)
@@ -77,8 +77,8 @@ class Bought:
     refresh: str = field(default="", repr=False)
 
 
-# Buys with a refresh token, or with "" where the seller asks for none. Raises `RefreshTokenRefused`, `Transient`.
-Buy = Callable[[str], Awaitable[Bought]]
+# Exchanges a refresh token, or "" where none is asked for. Raises `RefreshTokenRefused`, `Transient`.
+Exchange = Callable[[str], Awaitable[NewToken]]
 
 
 class RefreshTokenRefused(SyncError):
@@ -89,7 +89,7 @@ class RefreshTokenRefused(SyncError):
 class _Row:
     """What the table says.
 
-    busy_until  nobody may buy before
+    busy_until  nobody may exchange before
     sent        digest of the refresh token that was on its way when the row was written; empty: none is
     tried       digests of values of the setting that were sent
     refused     digests of refresh tokens that Outreach refused, each with what was sent along
@@ -109,7 +109,7 @@ class SharedToken:
     """The token called `name`. `seed`: the refresh token in the settings; empty for S2S, which needs none.
 
     `sent_along`: what else Outreach may refuse a refresh token for (the redirect URI); a refusal counts for that only.
-    Costs one table read per process and token; buying costs two writes more.
+    Costs one table read per process and token; an exchange costs two writes more.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class SharedToken:
         table: Table,
         *,
         name: str,
-        buy: Buy,
+        exchange: Exchange,
         now: Clock,
         seed: str = "",
         sent_along: str = "",
@@ -125,7 +125,7 @@ class SharedToken:
     ) -> None:
         self._table = table
         self._name = name
-        self._buy = buy
+        self._exchange = exchange
         self._now = now
         self._seed = seed
         self._sent_along = sent_along
@@ -143,8 +143,8 @@ class SharedToken:
         return row.access, (row.access_until - self._now()).total_seconds()
 
     async def keep_alive(self) -> bool:
-        """Buy if the refresh token is getting old, or was never used, so that it cannot end in an idle app."""
-        return bool(self._seed) and await self._to_its_end(self._buy_if_aged())
+        """Exchange if the refresh token is getting old, or was never used, so that it cannot end in an idle app."""
+        return bool(self._seed) and await self._to_its_end(self._exchange_if_aged())
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         """`work`, one at a time, which goes on when its caller is stopped: an answer on its way must be stored.
@@ -166,12 +166,12 @@ class SharedToken:
         if not task.cancelled():
             task.exception()  # whoever still waits gets it; asyncio need not log it for the others
 
-    async def _buy_if_aged(self) -> bool:
+    async def _exchange_if_aged(self) -> bool:
         row, etag = await self._load()
         aged = self._now() - row.refresh_from >= REFRESH_AGE
         if row.busy_until > self._now() or not (aged or self._has_new_seed(row)):
             return False
-        return await self._try_to_buy(row, etag) is not None
+        return await self._try_to_exchange(row, etag) is not None
 
     async def _usable(self, rejected: str | None) -> _Row:
         for _ in range(_POLLS):
@@ -186,8 +186,8 @@ class SharedToken:
                 if not row.sent:
                     break
                 await self._sleep(_POLL_SECONDS)
-            elif bought := await self._try_to_buy(row, etag):
-                return bought
+            elif exchanged := await self._try_to_exchange(row, etag):
+                return exchanged
         wait = max((row.busy_until - self._now()).total_seconds(), 1.0)
         reason = "A new Outreach token is on its way, or must wait for Outreach's minute."
         raise Transient(reason, service="outreach", code="token_wait", retry_after=wait)
@@ -205,8 +205,8 @@ class SharedToken:
     def _refusal_of(self, refresh: str) -> str:
         return _digest(f"{refresh}\n{self._sent_along}")
 
-    async def _try_to_buy(self, row: _Row, etag: str | None) -> _Row | None:
-        """Claim and buy. None where somebody else was quicker, or the token was refused: look at the row again."""
+    async def _try_to_exchange(self, row: _Row, etag: str | None) -> _Row | None:
+        """Claim and exchange. None where somebody else was quicker, or the token was refused: look at the row again."""
         refresh = self._candidate(row)
         if refresh is None:
             raise _authorize_again()
@@ -217,15 +217,15 @@ class SharedToken:
             etag = await self._table.save(self._entity(claimed), etag=etag)
         except RowConflict:
             return None
-        bought = await self._buy_with(refresh, claimed, etag)
-        if bought is None:
+        exchanged = await self._exchange_with(refresh, claimed, etag)
+        if exchanged is None:
             return None
         now = self._now()
         self._unstored = replace(
             claimed,
-            access=bought.access,
-            access_until=now + timedelta(seconds=bought.seconds),
-            refresh=bought.refresh,
+            access=exchanged.access,
+            access_until=now + timedelta(seconds=exchanged.seconds),
+            refresh=exchanged.refresh,
             refresh_from=now,
             busy_until=now + CLAIM,
             sent="",
@@ -233,14 +233,14 @@ class SharedToken:
         )
         return await self._store(etag)
 
-    async def _buy_with(self, refresh: str, claimed: _Row, etag: str) -> Bought | None:
+    async def _exchange_with(self, refresh: str, claimed: _Row, etag: str) -> NewToken | None:
         """Send it. None where it was refused for good.
 
         The claim is taken back where nothing can have been spent. Otherwise it stays, with the note that something may.
         """
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                return await self._buy(refresh)
+                return await self._exchange(refresh)
         except RefreshTokenRefused:
             log.error(line("token_refused", sentence="Outreach refused a refresh token."))  # noqa: TRY400 - no trace is needed
             refused = (*claimed.refused, self._refusal_of(refresh))[-_REMEMBERED_DIGESTS:]
@@ -263,7 +263,7 @@ class SharedToken:
         return (*tried, _digest(refresh))[-_REMEMBERED_DIGESTS:]
 
     async def _store(self, etag: str | None) -> _Row | None:
-        """Put what was bought into the row. None where somebody bought later: theirs stays. Raises `Transient`."""
+        """Put the new token into the row. None where somebody got a later one: theirs stays. Raises `Transient`."""
         row = self._unstored
         for attempt in range(_STORE_ATTEMPTS):
             if row is None:
@@ -272,8 +272,8 @@ class SharedToken:
                 await self._table.save(self._entity(row), etag=etag)
                 break
             except RowConflict:
-                standing, etag = await self._read()
-                if standing.refresh_from >= row.refresh_from:
+                current, etag = await self._read()
+                if current.refresh_from >= row.refresh_from:
                     row = None
             except Transient:
                 if attempt == _STORE_ATTEMPTS - 1:
@@ -283,7 +283,7 @@ class SharedToken:
         return row
 
     async def _release(self, claimed: _Row, etag: str, *, seconds: float) -> None:
-        """End the claim; nobody may buy for `seconds` more."""
+        """End the claim; nobody may exchange for `seconds` more."""
         row = replace(claimed, sent="", busy_until=self._now() + timedelta(seconds=seconds))
         try:
             await self._table.save(self._entity(row), etag=etag)

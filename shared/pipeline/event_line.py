@@ -9,7 +9,7 @@ from shared import telemetry
 from shared.labels import Names
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry
-from shared.storage.statistics import Tallies
+from shared.storage.statistics import Statistics
 from shared.timestamps import parse_time
 from shared.work import Work
 
@@ -18,8 +18,8 @@ log = logging.getLogger("outreach_dynamics.event")
 _HISTORY = ".backfill"
 
 
-def tell(
-    entry: Entry, envelope: Envelope, *, names: Names, work: Work, now: datetime, seconds: float, tallies: Tallies
+def report(
+    entry: Entry, envelope: Envelope, *, names: Names, work: Work, now: datetime, seconds: float, statistics: Statistics
 ) -> None:
     """Log and measure one attempt that took `seconds` and ended at `now` with `entry`."""
     received = now - parse_time(entry.received_at)
@@ -59,7 +59,7 @@ def tell(
     if envelope.attempt == 0:
         telemetry.EVENT_WAIT.record(max(0.0, received.total_seconds() - seconds))
     if not entry.outcome.comes_again:
-        tallies.note(entry.outcome, lag=lag)
+        statistics.record(entry.outcome, lag=lag)
     if lag is not None:
         telemetry.EVENT_AGE.record(lag, resource=resource)
 

@@ -145,7 +145,7 @@ class Held(Generic[T]):
             self._said_at = float("-inf")
 
     def _say(self) -> None:
-        """Tell how many are held, now and then."""
+        """Report how many are held, now and then."""
         now = asyncio.get_running_loop().time()
         if now - self._said_at >= self._bounds.between_lines:
             self._said_at = now

@@ -42,7 +42,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What to answer. `way` says where the event lies: `queue`, `spill`, nowhere when it was ignored.
+    """What to answer. `way` says where the event lies: `queue`, `overflow`, nowhere when it was ignored.
 
     `copy`: it is one with a delivery that was held, and can be found under the correlation id of that. `unverified`: it
     waits for the webhook's secret; what it is about is not known before.
@@ -56,7 +56,7 @@ class Receipt:
 
 
 class Ingest:
-    """Takes deliveries in, durably. `accepts` tells whether a resource is one of ours."""
+    """Takes deliveries in, durably. `accepts` says whether a resource is one of ours."""
 
     def __init__(
         self,

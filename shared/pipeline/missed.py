@@ -1,8 +1,8 @@
 """What webhooks missed: entries of Outreach's events API since the last look, put into the queue as ordinary events.
 
-Off unless the mapping file enables the resource `event`. Every look begins a little before the mark that the last one
-left, because entries may appear late; which entries of that overlap are in the queue already is remembered, and
-anything that goes in twice all the same (a crash between queue and mark) changes nothing when it is merged.
+Off unless the mapping file enables the resource `event`. Every look begins a little before the checkpoint that the last
+one left, because entries may appear late; which entries of that overlap are in the queue already is remembered, and
+anything that goes in twice all the same (a crash between queue and checkpoint) changes nothing when it is merged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.meeting.mapping import MappingFile, Resource
 from shared.meeting.patch import accepts
 from shared.outreach.client import Outreach
 from shared.outreach.events import RESOURCE, delivery_body
-from shared.storage.checkpoints import Marks
+from shared.storage.checkpoints import Checkpoints
 from shared.storage.envelope import Envelope, Trace
 from shared.storage.outbox import Outbox
 from shared.telemetry import line
@@ -29,9 +29,9 @@ from shared.timestamps import Clock, parse_time, sortable, whole_seconds
 
 log = logging.getLogger("outreach_dynamics.missed")
 
-MARK = "missed"
+CHECKPOINT = "missed"
 OVERLAP = timedelta(minutes=10)
-# Where there is no mark yet, the first look goes back this far.
+# Where there is no checkpoint yet, the first look goes back this far.
 FIRST_LOOK = timedelta(hours=1)
 PAGE_SIZE = 100
 # Per run; what is left waits for the next one, so that a long absence is caught up in steps.
@@ -60,13 +60,13 @@ class Missed:
         *,
         outreach: Outreach,
         outbox: Outbox,
-        marks: Marks,
+        checkpoints: Checkpoints,
         mapping: MappingFile,
         now: Clock,
     ) -> None:
         self._outreach = outreach
         self._outbox = outbox
-        self._marks = marks
+        self._checkpoints = checkpoints
         self._mapping = mapping
         self._now = now
 
@@ -76,11 +76,11 @@ class Missed:
         if rule is None:
             return {}
         counts = {"read": 0, "sent": 0, "left_out": 0, "unreadable": 0}
-        mark = await self._mark()
-        through = parse_time(mark["through"])
-        seen: dict[str, str] = dict(mark["seen"])
+        checkpoint = await self._checkpoint()
+        through = parse_time(checkpoint["through"])
+        seen: dict[str, str] = dict(checkpoint["seen"])
         # While there is more than one look can read, the overlap waits: it alone could fill every look.
-        start = (through if mark["behind"] else through - OVERLAP).replace(microsecond=0)
+        start = (through if checkpoint["behind"] else through - OVERLAP).replace(microsecond=0)
         pages = 0
         async for page in self._outreach.pages("events", params=_query(rule, start=start), limit=MOST_PAGES):
             pages += 1
@@ -90,7 +90,7 @@ class Missed:
                     entry = _Entry.model_validate(record)
                 except ValidationError:
                     counts["unreadable"] += 1
-                    _tell(str(record.get("id"))[:20], "not_an_entry")
+                    _report(str(record.get("id"))[:20], "not_an_entry")
                     continue
                 created = entry.attributes.created_at
                 # A stamp from the future would make the next looks begin there.
@@ -100,31 +100,31 @@ class Missed:
                     seen[entry.id] = sortable(created)
             seen = {number: at for number, at in seen.items() if at >= sortable(through - OVERLAP)}
             behind = len(page) == PAGE_SIZE
-            await self._marks.put(MARK, {"through": sortable(through), "seen": seen, "behind": behind})
+            await self._checkpoints.put(CHECKPOINT, {"through": sortable(through), "seen": seen, "behind": behind})
             # The next look begins with the second that this one ends in, so that must not be the one it began with.
             if pages >= MAX_PAGES and through >= start + timedelta(seconds=1):
                 break
         return counts
 
-    async def _mark(self) -> dict[str, Any]:
+    async def _checkpoint(self) -> dict[str, Any]:
         """What the last look left; at the very first one it is made and kept, should the look itself fail."""
-        mark = await self._marks.get(MARK)
-        if not mark:
-            mark = {"through": sortable(self._now() - FIRST_LOOK), "seen": {}, "behind": False}
-            await self._marks.put(MARK, mark)
-        return mark
+        checkpoint = await self._checkpoints.get(CHECKPOINT)
+        if not checkpoint:
+            checkpoint = {"through": sortable(self._now() - FIRST_LOOK), "seen": {}, "behind": False}
+            await self._checkpoints.put(CHECKPOINT, checkpoint)
+        return checkpoint
 
     async def _take(self, entry: _Entry, record: Mapping[str, Any]) -> Literal["sent", "left_out", "unreadable"]:
-        """Send on one entry, if it counts. One that cannot be is told, and stops no other."""
+        """Send on one entry, if it counts. One that cannot be is logged, and stops no other."""
         try:
             if not isinstance(entry.attributes.name, str):
-                raise BadDelivery("no_name", "The entry has no name.")  # noqa: TRY301 - one way to tell
+                raise BadDelivery("no_name", "The entry has no name.")  # noqa: TRY301 - one way to log it
             body = delivery_body(record)
             if not accepts(parse_delivery(body), self._mapping):
                 return "left_out"
             await self._send(entry, body)
         except (BadDelivery, Permanent) as error:
-            _tell(entry.id, error.code)
+            _report(entry.id, error.code)
             return "unreadable"
         return "sent"
 
@@ -141,7 +141,7 @@ class Missed:
         await self._outbox.put(envelope)
 
 
-def _tell(entry: str, code: str) -> None:
+def _report(entry: str, code: str) -> None:
     log.warning(line("entry_not_taken", entry=entry, code=code))
 
 

@@ -63,7 +63,7 @@ _ACTIVE: Mapping[str, str] = {
     "lead": "statecode eq 0",
     "systemuser": "isdisabled eq false",
 }
-# What tells, beside the key, what became of a row.
+# What says, beside the key, what became of a row.
 _FATE: Mapping[str, str] = {
     "contact": "statecode,_masterid_value",
     "lead": "statecode,_parentcontactid_value",
@@ -81,7 +81,7 @@ class _Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _InOutreach:
     """What Outreach says of a record: the person so far, a custom id that is a GUID, all addresses that can be one."""
 
     person: Person
@@ -110,30 +110,30 @@ class CrmDirectory:
         self._known: dict[Reference, _Remembered] = {}
         self._asking: dict[Reference, asyncio.Future[Person]] = {}
 
-    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> dict[Reference, Person]:
-        """A `Person` for everybody in `wanted`. `distrust`: check that the records found still exist."""
+    async def resolve(self, wanted: Collection[Reference], *, refresh: bool = False) -> dict[Reference, Person]:
+        """A `Person` for everybody in `wanted`. `refresh`: check that the records found still exist."""
         now = self._clock()
         people = {
             reference: known.person
             for reference in wanted
-            if not distrust and (known := self._known.get(reference)) is not None and known.until > now
+            if not refresh and (known := self._known.get(reference)) is not None and known.until > now
         }
         current().cache_hits += len(people)
         missing = sorted(set(wanted) - people.keys())
         for start in range(0, len(missing), AT_ONCE):
             some = missing[start : start + AT_ONCE]
-            found = await asyncio.gather(*(self._ask(reference, distrust=distrust) for reference in some))
+            found = await asyncio.gather(*(self._ask(reference, refresh=refresh) for reference in some))
             people |= dict(zip(some, found, strict=True))
         return people
 
-    async def _ask(self, reference: Reference, *, distrust: bool) -> Person:
+    async def _ask(self, reference: Reference, *, refresh: bool) -> Person:
         """Ask once however many events wait for the same person."""
-        if not distrust and (asking := self._asking.get(reference)) is not None:
+        if not refresh and (asking := self._asking.get(reference)) is not None:
             return await asyncio.shield(asking)
         future: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
         self._asking[reference] = future
         try:
-            person, seconds = await (self._learn(reference, check=True) if distrust else self._recall(reference))
+            person, seconds = await (self._learn(reference, check=True) if refresh else self._recall(reference))
         except BaseException as error:
             dropped = Transient("The look-up was interrupted; it will be made again.", service="directory")
             future.set_exception(error if isinstance(error, Exception) else dropped)
@@ -171,37 +171,37 @@ class CrmDirectory:
         return person, seconds
 
     async def _find(self, reference: Reference, *, check: bool) -> Person:
-        told = await self._from_outreach(reference)
-        if told is None:
+        found = await self._from_outreach(reference)
+        if found is None:
             return await self._as_it_was(reference)
-        claimed = told.person.records
+        claimed = found.person.records
         if check or reference.type == "prospect":
-            claimed = await self._standing(claimed)
-        if not claimed and told.custom:
+            claimed = await self._existing(claimed)
+        if not claimed and found.custom:
             # A custom id does not say in which table it is, nor whether it is of this CRM at all.
-            claimed = await self._standing([CrmRecord(table, told.custom) for table in _TABLES[reference.type]])
+            claimed = await self._existing([CrmRecord(table, found.custom) for table in _TABLES[reference.type]])
         if claimed:
-            return replace(told.person, records=claimed)
-        return await self._by_address(reference, replace(told.person, records=()), told.addresses)
+            return replace(found.person, records=claimed)
+        return await self._by_address(reference, replace(found.person, records=()), found.addresses)
 
     async def _as_it_was(self, reference: Reference) -> Person:
         """Who somebody was in Dynamics whom Outreach has deleted; nobody is invited by an address of theirs."""
         known = await self._shared.last_known(reference) if self._shared is not None else None
         if known is None or not known.records:
             return Person(note="Outreach does not know this record (any more).", gone=True)
-        records = await self._standing(known.records)
+        records = await self._existing(known.records)
         return Person(
             records, note="Outreach has deleted this record; who it was in Dynamics is remembered.", gone=True
         )
 
-    async def _standing(self, records: Collection[CrmRecord]) -> tuple[CrmRecord, ...]:
+    async def _existing(self, records: Collection[CrmRecord]) -> tuple[CrmRecord, ...]:
         """What became of `records`: those that exist, and what a merged contact or a qualified lead was turned into."""
         found: dict[CrmRecord, None] = {}
         for record in dict.fromkeys(records):
-            found |= dict.fromkeys(await self._heirs(record))
+            found |= dict.fromkeys(await self._survivors(record))
         return tuple(found)
 
-    async def _heirs(self, record: CrmRecord, merges: int = 0) -> tuple[CrmRecord, ...]:
+    async def _survivors(self, record: CrmRecord, merges: int = 0) -> tuple[CrmRecord, ...]:
         select = ",".join(filter(None, (f"{record.table}id", _FATE.get(record.table))))
         path = f"/{ENTITY_SETS[record.table]}({record.id})"
         try:
@@ -210,7 +210,7 @@ class CrmDirectory:
             return ()
         state = row.get("statecode")
         if record.table == "contact" and state != _ACTIVE_STATE and (master := guid(row.get("_masterid_value"))):
-            return await self._heirs(CrmRecord("contact", master), merges + 1) if merges < _MAX_MERGES else ()
+            return await self._survivors(CrmRecord("contact", master), merges + 1) if merges < _MAX_MERGES else ()
         if record.table == "lead" and state == _QUALIFIED:
             return (*await self._made_of(record, row), record)
         return () if row.get("isdisabled") else (record,)
@@ -226,7 +226,7 @@ class CrmDirectory:
         found = guid(made[0]["contactid"] if made else row.get("_parentcontactid_value"))
         return (CrmRecord("contact", found),) if found else ()
 
-    async def _from_outreach(self, reference: Reference) -> _Told | None:
+    async def _from_outreach(self, reference: Reference) -> _InOutreach | None:
         """Connections that make sense for the kind, addresses, custom id; None where there is no such record."""
         record = await self._outreach.get(reference.type, reference.id)
         if record is None:
@@ -235,7 +235,7 @@ class CrmDirectory:
         fitting = tuple(found for found in data_connections(record["meta"]) if found.table in _TABLES[reference.type])
         emails = tuple(text for text in addresses(reference.type, attributes) if is_address(text))
         person = Person(fitting, emails[0] if emails else None)
-        return _Told(person, custom_id(reference.type, attributes), emails[:MAX_ADDRESSES])
+        return _InOutreach(person, custom_id(reference.type, attributes), emails[:MAX_ADDRESSES])
 
     async def _by_address(self, reference: Reference, person: Person, emails: tuple[str, ...]) -> Person:
         """The oldest active row with the main address, else with the next one, and so on."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.storage.account import Entity, Table
-from shared.storage.checkpoints import Marks
+from shared.storage.checkpoints import Checkpoints
 from shared.timestamps import Clock, sortable
 
 BETWEEN_PASSES = timedelta(days=1)
@@ -37,9 +37,9 @@ class Kept:
 class Retention:
     """Deletes what was kept long enough, a page at a time."""
 
-    def __init__(self, kept: Collection[Kept], *, marks: Marks, now: Clock) -> None:
+    def __init__(self, kept: Collection[Kept], *, checkpoints: Checkpoints, now: Clock) -> None:
         self._kept = kept
-        self._marks = marks
+        self._checkpoints = checkpoints
         self._now = now
 
     async def run(self) -> Mapping[str, int]:
@@ -48,10 +48,10 @@ class Retention:
 
     async def _continue(self, kept: Kept) -> int:
         name = f"retention:{kept.name}"
-        mark = await self._marks.get(name)
-        if mark.get("rest_until", "") > sortable(self._now()):
+        checkpoint = await self._checkpoints.get(name)
+        if checkpoint.get("rest_until", "") > sortable(self._now()):
             return 0
-        deleted, after = 0, mark.get("after")
+        deleted, after = 0, checkpoint.get("after")
         for _ in range(MAX_PAGES):
             rows, after = await kept.table.page(
                 f"{kept.column} lt @old", {"old": sortable(self._now() - kept.keep)}, after=after, size=PAGE_SIZE
@@ -61,7 +61,7 @@ class Retention:
             if after is None or deleted >= MAX_DELETED:
                 break
         done: dict[str, Any] = {"rest_until": sortable(self._now() + BETWEEN_PASSES)} if after is None else {}
-        await self._marks.put(name, done | ({"after": after} if after else {}))
+        await self._checkpoints.put(name, done | ({"after": after} if after else {}))
         return deleted
 
 

@@ -2,8 +2,8 @@
 
 Outreach switches a webhook off for a minute, an hour or for good when deliveries fail, and tells nobody
 (https://developers.outreach.io/api/webhooks). Any update of a webhook takes the temporary kinds back. A webhook that
-somebody switched off on purpose looks just like one that was given up, hence the setting SYNC_SUBSCRIPTION_GUARD. Where
-it is `off` no webhook is used, and the sweep has no such part.
+somebody switched off on purpose looks just like one that Outreach switched off, hence the setting
+SYNC_SUBSCRIPTION_GUARD. Where it is `off` no webhook is used, and the sweep has no such part.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from shared.errors import Permanent, Transient
 from shared.labels import digest
 from shared.meeting.delivery import RecordId
 from shared.outreach.client import API, Outreach
-from shared.storage.checkpoints import Marks
+from shared.storage.checkpoints import Checkpoints
 from shared.timestamps import Clock, parse_time, sortable
 
 log = logging.getLogger("outreach_dynamics.subscription")
 
-MARK = "subscription"
+CHECKPOINT = "subscription"
 EVENTS_PATH = "/api/outreach/events"
 # Between two attempts to switch the same webhook on.
 FIRST_PAUSE = timedelta(minutes=10)
@@ -82,13 +82,13 @@ class Subscription:
         self,
         *,
         outreach: Outreach,
-        marks: Marks,
+        checkpoints: Checkpoints,
         url: str,
         guard: Literal["repair", "watch"],
         now: Clock,
     ) -> None:
         self._outreach = outreach
-        self._marks = marks
+        self._checkpoints = checkpoints
         self._url = url
         self._guard = guard
         self._now = now
@@ -97,7 +97,7 @@ class Subscription:
         """One look at the webhooks that point here. Counts them, the disabled ones, those switched on."""
         if not self._url:
             return {}
-        before = {number: _Tries(**tries) for number, tries in (await self._marks.get(MARK)).items()}
+        before = {number: _Tries(**tries) for number, tries in (await self._checkpoints.get(CHECKPOINT)).items()}
         after: dict[str, _Tries] = {}
         counts = {"webhooks": 0, "disabled": 0, "repaired": 0}
         for webhook in await self._ours():
@@ -113,7 +113,7 @@ class Subscription:
             log.error(telemetry.line("subscription", state="missing", sentence=sentence))
         if after != before:
             document = {number: {"count": tries.count, "after": tries.after} for number, tries in after.items()}
-            await self._marks.put(MARK, document)
+            await self._checkpoints.put(CHECKPOINT, document)
         telemetry.SUBSCRIPTION.record(float(counts["webhooks"] > 0 and counts["disabled"] == 0))
         return counts
 
@@ -173,7 +173,7 @@ class Subscription:
 
 
 def _moment(text: str | None) -> str | None:
-    """A time as Outreach wrote it; anything else is told by its digest."""
+    """A time as Outreach wrote it; anything else is known by its digest."""
     try:
         parse_time(text)
     except ValueError:

@@ -1,6 +1,6 @@
 """What the timer does, every minute: what no event will do by itself, in parts that know nothing of each other.
 
-    spilled       events that lie in the spill table without a pointer in the queue
+    overflow      events that lie in the overflow table without a pointer in the queue
     parked        meetings parked under settings or a mapping that have changed since
     unresolved    meetings written while somebody in them was nobody in Dynamics: 15 minutes, an hour, a day later
     missed        what webhooks missed, from Outreach's events API (`missed.py`)
@@ -30,9 +30,9 @@ from uuid import uuid4
 from shared.errors import RemoteError, describe
 from shared.meeting.identity import MeetingKey
 from shared.storage.account import Queue
-from shared.storage.checkpoints import Lease, LookAgain, Marks
+from shared.storage.checkpoints import Checkpoints, FollowUps, Lease
 from shared.storage.envelope import Envelope, Trace
-from shared.storage.overflow import Spill
+from shared.storage.overflow import Overflow
 from shared.storage.parked import Parked, meeting_of
 from shared.telemetry import line, where
 from shared.timestamps import Clock, sortable
@@ -42,8 +42,8 @@ log = logging.getLogger("outreach_dynamics.sweep")
 
 # Per run and part; the rest waits for the next minute.
 BATCH = 200
-# Ingest sends the pointer of a row that it spilled for its size; only then is the sweep needed.
-SPILL_AGE = timedelta(seconds=10)
+# Ingest sends the pointer of a row that it put into the overflow for its size; only then is the sweep needed.
+OVERFLOW_AGE = timedelta(seconds=10)
 # A parked meeting that was sent on is looked at within this time, unless the sending failed.
 ANSWER_AGE = timedelta(hours=1)
 # A pointer that was sent but never came back is sent again after the time in which every retry ends.
@@ -53,7 +53,7 @@ POINTER_AGE = timedelta(hours=26)
 PART_SECONDS = 30.0
 RUN_SECONDS = 220.0
 LEASE_SECONDS = 300.0
-MARK = "schedule"
+CHECKPOINT = "schedule"
 FAILING = "failing"
 # A part that failed rests no longer than this, so that whoever is alerted by its log lines finds one of late.
 RETRY = timedelta(minutes=10)
@@ -78,9 +78,9 @@ class Failing:
     reason: str
 
 
-async def failing_parts(marks: Marks) -> dict[str, Failing]:
+async def failing_parts(checkpoints: Checkpoints) -> dict[str, Failing]:
     """The parts that failed when they last ran, by name."""
-    return {name: Failing(**found) for name, found in (await marks.get(FAILING)).items()}
+    return {name: Failing(**found) for name, found in (await checkpoints.get(FAILING)).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class Swept:
 class Sweep:
     """Runs the parts that are due, one after the other."""
 
-    def __init__(self, parts: Collection[Part], *, lease: Lease, marks: Marks, now: Clock) -> None:
+    def __init__(self, parts: Collection[Part], *, lease: Lease, checkpoints: Checkpoints, now: Clock) -> None:
         self._parts = parts
         self._lease = lease
-        self._marks = marks
+        self._checkpoints = checkpoints
         self._now = now
 
     async def run(self) -> Swept:
-        """Run every part that is due. A part that fails is told and does not stop the others.
+        """Run every part that is due. A part that fails is logged and does not stop the others.
 
         Raises `Transient` where storage is down; the next run goes on.
         """
@@ -117,14 +117,14 @@ class Sweep:
         finally:
             with suppress(RemoteError):  # it ends by itself
                 await self._lease.release()
-        told = {name: counts for name, counts in swept.counts.items() if any(counts.values())}
-        if told or swept.failed:
-            log.info(line("sweep", parts=told, failed=sorted(swept.failed)))
+        sent = {name: counts for name, counts in swept.counts.items() if any(counts.values())}
+        if sent or swept.failed:
+            log.info(line("sweep", parts=sent, failed=sorted(swept.failed)))
         return swept
 
     async def _run_due(self) -> Swept:
-        schedule = await self._marks.get(MARK)
-        before = await failing_parts(self._marks)
+        schedule = await self._checkpoints.get(CHECKPOINT)
+        before = await failing_parts(self._checkpoints)
         failing = {part.name: before[part.name] for part in self._parts if part.name in before}
         counts: dict[str, Counts] = {}
         failed: dict[str, str] = {}
@@ -139,21 +139,21 @@ class Sweep:
                 async with asyncio.timeout(left):
                     counts[part.name] = await part.run()
                 failing.pop(part.name, None)
-            except Exception as error:  # noqa: BLE001 - told, whatever it is; the other parts go on
+            except Exception as error:  # noqa: BLE001 - logged, whatever it is; the other parts go on
                 since = failing[part.name].since if part.name in failing else sortable(self._now())
-                failed[part.name] = tell_failure(part.name, error, since=since)
+                failed[part.name] = log_failure(part.name, error, since=since)
                 failing[part.name] = Failing(since, failed[part.name])
             rest = min(part.rest, RETRY) if part.name in failed else part.rest
             if rest:
                 rests[part.name] = sortable(self._now() + rest)
         if rests:
-            await self._marks.put(MARK, schedule | rests)
+            await self._checkpoints.put(CHECKPOINT, schedule | rests)
         if failing != before:
-            await self._marks.put(FAILING, {name: asdict(one) for name, one in failing.items()})
+            await self._checkpoints.put(FAILING, {name: asdict(one) for name, one in failing.items()})
         return Swept(counts, failed)
 
 
-def tell_failure(part: str, error: Exception, *, since: str) -> str:
+def log_failure(part: str, error: Exception, *, since: str) -> str:
     """Log a part's failure, and return it as a sentence. `since`: when the failures began that this one is among."""
     described = describe(error)
     place = where(error) if described.unforeseen else []
@@ -168,26 +168,26 @@ class Feeding:
         self,
         *,
         queue: Queue,
-        spill: Spill,
+        overflow: Overflow,
         parked: Parked,
-        look_again: LookAgain,
+        follow_ups: FollowUps,
         now: Clock,
     ) -> None:
         self._queue = queue
-        self._spill = spill
+        self._overflow = overflow
         self._parked = parked
-        self._look_again = look_again
+        self._follow_ups = follow_ups
         self._now = now
 
-    async def send_spilled(self) -> Counts:
-        """Pointers to spilled events."""
+    async def send_overflow(self) -> Counts:
+        """Pointers to events in the overflow."""
         now = self._now()
-        pointers = await self._spill.without_pointer(
-            fresh_before=sortable(now - SPILL_AGE), pointed_before=sortable(now - POINTER_AGE), limit=BATCH
+        pointers = await self._overflow.without_pointer(
+            fresh_before=sortable(now - OVERFLOW_AGE), pointed_before=sortable(now - POINTER_AGE), limit=BATCH
         )
         for pointer in pointers:
             await self._queue.send(pointer.to_message())
-            await self._spill.mark_pointed(pointer.spill_key, at=sortable(now))
+            await self._overflow.mark_pointed(pointer.spill_key, at=sortable(now))
         return {"sent": len(pointers)}
 
     async def send_parked(self) -> Counts:
@@ -196,16 +196,16 @@ class Feeding:
         rows = await self._parked.to_send(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
         for row in rows:
             # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
-            await self._parked.note_sent_on(row, at=sortable(now))
+            await self._parked.record_sent_on(row, at=sortable(now))
             await self._queue.send(reconcile(meeting_of(row), now=now).to_message())
         return {"sent": len(rows)}
 
     async def send_unresolved(self) -> Counts:
         """Meetings whose people are to be looked up again."""
-        rows = await self._look_again.due(limit=BATCH)
+        rows = await self._follow_ups.due(limit=BATCH)
         for row in rows:
             await self._queue.send(reconcile(MeetingKey.parse(row["meeting"]), now=self._now()).to_message())
-            await self._look_again.done(row)
+            await self._follow_ups.done(row)
         return {"sent": len(rows)}
 
 

@@ -22,7 +22,7 @@ from shared.errors import BadDelivery, BadSettings, SyncError, Transient
 from shared.meeting.outcome import OutcomeKind
 from shared.pipeline.ingest import Arrival, Receipt
 from shared.pipeline.signature import VerifiedBody, verify
-from shared.pipeline.sweep import tell_failure
+from shared.pipeline.sweep import log_failure
 from shared.settings import WebhookSecrets
 from shared.storage.envelope import Trace
 from shared.storage.journal import Entry, Journal
@@ -81,10 +81,10 @@ class Judge:
             judged = await self._run()
         except (SyncError, TimeoutError) as error:
             self._failing_since = self._failing_since or sortable(self._now())
-            tell_failure("unverified", error, since=self._failing_since)
+            log_failure("unverified", error, since=self._failing_since)
             return Judged()
         self._failing_since = ""
-        self._tell(judged.left)
+        self._report(judged.left)
         return judged
 
     async def _run(self) -> Judged:
@@ -103,7 +103,7 @@ class Judge:
         rest = COUNTED_AFTER + timedelta(minutes=account.taken.rows // ROWS_PER_MINUTE)
         return parse_time(account.counted_at) + rest <= self._now()
 
-    def _tell(self, left: Totals) -> None:
+    def _report(self, left: Totals) -> None:
         for kind in KINDS:
             UNVERIFIED.record(getattr(left, kind), kind=kind)
         if left.rows:
@@ -140,7 +140,7 @@ class Judge:
         done = await self._take_all_in(fit)
         # Who was answered yes may look for it.
         await self._refuse_all([one for one in unfit if one.kind == "secret_not_known"])
-        await self._kept.note_tried([one.digest for one in unfit], with_=self._secrets.digest)
+        await self._kept.record_tried([one.digest for one in unfit], with_=self._secrets.digest)
         return done
 
     async def _take_all_in(self, fit: Sequence[tuple[Unverified, VerifiedBody]]) -> int:
@@ -172,8 +172,8 @@ class Judge:
         except (Transient, BadSettings):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the others go on, and this one stays
-            told = line("unforeseen", correlation_id=one.correlation_id, error=type(error).__name__, at=where(error))
-            log.error(told)  # noqa: TRY400 - an error's message may repeat a value from the meeting
+            logged = line("unforeseen", correlation_id=one.correlation_id, error=type(error).__name__, at=where(error))
+            log.error(logged)  # noqa: TRY400 - an error's message may repeat a value from the meeting
             return False
         log.info(
             line(

@@ -25,7 +25,7 @@ from shared.labels import Names
 from shared.meeting.aliases import is_alias
 from shared.meeting.apply import Outcome, apply
 from shared.meeting.appointment import Policy
-from shared.meeting.dead_letters import clear_letters, note_letter
+from shared.meeting.dead_letters import clear_dead_letters, record_dead_letter
 from shared.meeting.decide import Rules
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.identity import MeetingKey, appointment_id
@@ -35,17 +35,17 @@ from shared.meeting.merge import NO_STAMP, Stamp
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, accepts, read_patch, why_not
 from shared.meeting.ports import Appointments, Directory, Ports
-from shared.pipeline.event_line import tell
+from shared.pipeline.event_line import report
 from shared.pipeline.retry import delay_seconds, is_exhausted
 from shared.storage.account import Entity, Queue
-from shared.storage.checkpoints import LookAgain
+from shared.storage.checkpoints import FollowUps
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
 from shared.storage.layout import NewerLayout
 from shared.storage.meetings import MeetingTable
-from shared.storage.overflow import Spill
-from shared.storage.statistics import Tallies
+from shared.storage.overflow import Overflow
+from shared.storage.statistics import Statistics
 from shared.telemetry import carrying_out, line, where
 from shared.timestamps import Clock, parse_time, sortable
 from shared.work import Work, begin, current
@@ -58,13 +58,13 @@ LONGEST_WAIT = 5.0
 # How long what a newer version of the app has sent waits before this one looks whether it has gone.
 NEWER_DELAY = 60.0
 
-# A bug is not an outage: what fails in a way nobody foresaw is given up after this many attempts.
+# A bug is not an outage: what fails in a way nobody foresaw becomes a dead letter after this many attempts.
 MAX_UNFORESEEN = 8
 
 _UNNAMED = Described(200, "unnamed", "The event names no meeting, and no earlier one of the same record did.")
 
 # What a meeting's time line may say of an event that comes again, because its first run was not journaled.
-_FIRST_TOLD = frozenset({OutcomeKind.CREATED, OutcomeKind.UPDATED, OutcomeKind.MERGED})
+_FIRST_RUN = frozenset({OutcomeKind.CREATED, OutcomeKind.UPDATED, OutcomeKind.MERGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Stores:
     meetings: MeetingTable
     journal: Journal
     dead_letters: DeadLetters
-    spill: Spill
-    look_again: LookAgain
+    overflow: Overflow
+    follow_ups: FollowUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Sync:
         org: str,
         now: Clock,
         pause: Callable[[], float],
-        tallies: Tallies,
+        statistics: Statistics,
         names: Names,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -128,7 +128,7 @@ class Sync:
         self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
         self._pause = pause
-        self._tallies = tallies
+        self._statistics = statistics
         self._names = names
         self._jitter = jitter
         self._turns: WeakValueDictionary[MeetingKey, asyncio.Lock] = WeakValueDictionary()
@@ -142,11 +142,11 @@ class Sync:
         started = time.monotonic()
         name, attempt = self._names.event(envelope.event_name or envelope.kind), envelope.attempt + 1
         with carrying_out(envelope.traceparent, name=name, attempt=attempt) as span:
-            entry = await self._unspilled(envelope)
+            entry = await self._from_overflow(envelope)
             if entry is None:
                 return
             span.set_attribute("sync.outcome", entry.outcome)
-            self._tell(entry, envelope, seconds=time.monotonic() - started)
+            self._report(entry, envelope, seconds=time.monotonic() - started)
 
     async def _opened(self, message: bytes) -> Envelope | None:
         """The envelope in `message`; None: it is none, or a newer version's, and taken care of."""
@@ -159,25 +159,25 @@ class Sync:
             await self._unreadable(message, error)
         return None
 
-    async def _unspilled(self, envelope: Envelope) -> Entry | None:
-        """Carry out the event itself or, for a pointer, the one that lies in the spill table; None: it is done."""
+    async def _from_overflow(self, envelope: Envelope) -> Entry | None:
+        """Carry out the event itself or, for a pointer, the one that lies in the overflow table; None: it is done."""
         if envelope.kind != "spilled":
             return await self._carry_out(envelope)
         try:
-            spilled = await self._loaded(envelope)
+            event = await self._loaded(envelope)
         except (Unmappable, NewerLayout) as error:
             # Its row stays: another version may read it.
             return await self._failed(_Event(envelope), describe(error))
-        if spilled is None:
+        if event is None:
             return None  # this was a second pointer
-        entry = await self._carry_out(spilled)
+        entry = await self._carry_out(event)
         if not entry.outcome.comes_again:
-            await self._stores.spill.forget(envelope.spill_key)
+            await self._stores.overflow.forget(envelope.spill_key)
         return entry
 
     async def _loaded(self, pointer: Envelope) -> Envelope | None:
-        """The event that lies in the spill table; None: it is done. Raises `Unmappable` for one that cannot be read."""
-        loaded = await self._stores.spill.load(pointer.spill_key)
+        """The event in the overflow table; None: it is done. Raises `Unmappable` for one that cannot be read."""
+        loaded = await self._stores.overflow.load(pointer.spill_key)
         kept = {name: getattr(pointer, name) for name in ("attempt", "first_failed_at", "by", "spill_key")}
         return None if loaded is None else loaded.model_copy(update=kept)
 
@@ -196,20 +196,20 @@ class Sync:
                 failure = describe(error)
         entry = await self._give_up(_Event(envelope, self._meeting_of(envelope)), failure)
         if envelope is not pointer:
-            await self._stores.spill.forget(pointer.spill_key)
-        self._tell(entry, envelope, seconds=0.0)
+            await self._stores.overflow.forget(pointer.spill_key)
+        self._report(entry, envelope, seconds=0.0)
 
-    def _tell(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
+    def _report(self, entry: Entry, envelope: Envelope, *, seconds: float) -> None:
         """The event has ended or is in the queue again; what goes wrong here must not bring its message back too."""
         try:
-            tell(
+            report(
                 entry,
                 envelope,
                 names=self._names,
                 work=current(),
                 now=self._now(),
                 seconds=seconds,
-                tallies=self._tallies,
+                statistics=self._statistics,
             )
         except Exception as error:  # noqa: BLE001 - as above
             _log_unforeseen(entry.correlation_id, error)
@@ -237,17 +237,19 @@ class Sync:
         event = replace(event, meeting=str(key))
         entry = self._done(event, outcome)
         try:
-            await clear_letters(outcome.stored, meetings=self._stores.meetings, letters=self._stores.dead_letters)
+            await clear_dead_letters(
+                outcome.stored, meetings=self._stores.meetings, dead_letters=self._stores.dead_letters
+            )
             if envelope.kind == "reconcile":
                 await self._answer(key, sent, outcome)
-            await self._look_again(key, envelope, outcome)
+            await self._follow_ups(key, envelope, outcome)
             await self._stores.journal.write(entry)
         except (RemoteError, RowConflict) as error:
             return await self._failed(event, describe(error))
         return entry
 
     async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
-        """Tell the index of parked meetings what came of looking at one again.
+        """Record in the index of parked meetings what came of looking at one again.
 
         The rules of this instance may be older than those of the one that sent it on.
         """
@@ -307,13 +309,13 @@ class Sync:
         await self._journal_if_possible(entry)
         return entry
 
-    async def _look_again(self, key: MeetingKey, envelope: Envelope, outcome: Outcome) -> None:
+    async def _follow_ups(self, key: MeetingKey, envelope: Envelope, outcome: Outcome) -> None:
         """Who was nobody in Dynamics when the meeting was written may be somebody soon; no event will say so."""
         if envelope.kind == "reconcile":
             if not outcome.unresolved:
-                await self._stores.look_again.forget(key)
+                await self._stores.follow_ups.forget(key)
         elif outcome.unresolved and outcome.kind.applied:
-            await self._stores.look_again.note(key)
+            await self._stores.follow_ups.plan(key)
 
     async def _apply(self, patch: Patch, envelope: Envelope) -> Outcome:
         # Events of one meeting take turns in this process. They may meet all the same, from other processes; but each
@@ -334,11 +336,11 @@ class Sync:
             )
         work = current()
         work.rounds, work.unresolved, work.status = outcome.rounds, len(outcome.unresolved), outcome.meeting.status
-        return _as_first_told(outcome, envelope)
+        return _as_at_first(outcome, envelope)
 
     async def _failed(self, event: _Event, failure: Described) -> Entry:
         now, envelope = self._now(), event.envelope
-        told = failure.paused and bool(envelope.first_failed_at)
+        known = failure.paused and bool(envelope.first_failed_at)
         # A time of the future would never be a day ago.
         first = sortable(min(parse_time(envelope.first_failed_at or sortable(now)), now))
         event = replace(event, envelope=envelope.model_copy(update={"first_failed_at": first}))
@@ -348,7 +350,7 @@ class Sync:
         if not failure.may_pass or exhausted:
             return await self._give_up(event, failure)
         entry = await self._put_back(event, failure)
-        if not told:  # that it still waits is no news
+        if not known:  # that it still waits is no change
             await self._journal_if_possible(entry)
         return entry
 
@@ -367,7 +369,7 @@ class Sync:
 
     async def _give_up(self, event: _Event, failure: Described) -> Entry:
         now, envelope = sortable(self._now()), event.envelope
-        letter = DeadLetter(
+        dead_letter = DeadLetter(
             correlation_id=envelope.correlation_id,
             meeting=event.meeting or "unknown",
             event=envelope.event_name or envelope.kind,
@@ -379,17 +381,17 @@ class Sync:
             last_failed_at=now,
             merged=failure.merged,
         )
-        # An event from the spill table is in the dead letter itself: its row there is about to go.
+        # An event from the overflow table is in the dead letter itself: its row there is about to go.
         key = envelope.spill_key if envelope.kind == "spilled" else ""
         again = envelope.model_copy(update={"attempt": 0, "first_failed_at": "", "spill_key": key})
-        await self._stores.dead_letters.add(letter, again)
+        await self._stores.dead_letters.add(dead_letter, again)
         if envelope.kind == "reconcile":
             # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
             parked = self._stores.meetings.parked
             await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
         if event.meeting:
-            with suppress(NewerLayout):  # the letter stands in the list, and stays there until a person decides
-                await note_letter(
+            with suppress(NewerLayout):  # the dead letter stands in the list, and stays there until a person decides
+                await record_dead_letter(
                     MeetingKey.parse(event.meeting),
                     meetings=self._stores.meetings,
                     new_appointment_id=self._rules.new_appointment_id,
@@ -410,10 +412,10 @@ class Sync:
         now = sortable(self._now())
         correlation_id = sha256(message).hexdigest()[:32]
         envelope = Envelope(correlation_id=correlation_id, received_at=now, body=message.decode("utf-8", "replace"))
-        letter = DeadLetter(
+        dead_letter = DeadLetter(
             correlation_id, "unknown", "unknown", error.reason, error.code, "", 1, now, now, merged=False
         )
-        await self._stores.dead_letters.add(letter, envelope)
+        await self._stores.dead_letters.add(dead_letter, envelope)
         log.error(line("unreadable", correlation_id=correlation_id, code=error.code))
 
     def _done(self, event: _Event, outcome: Outcome) -> Entry:
@@ -440,12 +442,12 @@ def _log_unforeseen(correlation_id: str, error: Exception) -> None:
     log.error(line("unforeseen", correlation_id=correlation_id, error=type(error).__name__, at=where(error)))
 
 
-def _as_first_told(outcome: Outcome, envelope: Envelope) -> Outcome:
+def _as_at_first(outcome: Outcome, envelope: Envelope) -> Outcome:
     """A redelivered message whose first run was settled but not journaled keeps the outcome it had then."""
     if outcome.kind is not OutcomeKind.DUPLICATE:
         return outcome
     for recent in outcome.meeting.recent:
         same = (recent.correlation_id, recent.received_at) == (envelope.correlation_id, envelope.received_at)
-        if same and recent.outcome in _FIRST_TOLD:
+        if same and recent.outcome in _FIRST_RUN:
             return replace(outcome, kind=recent.outcome, notes=(*outcome.notes, "Confirmed on redelivery."))
     return outcome

@@ -1,4 +1,4 @@
-"""What the sweep remembers from one run to the next (table `sweep`): marks, one lease, and whom to look at again."""
+"""What the sweep remembers from one run to the next (table `sweep`): checkpoints, one lease, and follow-ups."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from shared.storage.documents import pack, unpack
 from shared.timestamps import Clock, parse_time, sortable
 
 TABLE = "sweep"
-_MARKS, _LEASES, _AGAIN = "marks", "leases", "again"
+_CHECKPOINTS, _LEASES, _FOLLOW_UPS = "checkpoints", "leases", "again"
 
 # After a meeting was written with somebody who is nobody in Dynamics, its people are looked up again so much later.
-LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(days=1))
+FOLLOW_UP_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(days=1))
 
 
-class Marks:
+class Checkpoints:
     """A small JSON document per name."""
 
     def __init__(self, table: Table) -> None:
@@ -28,13 +28,13 @@ class Marks:
 
     async def get(self, name: str) -> dict[str, Any]:
         """The document; empty where none was put."""
-        found = await self._table.get(_MARKS, table_key(name))
+        found = await self._table.get(_CHECKPOINTS, table_key(name))
         document: dict[str, Any] = {} if found is None else unpack(found[0])
         return document
 
     async def put(self, name: str, document: Mapping[str, Any]) -> None:
         """Store `document`, over the one before."""
-        await self._table.put({"PartitionKey": _MARKS, "RowKey": table_key(name), **pack(dict(document))})
+        await self._table.put({"PartitionKey": _CHECKPOINTS, "RowKey": table_key(name), **pack(dict(document))})
 
 
 class Lease:
@@ -71,37 +71,37 @@ class Lease:
             return
 
 
-class LookAgain:
+class FollowUps:
     """Meetings that were written while somebody in them was nobody in Dynamics."""
 
     def __init__(self, table: Table, *, now: Clock) -> None:
         self._table = table
         self._now = now
 
-    async def note(self, key: MeetingKey) -> None:
+    async def plan(self, key: MeetingKey) -> None:
         """Look at `key` again, at growing intervals from now on."""
         await self._put(key, since=self._now(), step=0)
 
     async def forget(self, key: MeetingKey) -> None:
         """Everybody is known now."""
-        await self._table.delete(_AGAIN, table_key(str(key)))
+        await self._table.delete(_FOLLOW_UPS, table_key(str(key)))
 
     async def due(self, *, limit: int) -> list[dict[str, Any]]:
         """Rows whose time has come; hand each to `done` when its meeting is in the queue."""
         now = sortable(self._now())
         return await self._table.query(
-            "PartitionKey eq @again and due le @now", {"again": _AGAIN, "now": now}, limit=limit
+            "PartitionKey eq @again and due le @now", {"again": _FOLLOW_UPS, "now": now}, limit=limit
         )
 
     async def done(self, row: Mapping[str, Any]) -> None:
         """This look is on its way; plan the next one, or forget after the last."""
         key, step = MeetingKey.parse(row["meeting"]), int(row["step"]) + 1
-        if step < len(LOOK_AGAIN_AFTER):
+        if step < len(FOLLOW_UP_AFTER):
             await self._put(key, since=parse_time(row["since"]), step=step)
         else:
             await self.forget(key)
 
     async def _put(self, key: MeetingKey, *, since: datetime, step: int) -> None:
-        row = {"PartitionKey": _AGAIN, "RowKey": table_key(str(key)), "meeting": str(key), "step": step}
-        due = sortable(since + LOOK_AGAIN_AFTER[step])
+        row = {"PartitionKey": _FOLLOW_UPS, "RowKey": table_key(str(key)), "meeting": str(key), "step": step}
+        due = sortable(since + FOLLOW_UP_AFTER[step])
         await self._table.put({**row, "since": sortable(since), "due": due})

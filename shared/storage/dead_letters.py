@@ -14,7 +14,7 @@ from shared.storage.envelope import Envelope
 from shared.storage.layout import NewerLayout, read
 from shared.telemetry import line
 
-log = logging.getLogger("outreach_dynamics.deadletters")
+log = logging.getLogger("outreach_dynamics.dead_letters")
 
 TABLE = "deadletters"
 LAYOUT = 1
@@ -24,10 +24,10 @@ _ALL, _NONE = "PartitionKey ne @none", {"none": ""}
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why an event was given up.
+    """Why an event needs a person.
 
     `merged`: what it said is remembered, so a later event of the meeting clears it. `spill_key`: its place in the
-    overflow table, where it lies there. `row`: the letter as it lies in the table.
+    overflow table, where it lies there. `row`: the dead letter as it lies in the table.
     """
 
     correlation_id: str
@@ -52,16 +52,16 @@ class DeadLetters:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def add(self, letter: DeadLetter, envelope: Envelope) -> None:
-        """Store `letter` with the envelope that a replay sends again."""
-        told = {name: value for name, value in asdict(letter).items() if name != "row"}
+    async def add(self, dead_letter: DeadLetter, envelope: Envelope) -> None:
+        """Store `dead letter` with the envelope that a replay sends again."""
+        columns = {name: value for name, value in asdict(dead_letter).items() if name != "row"}
         await self._table.put(
             {
                 "version": LAYOUT,
-                "PartitionKey": table_key(letter.meeting),
+                "PartitionKey": table_key(dead_letter.meeting),
                 # Several events may share a trace, hence the event's own id; a pointer may know only its place.
-                "RowKey": f"{letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
-                **told,
+                "RowKey": f"{dead_letter.correlation_id}-{table_key(envelope.spill_key or envelope.event_id)}",
+                **columns,
                 # Beside the envelope, because it may be one that cannot be read.
                 "event_id": envelope.event_id,
                 "received_at": envelope.received_at,
@@ -109,12 +109,12 @@ class DeadLetters:
         return False
 
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[DeadLetter, Envelope]]]:
-        """(letter, envelope) of those to replay, page by page: all, or those with these correlation ids.
+        """(dead letter, envelope) of those to replay, page by page: all, or those with these correlation ids.
 
-        One that this version of the app cannot read is told in the log and stays.
+        One that this version of the app cannot read is logged and stays.
         """
-        async for letters in self.find(correlation_ids=correlation_ids):
-            yield [pair for letter in letters if (pair := _with_envelope(letter)) is not None]
+        async for dead_letters in self.find(correlation_ids=correlation_ids):
+            yield [pair for dead_letter in dead_letters if (pair := _with_envelope(dead_letter)) is not None]
 
     async def find(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[DeadLetter]]:
         """Page by page: all, or those with these correlation ids.
@@ -136,25 +136,25 @@ class DeadLetters:
         found = [await self._table.get(row["PartitionKey"], row["RowKey"]) for row in keys]
         return [{**one[0], ETAG: one[1]} for one in found if one is not None]
 
-    async def remove(self, letter: DeadLetter) -> bool:
-        """Forget this very letter; returns whether it is gone.
+    async def remove(self, dead_letter: DeadLetter) -> bool:
+        """Forget this very dead letter; returns whether it is gone.
 
         One that was written since under the same key tells of a new failure, and stays.
         """
-        return await self._table.delete_unchanged(letter.row)
+        return await self._table.delete_unchanged(dead_letter.row)
 
 
 def _read(row: Entity) -> DeadLetter:
     return read(DeadLetter, row, row=row)
 
 
-def _latest_first(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
-    return sorted(letters, key=lambda letter: letter.last_failed_at, reverse=True)
+def _latest_first(dead_letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    return sorted(dead_letters, key=lambda dead_letter: dead_letter.last_failed_at, reverse=True)
 
 
-def _with_envelope(letter: DeadLetter) -> tuple[DeadLetter, Envelope] | None:
+def _with_envelope(dead_letter: DeadLetter) -> tuple[DeadLetter, Envelope] | None:
     try:
-        return letter, unpack_envelope(letter.row)
+        return dead_letter, unpack_envelope(dead_letter.row)
     except (Unmappable, NewerLayout) as error:
-        log.error(line("unreadable", correlation_id=letter.correlation_id, code=error.code))  # noqa: TRY400 - no value of it
+        log.error(line("unreadable", correlation_id=dead_letter.correlation_id, code=error.code))  # noqa: TRY400 - no value of it
         return None

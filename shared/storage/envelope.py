@@ -48,7 +48,7 @@ class Envelope(BaseModel):
     """One message. Each member is checked here, once: what could not be carried out to the end is none of ours.
 
     kind            `delivery`: `body` is what Outreach sent; `reconcile`: bring meeting `meeting` up to date;
-                    `spilled`: the envelope lies in the spill table under `spill_key`
+                    `spilled`: the envelope lies in the overflow table under `spill_key`
     correlation_id  the W3C trace id of the request that brought it, 32 hex digits
     event_id        Outreach's id of the delivery with a digest of the body: with `correlation_id` it names the event
     received_at     ISO 8601, UTC
@@ -92,8 +92,8 @@ class Envelope(BaseModel):
         text = json.dumps(self.to_document(), separators=(",", ":"), ensure_ascii=False)
         return base64.b64encode(text.encode()).decode()
 
-    def spilled(self) -> Envelope:
-        """The pointer to this envelope in the spill table, which fits the queue."""
+    def pointer(self) -> Envelope:
+        """The pointer to this envelope in the overflow table, which fits the queue."""
         key = f"{self.received_at}-{self.correlation_id}"
         return self.model_copy(update={"kind": "spilled", "spill_key": key, "body": None})
 

@@ -12,24 +12,24 @@ from typing import Literal
 from shared.errors import RemoteError, RowConflict, Transient
 from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, fits_queue
-from shared.storage.overflow import Spill
+from shared.storage.overflow import Overflow
 
 # So long for the queue, and for all together.
 QUEUE_SECONDS = 1.8
 ALL_SECONDS = 3.6
 
-Way = Literal["queue", "spill"]
+Way = Literal["queue", "overflow"]
 
 
 class Outbox:
     """Stores envelopes for the worker."""
 
-    def __init__(self, *, queue: Queue, spill: Spill) -> None:
+    def __init__(self, *, queue: Queue, overflow: Overflow) -> None:
         self._queue = queue
-        self._spill = spill
+        self._overflow = overflow
 
     async def put(self, envelope: Envelope) -> Way:
-        """Store `envelope` and tell where.
+        """Store `envelope`; returns where.
 
         Raises `Transient` where neither way took it in time, and `Permanent` for more than a table row can hold. After
         a `Transient` it may be stored all the same; to store it twice does no harm.
@@ -44,7 +44,7 @@ class Outbox:
             raise Transient("The queue did not take the event.", service="storage", status=503)
         try:
             async with asyncio.timeout_at(end):
-                pointer = await self._spill.keep(envelope)
+                pointer = await self._overflow.keep(envelope)
         except (TimeoutError, Transient, RowConflict) as error:
             reason = "Neither the queue nor the table took the event."
             raise Transient(reason, service="storage", status=503) from error
@@ -52,13 +52,13 @@ class Outbox:
         # has just failed it is not tried again.
         if not fits:
             await self._point(pointer, at=envelope.received_at, end=end)
-        return "spill"
+        return "overflow"
 
     async def _point(self, pointer: Envelope, *, at: str, end: float) -> None:
         left = end - asyncio.get_running_loop().time()
         if await _done_within(left, self._queue.send(pointer.to_message())):
             left = end - asyncio.get_running_loop().time()
-            await _done_within(left, self._spill.mark_pointed(pointer.spill_key, at=at))
+            await _done_within(left, self._overflow.mark_pointed(pointer.spill_key, at=at))
 
 
 async def _done_within(seconds: float, call: Awaitable[object]) -> bool:

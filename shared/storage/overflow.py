@@ -13,7 +13,7 @@ TABLE = "spill"
 _PARTITION = "spill"
 
 
-class Spill:
+class Overflow:
     """Keeps envelopes until a pointer to them is in the queue and the event is done."""
 
     def __init__(self, table: Table) -> None:
@@ -21,7 +21,7 @@ class Spill:
 
     async def keep(self, envelope: Envelope) -> Envelope:
         """Store `envelope`; returns the pointer to it, which fits the queue."""
-        pointer = envelope.spilled()
+        pointer = envelope.pointer()
         packed = pack(envelope.to_document())
         await self._table.put({**_row(pointer.spill_key), "pointed": "", **packed})
         return pointer
@@ -42,15 +42,15 @@ class Spill:
     async def without_pointer(self, *, fresh_before: str, pointed_before: str, limit: int) -> list[Envelope]:
         """Pointers to rows from before `fresh_before` whose pointer was never sent, or sent before `pointed_before`."""
         rows = await self._table.query(
-            "PartitionKey eq @spill and pointed lt @pointed and RowKey lt @fresh",
-            {"spill": _PARTITION, "pointed": pointed_before, "fresh": fresh_before},
+            "PartitionKey eq @partition and pointed lt @pointed and RowKey lt @fresh",
+            {"partition": _PARTITION, "pointed": pointed_before, "fresh": fresh_before},
             limit=limit,
         )
         return [_pointer(row["RowKey"]) for row in rows]
 
     async def depth(self, *, limit: int) -> int:
         """How many lie there, counted up to `limit`."""
-        return await self._table.count("PartitionKey eq @spill", {"spill": _PARTITION}, limit=limit)
+        return await self._table.count("PartitionKey eq @partition", {"partition": _PARTITION}, limit=limit)
 
     async def forget(self, key: str) -> None:
         """The event is done."""

@@ -59,7 +59,7 @@ class Parked:
                 )
         return found
 
-    async def note_sent_on(self, row: Entity, *, at: str) -> None:
+    async def record_sent_on(self, row: Entity, *, at: str) -> None:
         """It is about to be sent on; whoever carries that out says what came of it."""
         key = meeting_of(row)
         await self._table.put({**_row(_SENT, key), "sent": at})

@@ -24,7 +24,7 @@ from shared.storage.account import Table
 from shared.telemetry import line
 from shared.timestamps import Clock
 
-log = logging.getLogger("outreach_dynamics.tallies")
+log = logging.getLogger("outreach_dynamics.statistics")
 
 TABLE = "tallies"
 SLOT = timedelta(minutes=15)
@@ -33,7 +33,7 @@ _MOST_ROWS = 20_000
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """The events that ended in one slot. `lags`: how many of them made a lag; `lag_sum`, `lag_max` in seconds."""
 
     outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class Tally:
     lag_sum: float = 0.0
     lag_max: float = 0.0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Totals) -> None:
         """Add what another process counted."""
         self.outcomes += other.outcomes
         self.lags += other.lags
@@ -49,7 +49,7 @@ class Tally:
         self.lag_max = max(self.lag_max, other.lag_max)
 
 
-class Tallies:
+class Statistics:
     """Counts how events ended, and stores it after `store_after` seconds."""
 
     def __init__(self, table: Table, *, now: Clock, store_after: float = STORE_AFTER_SECONDS) -> None:
@@ -57,31 +57,31 @@ class Tallies:
         self._now = now
         self._store_after = store_after
         self._process = uuid4().hex[:12]
-        self._slots: dict[datetime, Tally] = {}
+        self._slots: dict[datetime, Totals] = {}
         self._storing: asyncio.Task[None] | None = None
         self._unstored = False
 
-    def note(self, outcome: OutcomeKind, *, lag: float | None) -> None:
+    def record(self, outcome: OutcomeKind, *, lag: float | None) -> None:
         """One event ended now."""
-        tally = self._slots.setdefault(slot_of(self._now()), Tally())
-        tally.outcomes[outcome] += 1
+        totals = self._slots.setdefault(slot_of(self._now()), Totals())
+        totals.outcomes[outcome] += 1
         if lag is not None:
-            tally.lags += 1
-            tally.lag_sum += lag
-            tally.lag_max = max(tally.lag_max, lag)
+            totals.lags += 1
+            totals.lag_sum += lag
+            totals.lag_max = max(totals.lag_max, lag)
         self._unstored = True
         if self._storing is None or self._storing.done():
             # In a context of its own: this is no part of the event that happens to be under way.
             self._storing = asyncio.get_running_loop().create_task(self._store_later(), context=contextvars.Context())
 
-    async def since(self, moment: datetime) -> dict[datetime, Tally]:
+    async def since(self, moment: datetime) -> dict[datetime, Totals]:
         """The slots from the one of `moment` on, all processes together. Costs a request per 1,000 rows."""
         first = slot_of(moment)
         rows = await self._table.query("PartitionKey ge @day", {"day": f"{first:%Y-%m-%d}"}, limit=_MOST_ROWS)
-        found: dict[datetime, Tally] = {}
-        for slot, tally in map(_read, rows):
+        found: dict[datetime, Totals] = {}
+        for slot, totals in map(_read, rows):
             if slot >= first:
-                found.setdefault(slot, Tally()).add(tally)
+                found.setdefault(slot, Totals()).add(totals)
         return found
 
     async def aclose(self) -> None:
@@ -100,12 +100,12 @@ class Tallies:
         """Store every slot; forget those that are over."""
         current, self._unstored = slot_of(self._now()), False
         try:
-            for slot, tally in list(self._slots.items()):
-                await self._table.put(_row(slot, tally, self._process))
+            for slot, totals in list(self._slots.items()):
+                await self._table.put(_row(slot, totals, self._process))
                 if slot < current:
                     del self._slots[slot]
         except (RemoteError, RowConflict) as error:
-            log.warning(line("tallies_not_stored", error=type(error).__name__))
+            log.warning(line("statistics_not_stored", error=type(error).__name__))
 
 
 def slot_of(moment: datetime) -> datetime:
@@ -114,26 +114,26 @@ def slot_of(moment: datetime) -> datetime:
     return moment - (moment - datetime.min.replace(tzinfo=UTC)) % SLOT
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(statistics: Iterable[Totals]) -> Totals:
     """All of them in one."""
-    sum_ = Tally()
-    for tally in tallies:
-        sum_.add(tally)
+    sum_ = Totals()
+    for totals in statistics:
+        sum_.add(totals)
     return sum_
 
 
-def _row(slot: datetime, tally: Tally, process: str) -> dict[str, Any]:
+def _row(slot: datetime, totals: Totals, process: str) -> dict[str, Any]:
     return {
         "PartitionKey": f"{slot:%Y-%m-%d}",
         "RowKey": f"{slot:%H%M}-{process}",
-        "outcomes": json.dumps(tally.outcomes),
-        "lags": tally.lags,
-        "lag_sum": tally.lag_sum,
-        "lag_max": tally.lag_max,
+        "outcomes": json.dumps(totals.outcomes),
+        "lags": totals.lags,
+        "lag_sum": totals.lag_sum,
+        "lag_max": totals.lag_max,
     }
 
 
-def _read(row: Mapping[str, Any]) -> tuple[datetime, Tally]:
+def _read(row: Mapping[str, Any]) -> tuple[datetime, Totals]:
     slot = datetime.strptime(f"{row['PartitionKey']} {row['RowKey'][:4]} +0000", "%Y-%m-%d %H%M %z")
     counted = Counter({OutcomeKind(name): count for name, count in json.loads(row["outcomes"]).items()})
-    return slot, Tally(counted, int(row["lags"]), float(row["lag_sum"]), float(row["lag_max"]))
+    return slot, Totals(counted, int(row["lags"]), float(row["lag_sum"]), float(row["lag_max"]))

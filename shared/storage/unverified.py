@@ -171,7 +171,7 @@ class UnverifiedTable:
         )
         return {row["RowKey"]: _read(row) for row in rows}
 
-    async def note_tried(self, digests: Sequence[str], *, with_: str) -> None:
+    async def record_tried(self, digests: Sequence[str], *, with_: str) -> None:
         """None of these fits the secrets of the digest `with_`."""
         await self._table.change_all([{**_key(digest), "tried": with_} for digest in digests])
 

@@ -19,7 +19,17 @@ from ops.journey import Journey
 from ops.report import Refused
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.exports import good, row, rows, wanted, write_csv, write_json_lines
-from shared.admin.backfill import Backfill, Note, Pace, Progress, QueueFeed, Reject, Rules, correlation_of, tally
+from shared.admin.backfill import (
+    Backfill,
+    Pace,
+    Progress,
+    QueueFeed,
+    Record,
+    Reject,
+    Rules,
+    correlation_of,
+    count_outcomes,
+)
 from shared.errors import Permanent, Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.appointment import Policy
@@ -67,25 +77,25 @@ class Clock:
 
 
 def work(
-    feed: Any, note: Note, *, rules: Rules = RULES, clock: Clock | None = None, rate: float = 4, ahead: int = 50
+    feed: Any, record: Record, *, rules: Rules = RULES, clock: Clock | None = None, rate: float = 4, ahead: int = 50
 ) -> Backfill:
     clock = clock or Clock()
     return Backfill(
         feed=feed,
         rules=rules,
         pace=Pace(rate, ahead),
-        note=note,
+        record=record,
         now=lambda: NOW,
         clock=clock,
         sleep=clock.sleep,
     )
 
 
-async def run(journey: Journey, feed: Any, *, note: Note | None = None, **options: Any) -> Progress:
+async def run(journey: Journey, feed: Any, *, record: Record | None = None, **options: Any) -> Progress:
     """One run of the command, from wherever the progress file says."""
     progress = journey.load()
     with journey.rows() as (found, _):
-        return await work(feed, note or journey.note, **options).run(found, progress)
+        return await work(feed, record or journey.record, **options).run(found, progress)
 
 
 def rejected(journey: Journey) -> list[str]:
@@ -249,19 +259,19 @@ async def test_lasting_trouble_stops_the_run_where_it_can_go_on(tmp_path: Path) 
     """When storage stays away the error comes out, and the progress is that of the rows before."""
     journey = Journey(write_csv(tmp_path / "meetings.csv", rows(12)))
     feed = FakeFeed()
-    await run(journey, feed, note=_until(journey, 8))
+    await run(journey, feed, record=_until(journey, 8))
     assert journey.load().row == 8
     with pytest.raises(Transient):
         await run(journey, FakeFeed(trouble=[Transient("away", service="storage") for _ in range(100)]))
     assert journey.load().row == 8
 
 
-def _until(journey: Journey, last: int) -> Note:
-    def note(progress: Progress, rejects: list[Reject]) -> None:
+def _until(journey: Journey, last: int) -> Record:
+    def record(progress: Progress, rejects: list[Reject]) -> None:
         if progress.row <= last and not progress.finished:
-            journey.note(progress, rejects)
+            journey.record(progress, rejects)
 
-    return note
+    return record
 
 
 async def test_a_refusal_that_will_not_pass_stops_at_once(tmp_path: Path) -> None:
@@ -299,7 +309,7 @@ async def test_meetings_before_a_day_are_left_out(tmp_path: Path) -> None:
     ],
 )
 async def test_what_cannot_work_is_rejected_with_its_row(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
-    """A row is mapped before it is queued, so it is told here and not as a dead letter."""
+    """A row is mapped before it is queued, so it is reported here and not as a dead letter."""
     journey = Journey(write_csv(tmp_path / "meetings.csv", [row(4), row(5, **changes)]))
     progress = await run(journey, FakeFeed())
     assert (progress.queued, progress.rejected) == (1, 1)
@@ -310,14 +320,14 @@ def _queue(product: Installation) -> QueueFeed:
     return QueueFeed(product.runtime.queue, product.runtime.outbox)
 
 
-async def test_rows_become_appointments_and_the_tally_tells(product: Installation, tmp_path: Path) -> None:
+async def test_rows_become_appointments_and_are_counted(product: Installation, tmp_path: Path) -> None:
     """Through the real queue and tables: one appointment per good row, a journal row each, counted by outcome."""
     given = [*rows(20), row(21, PROSPECT_IDS="[]"), row(22, DESCRIPTION="long " * 30_000)]
     progress = await run(Journey(write_csv(tmp_path / "meetings.csv", given)), _queue(product))
     await product.work()
     appointments = {appointment.values["subject"] for appointment in product.crm.appointments.values()}
     assert appointments == {f"Meeting {number}" for number in range(1, 23) if number != 21 and wanted(number)}
-    counted = await tally(product.runtime.journal, progress)
+    counted = await count_outcomes(product.runtime.journal, progress)
     assert counted.outcomes == Counter(created=19, parked=2)
     assert counted.reasons == Counter({("parked", "The meeting has no prospect."): 2})
 
@@ -325,7 +335,7 @@ async def test_rows_become_appointments_and_the_tally_tells(product: Installatio
 async def test_a_row_sent_twice_is_written_once(product: Installation, tmp_path: Path) -> None:
     """What a kill doubled in the queue changes nothing in Dynamics."""
     journey = Journey(write_csv(tmp_path / "meetings.csv", rows(6)))
-    await run(journey, _queue(product), note=lambda _progress, _rejects: None)
+    await run(journey, _queue(product), record=lambda _progress, _rejects: None)
     await run(journey, _queue(product))
     assert await product.work() == 12
     assert len(product.writes()) == 6

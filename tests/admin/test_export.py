@@ -189,7 +189,7 @@ def test_a_row_that_cannot_be_read_does_not_stop_the_others(lines: str, problem:
     ids=["never closed", "by the next quoted field", "by one that begins with a comma", "by one of two lines"],
 )
 def test_an_unclosed_quote_swallows_no_row(rows: int, closing: str) -> None:
-    """Wherever reading notices it, the bad row is told with its line, and every row after it is read."""
+    """Wherever reading notices it, the bad row is reported with its line, and every row after it is read."""
     plain = [f"{number},{'t' * 1000},2026-01-01\n" for number in range(100, 100 + rows)]
     text = "".join([HEADER, "7,before,2026-01-01\n", '1,"open,x\n', *plain, closing, "9,after,2026-01-01\n"])
     before, bad, *rest = read_rows(StringIO(text, newline=""))
@@ -200,7 +200,7 @@ def test_an_unclosed_quote_swallows_no_row(rows: int, closing: str) -> None:
 
 
 def test_unclosed_quotes_one_after_the_other() -> None:
-    """Each bad row is told, and each row between two of them is read."""
+    """Each bad row is reported, and each row between two of them is read."""
     found = read(HEADER + "".join(f'{number},"open,""x\n{number},a,2026-01-01\n' for number in range(100)))
     assert [one.row.get("ID") for one in found] == [number for n in range(100) for number in (None, str(n))]
 

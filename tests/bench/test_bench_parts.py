@@ -86,7 +86,7 @@ async def test_naive_build_is_right_when_nothing_goes_wrong() -> None:
 
 
 async def test_what_fails_is_told() -> None:
-    """With nobody to call every delivery fails and is told as failed, so that no speed is bought by failing."""
+    """With nobody to call every delivery fails and counts as failed, so that failing makes no speed."""
     deliveries = in_turn(meetings(range(1, 3)))
     environment = {
         "OUTREACH_WEBHOOK_SECRET": SECRET,
@@ -124,7 +124,7 @@ def test_disorder_keeps_everything() -> None:
     ],
 )
 def test_only_a_counted_budget_fails_the_run(measure: Measure, verdict: str, *, fails: bool) -> None:
-    """A time over its budget is told; a count over its budget fails."""
+    """A time over its budget is reported; a count over its budget fails."""
     assert measure.verdict == verdict
     assert bool(broken([measure])) == fails
     assert to_json([measure], quick=True)["broken"] == (["Dataverse"] if fails else [])

@@ -15,7 +15,7 @@ from sandbox.stack import Stack
 from shared.meeting.outcome import OutcomeKind
 from shared.settings import StorageSettings
 from shared.storage.account import Table, table_service
-from shared.storage.statistics import SLOT, TABLE, Tallies, slot_of
+from shared.storage.statistics import SLOT, TABLE, Statistics, slot_of
 from tests.console.browsing import Desk, headless
 from tests.console.chromium import chromium, missing
 
@@ -48,12 +48,12 @@ async def pretend_a_day(storage: str) -> None:
     async with table_service(settings, None) as service:
         for back in range(1, 96):
             slot = slot_of(now) - back * SLOT
-            tallies = Tallies(Table(service, TABLE), now=lambda slot=slot: slot)  # type: ignore[misc]
+            statistics = Statistics(Table(service, TABLE), now=lambda slot=slot: slot)  # type: ignore[misc]
             events = chance.randint(6, 30) if 6 < slot.hour < 18 else chance.randint(0, 2)
             away = {20: 1500.0, 21: 600.0}.get(back, 0.0)
             for _ in range(events):
-                tallies.note(OutcomeKind.UPDATED, lag=away * chance.random() + chance.lognormvariate(0.9, 0.5))
-            await tallies.aclose()
+                statistics.record(OutcomeKind.UPDATED, lag=away * chance.random() + chance.lognormvariate(0.9, 0.5))
+            await statistics.aclose()
 
 
 def with_chart(desk: Desk, page: Page) -> None:

@@ -172,7 +172,7 @@ async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
 
 
 async def test_replay_sends_what_was_chosen(product: Installation) -> None:
-    """One letter goes by its id, all by their button; what is not chosen stays."""
+    """One dead letter goes by its id, all by their button; what is not chosen stays."""
     for number in (1, 2, 3):
         await product.sync(MeetingScript(number).booked(endTime="2020-01-01T00:00:00Z"))
     chosen = (await product.dead_letters())[0]["correlationId"]
@@ -223,7 +223,7 @@ async def test_who_sent_it_again_or_dismissed_it_is_recorded(
 
 
 async def test_dismiss_lets_go_of_what_was_chosen(product: Installation) -> None:
-    """One letter goes by its id and with a reason; without one, or with no id, none does."""
+    """One dead letter goes by its id and with a reason; without one, or with no id, none does."""
     first, second = [await product.sync(MeetingScript(number).booked(startTime="nonsense")) for number in (1, 2)]
     request = await signed_in(product)
     token = await form_token(product, request)

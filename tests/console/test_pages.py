@@ -50,7 +50,7 @@ async def test_a_missing_secret_is_told(product: Installation) -> None:
     home = await product.runtime.console.show(await signed_in(product))
     assert home.status == 200
     assert "OUTREACH_WEBHOOK_SECRET is missing" in home.html
-    assert (await product.runtime.standing.report()).parked == 1
+    assert (await product.runtime.backlog.report()).parked == 1
 
 
 async def test_storage_away_is_told(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +214,9 @@ async def test_a_meetings_page_says_what_it_is_and_what_was_written(product: Ins
     assert f"main.aspx?pagetype=entityrecord&amp;etn=appointment&amp;id={product.appointment.id}" in html
 
 
-@pytest.mark.parametrize(("rule", "told"), [("recreate", "it is then made again"), ("leave", "it stays deleted")])
+@pytest.mark.parametrize(("rule", "said"), [("recreate", "it is then made again"), ("leave", "it stays deleted")])
 async def test_a_meetings_page_says_what_a_deleted_appointment_takes(
-    product: Installation, tmp_path: Path, rule: str, told: str
+    product: Installation, tmp_path: Path, rule: str, said: str
 ) -> None:
     """The app cannot know of it before it writes again, so the page says when it last did and what makes it look."""
     content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8")) | {"deleted_in_dynamics": rule}
@@ -228,19 +228,19 @@ async def test_a_meetings_page_says_what_a_deleted_appointment_takes(
     assert "Last written" not in (await product.runtime.console.show(request)).html
     entry = await product.sync(MeetingScript(2).booked())
     answer = await product.runtime.console.show(replace(request, query={"id": "2"}))
-    assert told in answer.html
+    assert said in answer.html
     last = answer.html.partition("<dt>Last written</dt><dd>")[2].partition("<span")[0]
     assert entry["finishedAt"][:19] in last
 
 
-async def test_an_event_that_was_given_up_is_in_the_time_line(product: Installation) -> None:
+async def test_a_dead_letter_is_in_the_time_line(product: Installation) -> None:
     """Also one of which nothing could be remembered: the admin looks for it there."""
     entry = await product.sync(MeetingScript(5).booked(startTime="nonsense"))
     request = await signed_in(product)
     html = (await product.runtime.console.show(replace(request, page="meeting", query={"id": "5"}))).html
     line = html.partition("Its last events")[2]
     assert entry["correlationId"] in line
-    assert "Given up; needs a person" in line
+    assert "Dead letter" in line
     assert "it was not made yet" in html
 
 
@@ -266,8 +266,8 @@ async def test_an_error_of_our_own_is_told(
     assert answer.status == 500
     assert "An error in the app itself" in answer.html
     assert answer.headers["Cache-Control"] == "no-store"
-    (told,) = [json.loads(record.getMessage()) for record in caplog.records if "unforeseen" in record.getMessage()]
-    assert (told["error"], told["at"][-1].split(":")[0]) == ("ZeroDivisionError", "test_pages.py")
+    (logged,) = [json.loads(record.getMessage()) for record in caplog.records if "unforeseen" in record.getMessage()]
+    assert (logged["error"], logged["at"][-1].split(":")[0]) == ("ZeroDivisionError", "test_pages.py")
     assert "somebody" not in answer.html + caplog.text
 
 
@@ -304,7 +304,7 @@ async def test_a_letter_that_names_no_meeting_leads_nowhere(product: Installatio
     assert "meeting?id=unknown" not in html
 
 
-async def test_letters_that_go_together_say_so(product: Installation) -> None:
+async def test_dead_letters_that_go_together_say_so(product: Installation) -> None:
     """Who dismisses one event of a trace dismisses what else failed of it, and is told before."""
     await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     request = replace(await signed_in(product), page="deadletters")
@@ -320,14 +320,14 @@ async def test_letters_that_go_together_say_so(product: Installation) -> None:
 
 
 async def test_lists_say_how_a_meeting_really_stands(product: Installation) -> None:
-    """In what was found and among the parked too, only a meeting with a letter needs a person."""
+    """In what was found and among the parked too, only a meeting with a dead letter needs a person."""
     for number, title in ((1, "Demo one"), (2, "Demo two")):
         await product.sync(MeetingScript(number).booked(title=title, endTime="2020-01-01T00:00:00Z"))
     first, _ = await product.dead_letters()
-    assert (await look_for(product, "demo o")).html.count("Needs a person") == 1
+    assert (await look_for(product, "demo o")).html.count(">Dead letter<") == 1
     await product.runtime.admin.dismiss(frozenset({first["correlationId"]}), reason="Deleted.", by="_master")
-    assert (await look_for(product, "demo t")).html.count("Needs a person") == 0
-    assert (await look_for(product, "demo o")).html.count("Needs a person") == 1
+    assert (await look_for(product, "demo t")).html.count(">Dead letter<") == 0
+    assert (await look_for(product, "demo o")).html.count(">Dead letter<") == 1
 
 
 async def test_a_long_time_line_says_that_it_is_cut(product: Installation) -> None:

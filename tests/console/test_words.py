@@ -12,7 +12,7 @@ import pytest
 from shared.console import chart, words
 from shared.console.search import Sought, sought
 from shared.meeting.outcome import OutcomeKind
-from shared.storage.statistics import SLOT, Tally
+from shared.storage.statistics import SLOT, Totals
 
 NOW = datetime(2026, 3, 2, 15, 7, tzinfo=UTC)
 HEX = "f6ac24355f0255beae3f642335c2e6d8"
@@ -123,22 +123,22 @@ def test_what_was_written(fingerprint: str, shown: str) -> None:
 def test_no_two_levels_are_written_over_each_other() -> None:
     """Labels on the axis keep their distance, however large the slowest makes the scale."""
     for slowest in (2, 100, 4000, 90_000, 10 * 86_400):
-        levels = chart.lag_chart({NOW - SLOT: tally(slowest)}, NOW).levels
+        levels = chart.lag_chart({NOW - SLOT: totals(slowest)}, NOW).levels
         assert len(levels) > 1
         assert all(below.at - above.at >= 24 for above, below in pairwise(levels))
 
 
-def tally(*lags: float) -> Tally:
-    return Tally(Counter({OutcomeKind.UPDATED: len(lags)}), len(lags), sum(lags), max(lags))
+def totals(*lags: float) -> Totals:
+    return Totals(Counter({OutcomeKind.UPDATED: len(lags)}), len(lags), sum(lags), max(lags))
 
 
 def test_chart_of_a_day() -> None:
     """Bars stand in time order inside the frame, the slowest tops the average, and what is too old is not shown."""
     slots = {
-        datetime(2026, 3, 2, 15, 0, tzinfo=UTC): tally(1, 3),
-        datetime(2026, 3, 1, 15, 15, tzinfo=UTC): tally(40),
-        datetime(2026, 3, 1, 15, 0, tzinfo=UTC): tally(9999),
-        datetime(2026, 3, 2, 9, 0, tzinfo=UTC): Tally(Counter({OutcomeKind.DUPLICATE: 4})),
+        datetime(2026, 3, 2, 15, 0, tzinfo=UTC): totals(1, 3),
+        datetime(2026, 3, 1, 15, 15, tzinfo=UTC): totals(40),
+        datetime(2026, 3, 1, 15, 0, tzinfo=UTC): totals(9999),
+        datetime(2026, 3, 2, 9, 0, tzinfo=UTC): Totals(Counter({OutcomeKind.DUPLICATE: 4})),
     }
     drawn = chart.lag_chart(slots, NOW)
     assert [bar.slowest for bar in drawn.bars] == [40, 3]
@@ -163,7 +163,7 @@ def test_chart_of_nothing() -> None:
 @pytest.mark.parametrize("seconds", [0, 0.5, 59, 61, 86_400, 90 * 86_400])
 def test_no_lag_leaves_the_frame(seconds: float) -> None:
     """However quick or slow, a bar ends inside the picture."""
-    (bar,) = chart.lag_chart({NOW - SLOT: tally(seconds)}, NOW).bars
+    (bar,) = chart.lag_chart({NOW - SLOT: totals(seconds)}, NOW).bars
     assert 0 < bar.y < chart.HEIGHT - chart.BOTTOM
 
 

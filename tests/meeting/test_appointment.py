@@ -342,7 +342,7 @@ class TestPeople:
         assert found.notes == ("prospect 1 is nobody in Dynamics; left out.",)
 
     def test_who_is_nobody_is_told(self) -> None:
-        """Who is nobody in Dynamics is told, invited by address or left out; they may be somebody soon."""
+        """Who is nobody in Dynamics is reported, invited by address or left out; they may be somebody soon."""
         people = {
             Reference("prospect", "1"): person(email="one@example.com"),
             Reference("prospect", "2"): person("lead"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from shared.errors import Transient
-from shared.meeting.dead_letters import MAX_ROUNDS, clear_letters, filed_under, note_letter
+from shared.meeting.dead_letters import MAX_ROUNDS, clear_dead_letters, filed_under, record_dead_letter
 from shared.meeting.meeting import Meeting
 from shared.meeting.mirror import Mirror
 from tests.meeting.rows import Rows, key
@@ -27,38 +27,38 @@ class Filed:
 class Pile:
     """Dead letters in memory."""
 
-    def __init__(self, *letters: Filed) -> None:
-        self.letters = list(letters)
+    def __init__(self, *dead_letters: Filed) -> None:
+        self.dead_letters = list(dead_letters)
 
     async def of_meetings(self, meetings: object) -> list[Filed]:
         """Those of these meetings."""
         assert isinstance(meetings, list)
-        return [letter for letter in self.letters if letter.meeting in meetings]
+        return [dead_letter for dead_letter in self.dead_letters if dead_letter.meeting in meetings]
 
-    async def remove(self, letter: Filed) -> bool:
+    async def remove(self, dead_letter: Filed) -> bool:
         """Forget one."""
-        self.letters.remove(letter)
+        self.dead_letters.remove(dead_letter)
         return True
 
 
 async def test_the_meeting_knows_of_a_letter_that_was_filed_under_a_record_that_leads_to_it() -> None:
     """However long the chain: it is found and cleared with the meeting's own."""
     rows = Rows({**CHAIN, "meeting:5": WRITTEN})
-    await note_letter(key("task:2"), meetings=rows, new_appointment_id=str)
+    await record_dead_letter(key("task:2"), meetings=rows, new_appointment_id=str)
     stored = rows.rows[key("meeting:5")]
     assert stored.meeting is not None
     assert stored.meeting.unsettled
     assert filed_under(stored.key, stored.meeting) == ["meeting:5", "calendarEvent:17", "task:2"]
     pile = Pile(Filed("task:2", merged=True), Filed("meeting:6", merged=True))
-    await clear_letters(stored, meetings=rows, letters=pile)
-    assert pile.letters == [Filed("meeting:6", merged=True)]
+    await clear_dead_letters(stored, meetings=rows, dead_letters=pile)
+    assert pile.dead_letters == [Filed("meeting:6", merged=True)]
     assert rows.rows[key("meeting:5")].meeting == replace(stored.meeting, unsettled=False)
 
 
 async def test_a_meeting_of_which_nothing_is_known_gets_a_row_with_an_id() -> None:
     """Its appointment has the id that it would have had with the first good event."""
     rows = Rows()
-    await note_letter(key("meeting:5"), meetings=rows, new_appointment_id="appointment of {}".format)
+    await record_dead_letter(key("meeting:5"), meetings=rows, new_appointment_id="appointment of {}".format)
     stored = await rows.load(key("meeting:5"))
     assert stored.meeting == Meeting(mirror=Mirror("appointment of meeting:5"), unsettled=True)
 
@@ -67,32 +67,34 @@ async def test_whoever_is_always_too_late_gives_up() -> None:
     """The queue brings the event again."""
     rows = Rows({"meeting:5": WRITTEN}, disturbed=MAX_ROUNDS)
     with pytest.raises(Transient):
-        await note_letter(key("meeting:5"), meetings=rows, new_appointment_id=str)
-    await note_letter(key("meeting:5"), meetings=rows, new_appointment_id=str)
+        await record_dead_letter(key("meeting:5"), meetings=rows, new_appointment_id=str)
+    await record_dead_letter(key("meeting:5"), meetings=rows, new_appointment_id=str)
 
 
 async def test_what_was_not_remembered_stays() -> None:
     """Nobody has carried out what no row knows; the row goes on saying that there is something."""
     rows = Rows({"meeting:5": replace(WRITTEN, unsettled=True)})
     pile = Pile(Filed("meeting:5", merged=False), Filed("meeting:5", merged=True))
-    await clear_letters(await rows.load(key("meeting:5")), meetings=rows, letters=pile)
-    assert pile.letters == [Filed("meeting:5", merged=False)]
+    await clear_dead_letters(await rows.load(key("meeting:5")), meetings=rows, dead_letters=pile)
+    assert pile.dead_letters == [Filed("meeting:5", merged=False)]
     assert rows.saves == 0
 
 
-async def test_letters_stay_where_the_row_has_changed_since() -> None:
+async def test_dead_letters_stay_where_the_row_has_changed_since() -> None:
     """One of them may be about the change."""
     rows = Rows({"meeting:5": replace(WRITTEN, unsettled=True)})
     left = await rows.load(key("meeting:5"))
     await rows.save(left, replace(WRITTEN, unsettled=True))
     pile = Pile(Filed("meeting:5", merged=True))
-    await clear_letters(left, meetings=rows, letters=pile)
-    assert len(pile.letters) == 1
+    await clear_dead_letters(left, meetings=rows, dead_letters=pile)
+    assert len(pile.dead_letters) == 1
 
 
 async def test_a_row_that_knows_of_none_is_not_asked_about() -> None:
     """It costs nothing."""
     rows = Rows({"meeting:5": WRITTEN})
-    await clear_letters(await rows.load(key("meeting:5")), meetings=rows, letters=Pile(Filed("meeting:5", merged=True)))
-    await clear_letters(await rows.load(key("meeting:6")), meetings=rows, letters=Pile())
+    await clear_dead_letters(
+        await rows.load(key("meeting:5")), meetings=rows, dead_letters=Pile(Filed("meeting:5", merged=True))
+    )
+    await clear_dead_letters(await rows.load(key("meeting:6")), meetings=rows, dead_letters=Pile())
     assert rows.saves == 0

@@ -136,23 +136,23 @@ class TestConditions:
         assert plan(NEW, values={"is_organizer": False}) == waits("The meeting has no prospect.")
 
     def test_settings_come_first(self) -> None:
-        """Outbound Create off is told before any condition."""
+        """Outbound Create off comes before any condition."""
         assert plan(NEW, values={}, create=False) == waits("Outbound Create is off (SYNC_OUTBOUND_CREATE).")
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "named"),
     [
         (["scheduledstart"], "scheduledstart"),
         (["scheduledend"], "scheduledend"),
         (["scheduledstart", "scheduledend"], "scheduledstart and scheduledend"),
     ],
 )
-def test_times_are_needed(missing: list[str], told: str) -> None:
+def test_times_are_needed(missing: list[str], named: str) -> None:
     """Without its times, absent or null, an appointment is not created, and the reason names them."""
     for unknown in ({}, dict.fromkeys(missing)):
         columns = {name: value for name, value in WANTED.items() if name not in missing} | unknown
-        assert plan(NEW, columns) == waits(f"No event has told {told} yet.")
+        assert plan(NEW, columns) == waits(f"No event has said {named} yet.")
 
 
 class TestDoubt:

@@ -1,4 +1,4 @@
-"""The mapping file: the default loads, and every mistake is told with its place."""
+"""The mapping file: the default loads, and every mistake is reported with its place."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_no_source_is_named_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "place", "told"),
+    ("change", "place", "said"),
     [
         (lambda c: c.pop("version"), "version", "required"),
         (lambda c: c.update(version=2), "version", "1"),
@@ -188,11 +188,11 @@ def test_no_source_is_named_twice() -> None:
         ),
     ],
 )
-def test_error_names_its_place(change: Change, place: str, told: str) -> None:
+def test_error_names_its_place(change: Change, place: str, said: str) -> None:
     """Every mistake is one sentence that begins with the file and the place and says what is wrong."""
     problem = problems(changed(change))[0]
     assert problem.startswith(f"mine.json: {place}: ")
-    assert told in problem
+    assert said in problem
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_error_names_its_place(change: Change, place: str, told: str) -> None:
     ],
 )
 def test_one_mistake_is_one_sentence(change: Change) -> None:
-    """A mistake is told once, and nothing is told that is not so."""
+    """A mistake is reported once, and nothing is reported that is not so."""
     assert len(problems(changed(change))) == 1
 
 
@@ -286,7 +286,7 @@ def test_any_json_is_a_mapping_or_refused(value: object) -> None:
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    """A missing file is told by its path and the setting that names it."""
+    """A missing file is reported by its path and the setting that names it."""
     with pytest.raises(BadMapping, match="Set MAPPING_FILE to an existing file") as caught:
         load_mapping(tmp_path / "none.json")
     assert str(tmp_path / "none.json") in caught.value.problems[0]
@@ -294,7 +294,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("raw", [b"{", b"\xff\xfe", b""])
 def test_file_that_is_not_json(tmp_path: Path, raw: bytes) -> None:
-    """A file that is no JSON, or no UTF-8, is told as such."""
+    """A file that is no JSON, or no UTF-8, is reported as such."""
     path = tmp_path / "mapping.json"
     path.write_bytes(raw)
     with pytest.raises(BadMapping, match="is not JSON"):

@@ -88,10 +88,10 @@ def test_the_time_line_has_each_event_once_and_the_last_ones_only() -> None:
     events, meeting = list[Recent](), Meeting()
     for number in range(RECENT_EVENTS + 2):
         events.append(Recent(f"{number:032x}", "meeting.updated", "t", OutcomeKind.WRITING))
-        meeting = meeting.note(events[-1])
+        meeting = meeting.record(events[-1])
     assert meeting.recent == tuple(events[2:])
     assert meeting.comes_again(events[2])
-    ended = meeting.note(replace(events[2], outcome=OutcomeKind.UPDATED))
+    ended = meeting.record(replace(events[2], outcome=OutcomeKind.UPDATED))
     assert [recent.outcome for recent in ended.recent].count(OutcomeKind.UPDATED) == 1
     assert not ended.comes_again(events[2])
     assert not ended.comes_again(None)

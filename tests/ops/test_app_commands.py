@@ -132,7 +132,7 @@ def test_a_dead_letter_is_dismissed(ops: Commands, tmp_path: Path) -> None:
 
 
 def test_dismiss_wants_to_know_which_and_why(ops: Commands) -> None:
-    """Without ids or a reason it is wrong usage; an id that is none of them is told, and there is no --all."""
+    """Without ids or a reason it is wrong usage; an id that is none of them is reported, and there is no --all."""
     for wrong in (("dismiss",), ("dismiss", "0" * 32), ("dismiss", "--reason", "x"), ("dismiss", "--all")):
         assert ops.run("deadletters", *wrong).code == 2
     blank = ops.run("deadletters", "dismiss", "0" * 32, "--reason", " ", "--json")
@@ -151,10 +151,10 @@ def test_many_dead_letters_are_told_by_their_reasons(ops: Commands) -> None:
                 event = Envelope(correlation_id=f"{number:032x}", received_at="2026-02-20T09:00:00Z", body={})
                 at = f"2026-02-20T09:00:{number % 60:02}Z"
                 reason = "It was \x1b[31mrefused." if number % 3 else "It was too long."
-                letter = DeadLetter(
+                dead_letter = DeadLetter(
                     event.correlation_id, f"x:{number}", "x.y", reason, "no", "", 1, at, at, merged=False
                 )
-                await runtime.dead_letters.add(letter, event)
+                await runtime.dead_letters.add(dead_letter, event)
 
     async def empty() -> None:
         async with running(ops.environment) as runtime:
@@ -218,7 +218,7 @@ def test_preview_of_what_cannot_be_carried_out(ops: Commands, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("content", "code"), [("{", 2), ("[" * 100_000, 2), ("", 2), ('{"data": 1}', 1)])
 def test_preview_of_what_is_no_delivery(ops: Commands, tmp_path: Path, content: str, code: int) -> None:
-    """A file that is no JSON is wrong usage; JSON that is no delivery is told by its member."""
+    """A file that is no JSON is wrong usage; JSON that is no delivery is reported by its member."""
     path = tmp_path / "file.json"
     path.write_text(content)
     assert ops.run("preview", str(path)).code == code
@@ -243,10 +243,10 @@ def test_mapping_is_checked_against_the_live_columns(ops: Commands, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "said"),
     [("Meetings", "Is meeting meant?"), ("calenderEvent", "Is calendarEvent meant?"), ("xyzzy", "data.")],
 )
-def test_a_resource_that_outreach_does_not_have_is_noted(ops: Commands, tmp_path: Path, name: str, told: str) -> None:
+def test_a_resource_that_outreach_does_not_have_is_noted(ops: Commands, tmp_path: Path, name: str, said: str) -> None:
     """It may exist, so it is no mistake; but misspelt it would make the app ignore every event without a word."""
     content = json.loads(DEFAULT_MAPPING_FILE.read_text())
     content["resources"] = {"meeting": {}, name: {}, "Kaia": {"enabled": False}}
@@ -254,7 +254,7 @@ def test_a_resource_that_outreach_does_not_have_is_noted(ops: Commands, tmp_path
     for command in (("mapping", "check", path), ("doctor",)):
         result = ops.run(*command, "--json", MAPPING_FILE=path)
         (note,) = [one for one in result.document["findings"] if "not known to have" in one["what"]]
-        assert (note["state"], name in note["what"], told in note["fix"]) == ("warning", True, True)
+        assert (note["state"], name in note["what"], said in note["fix"]) == ("warning", True, True)
     assert ops.run("mapping", "check", path).code == 0
 
 
@@ -268,7 +268,7 @@ def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: 
 
 @pytest.mark.parametrize("command", [("status", "5"), ("deadletters", "list"), ("send-test",)])
 @pytest.mark.parametrize(
-    ("changes", "code", "told"),
+    ("changes", "code", "said"),
     [
         ({"OPS_APP_URL": None}, 2, "--url"),
         ({"OPS_APP_URL": "http://sync.example.com"}, 2, "https://"),
@@ -280,12 +280,12 @@ def test_a_mistake_in_the_mapping_is_told_by_its_place(ops: Commands, tmp_path: 
     ],
 )
 def test_remote_commands_say_what_is_missing(
-    ops: Commands, command: tuple[str, ...], changes: dict[str, str | None], code: int, told: str
+    ops: Commands, command: tuple[str, ...], changes: dict[str, str | None], code: int, said: str
 ) -> None:
     """Address and key are asked for, never guessed, and a key goes to https or this machine only."""
     result = ops.run(*command, **changes)
     assert result.code == code
-    assert told in " ".join(result.err.split())
+    assert said in " ".join(result.err.split())
 
 
 def test_the_key_may_have_another_name(ops: Commands) -> None:

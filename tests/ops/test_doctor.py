@@ -125,18 +125,18 @@ def test_doctor_notes_a_misspelt_setting_here_and_in_the_app(ops: Commands) -> N
 
 
 @pytest.mark.parametrize(
-    ("switches", "told"),
+    ("switches", "said"),
     [
         ({"missing_privileges": ["prvWriteActivity"]}, "prvWriteActivity"),
         ({"optimistic_concurrency": False}, "Optimistic concurrency is off"),
     ],
 )
-def test_doctor_finds_what_is_wrong_in_dynamics(ops: Commands, switches: dict[str, Any], told: str) -> None:
+def test_doctor_finds_what_is_wrong_in_dynamics(ops: Commands, switches: dict[str, Any], said: str) -> None:
     """A missing privilege and a table without optimistic concurrency are found before an event finds them."""
     ops.dataverse("switches", switches)
     result = ops.run("doctor", "--json")
     assert result.code == 1
-    assert any(told in problem for problem in problems(result))
+    assert any(said in problem for problem in problems(result))
 
 
 def test_doctor_notes_the_two_privileges_that_can_be_missed(ops: Commands) -> None:
@@ -193,7 +193,7 @@ def test_doctor_finds_refused_credentials(ops: Commands) -> None:
 
 
 def test_doctor_finds_a_webhook_that_does_not_work(ops: Commands) -> None:
-    """None, disabled, for another resource, with another secret: each is told with what to do."""
+    """None, disabled, for another resource, with another secret: each is reported with what to do."""
     assert any("No webhook leads to" in problem for problem in problems(ops.run("doctor", "--json")))
     attributes = {
         "resource": "account",
@@ -206,8 +206,8 @@ def test_doctor_finds_a_webhook_that_does_not_work(ops: Commands) -> None:
     }
     ops.outreach("seed", {"webhooks": [{"id": 5, "attributes": attributes}]})
     found = " ".join(problems(ops.run("doctor", "--json")))
-    for told in ("too many failures", "another secret", "No webhook is for a resource of the mapping"):
-        assert told in found
+    for said in ("too many failures", "another secret", "No webhook is for a resource of the mapping"):
+        assert said in found
 
 
 def test_doctor_asks_for_no_webhook_where_none_is_used(ops: Commands, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_doctor_with_dynamics_away(ops: Commands, tmp_path: Path) -> None:
 
 
 def test_doctor_where_something_else_answers(ops: Commands) -> None:
-    """A gateway's page instead of Dynamics or Outreach is a finding, and all else is told all the same."""
+    """A gateway's page instead of Dynamics or Outreach is a finding, and all else is reported all the same."""
     with sign_in_page() as url:
         result = ops.run("doctor", "--json", DATAVERSE_URL=url, OUTREACH_API_URL=url)
         mapping = ops.run("mapping", "check", "--live", "--json", DATAVERSE_URL=url)
@@ -293,7 +293,7 @@ def test_doctor_looks_at_the_app_with_bad_settings_here(ops: Commands) -> None:
 
 
 def test_doctor_with_storage_away(ops: Commands) -> None:
-    """Unreachable storage is told with the roles that are needed, and the rest is looked at all the same."""
+    """Unreachable storage is reported with the roles that are needed, and the rest is looked at all the same."""
     away = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=" + base64.b64encode(b"k").decode()
     away += ";QueueEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a;"
     result = ops.run("doctor", "--json", AzureWebJobsStorage=away)

@@ -198,8 +198,8 @@ def test_webhooks_need_only_what_outreach_needs(ops: Commands) -> None:
 )
 def test_a_token_that_is_bought_is_never_bought_beside_the_app(ops: Commands, names: tuple[str, ...]) -> None:
     """Without the table where the app's token lies no request leaves: a refresh token is good for one use."""
-    bought = {**dict.fromkeys(names, "x"), "OUTREACH_API_TOKEN": None, "AzureWebJobsStorage": None}
-    result = ops.run("webhooks", "list", **bought)
+    tokens = {**dict.fromkeys(names, "x"), "OUTREACH_API_TOKEN": None, "AzureWebJobsStorage": None}
+    result = ops.run("webhooks", "list", **tokens)
     assert result.code == 1
     assert "AzureWebJobsStorage is missing" in result.err
     assert "the token lies there for whoever uses them" in " ".join(result.err.split())

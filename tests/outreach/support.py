@@ -22,7 +22,7 @@ from tests.product.bench import served
 
 
 @asynccontextmanager
-async def standing_in() -> AsyncIterator[tuple[Store, str]]:
+async def outreach_stand_in() -> AsyncIterator[tuple[Store, str]]:
     """A fresh Outreach stand-in: its insides and its address."""
     store = Store()
     seed(store)

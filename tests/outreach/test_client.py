@@ -141,7 +141,7 @@ async def test_unreadable_lists(body: str) -> None:
 
 @pytest.mark.parametrize("fault", ["401", "401_json", "429", "503", "503_seconds", "500", "drop_after"])
 async def test_refusals_that_pass(stand_in: tuple[Store, str], fault: str) -> None:
-    """Whatever may pass is told as such, in whichever form it came, and is not sent again from here."""
+    """Whatever may pass is reported as such, in whichever form it came, and is not sent again from here."""
     store, url = stand_in
     store.faults = FaultPlan.parse({"next": [{"kind": fault, "retry_after": 5}]})
     async with client(url) as outreach:

@@ -1,4 +1,4 @@
-"""Tokens bought from Outreach and given to requests: S2S, OAuth, and once more after a refusal."""
+"""Tokens exchanged from Outreach and given to requests: S2S, OAuth, and once more after a refusal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.errors import Transient
 from shared.http.authorization import FixedToken, send_authorized
 from shared.http.client import Caller
 from shared.http.credentials import CachedToken
-from shared.outreach.credentials import oauth_buyer, s2s_buyer
+from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.tokens import RefreshTokenRefused
 from shared.settings import OutreachCredentials
 from tests.outreach.support import client
@@ -66,12 +66,12 @@ def oauth(**changes: str) -> OutreachCredentials:
 
 
 async def test_s2s(stand_in: tuple[Store, str], caller: Caller, keys: tuple[str, str]) -> None:
-    """An app token signed with the app's key buys an access token that the API takes, for an hour."""
+    """An app token signed with the app's key is exchanged for an access token that the API takes, for an hour."""
     store, url = stand_in
     store.tokens.installations[INSTALL_ID] = Installation(GUID, keys[1])
-    bought = await s2s_buyer(caller, s2s(keys[0]))("")
-    assert (bought.seconds, bought.refresh) == (3600.0, "")
-    async with client(url, token=FixedToken(bought.access)) as outreach:
+    exchanged = await s2s_exchange(caller, s2s(keys[0]))("")
+    assert (exchanged.seconds, exchanged.refresh) == (3600.0, "")
+    async with client(url, token=FixedToken(exchanged.access)) as outreach:
         assert await outreach.get("user", "1") is not None
 
 
@@ -81,10 +81,10 @@ async def test_s2s_app_token(keys: tuple[str, str]) -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, json={"data": {"meta": {"accessToken": "bought"}}})
+        return httpx.Response(200, json={"data": {"meta": {"accessToken": "exchanged"}}})
 
     async with httpx.AsyncClient(base_url="https://api.example.com", transport=httpx.MockTransport(answer)) as http:
-        await s2s_buyer(Caller("outreach", http), s2s(keys[0]), clock=lambda: 1_700_000_000.9)("")
+        await s2s_exchange(Caller("outreach", http), s2s(keys[0]), clock=lambda: 1_700_000_000.9)("")
     scheme, _, app_token = seen[0].headers["Authorization"].partition(" ")
     claims = jwt.decode(app_token, keys[1], algorithms=["RS256"], options={"verify_exp": False})
     assert scheme == "Bearer"
@@ -95,42 +95,42 @@ async def test_s2s_app_token(keys: tuple[str, str]) -> None:
 async def test_s2s_with_a_key_that_is_none(caller: Caller) -> None:
     """A broken key is the admin's to mend, so the events wait."""
     with pytest.raises(Transient, match="OUTREACH_S2S_PRIVATE_KEY"):
-        await s2s_buyer(caller, s2s("no key at all"))("")
+        await s2s_exchange(caller, s2s("no key at all"))("")
 
 
 async def test_s2s_refused(caller: Caller, keys: tuple[str, str]) -> None:
-    """An app that is not installed is told so, with what to check."""
+    """An app that is not installed is reported so, with what to check."""
     with pytest.raises(Transient, match=r"401.*installation") as refused:
-        await s2s_buyer(caller, s2s(keys[0]))("")
+        await s2s_exchange(caller, s2s(keys[0]))("")
     assert refused.value.status == 401
 
 
 async def test_oauth(stand_in: tuple[Store, str], caller: Caller) -> None:
-    """A refresh token buys an access token for two hours and its own successor, and is spent by that."""
-    buy = oauth_buyer(caller, oauth())
-    bought = await buy(FIRST_REFRESH_TOKEN)
-    assert bought.seconds == 7200.0
-    assert bought.refresh not in {"", FIRST_REFRESH_TOKEN}
-    async with client(stand_in[1], token=FixedToken(bought.access)) as outreach:
+    """A refresh token is exchanged for an access token for two hours and its own successor, and is spent by that."""
+    exchange = oauth_exchange(caller, oauth())
+    exchanged = await exchange(FIRST_REFRESH_TOKEN)
+    assert exchanged.seconds == 7200.0
+    assert exchanged.refresh not in {"", FIRST_REFRESH_TOKEN}
+    async with client(stand_in[1], token=FixedToken(exchanged.access)) as outreach:
         assert await outreach.get("user", "1") is not None
     with pytest.raises(RefreshTokenRefused):
-        await buy(FIRST_REFRESH_TOKEN)
-    assert (await buy(bought.refresh)).access != bought.access
+        await exchange(FIRST_REFRESH_TOKEN)
+    assert (await exchange(exchanged.refresh)).access != exchanged.access
 
 
 async def test_oauth_with_a_wrong_client(caller: Caller) -> None:
     """A wrong client secret does not count against the refresh token."""
     with pytest.raises(Transient, match="OUTREACH_CLIENT_SECRET"):
-        await oauth_buyer(caller, oauth(client_secret="wrong"))(FIRST_REFRESH_TOKEN)
-    assert (await oauth_buyer(caller, oauth())(FIRST_REFRESH_TOKEN)).access
+        await oauth_exchange(caller, oauth(client_secret="wrong"))(FIRST_REFRESH_TOKEN)
+    assert (await oauth_exchange(caller, oauth())(FIRST_REFRESH_TOKEN)).access
 
 
 async def test_oauth_throttled(stand_in: tuple[Store, str], caller: Caller) -> None:
-    """A plain-text 429 is told as one, and the token is not spent."""
+    """A plain-text 429 is reported as one, and the token is not spent."""
     stand_in[0].switches = Switches(token_throttle="on")
-    bought = await oauth_buyer(caller, oauth())(FIRST_REFRESH_TOKEN)
+    exchanged = await oauth_exchange(caller, oauth())(FIRST_REFRESH_TOKEN)
     with pytest.raises(Transient) as throttled:
-        await oauth_buyer(caller, oauth())(bought.refresh)
+        await oauth_exchange(caller, oauth())(exchanged.refresh)
     assert throttled.value.status == 429
 
 
@@ -140,7 +140,7 @@ async def test_only_a_refusal_is_told_as_one(status: int, code: str) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, text="Service Unavailable"))
     async with httpx.AsyncClient(base_url="https://api.example.com", transport=transport) as http:
         with pytest.raises(Transient, match="no access token") as caught:
-            await oauth_buyer(Caller("outreach", http), oauth())("refresh")
+            await oauth_exchange(Caller("outreach", http), oauth())("refresh")
     assert (caught.value.status, caught.value.code) == (status, code)
 
 
@@ -150,7 +150,7 @@ async def test_answers_without_a_token(answer: str) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=answer))
     async with httpx.AsyncClient(base_url="https://api.example.com", transport=transport) as http:
         with pytest.raises(Transient, match="no access token"):
-            await oauth_buyer(Caller("outreach", http), oauth())("refresh")
+            await oauth_exchange(Caller("outreach", http), oauth())("refresh")
 
 
 @pytest.mark.parametrize("expires_in", ["-1", "0", "1e400", "1e20", '"soon"', "null", "[]", "true"])
@@ -159,8 +159,8 @@ async def test_odd_life_times_cost_no_token(expires_in: str) -> None:
     body = f'{{"access_token": "access", "refresh_token": "next", "expires_in": {expires_in}}}'
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
     async with httpx.AsyncClient(base_url="https://api.example.com", transport=transport) as http:
-        bought = await oauth_buyer(Caller("outreach", http), oauth())("refresh")
-    assert (bought.access, bought.refresh, bought.seconds) == ("access", "next", 7200.0)
+        exchanged = await oauth_exchange(Caller("outreach", http), oauth())("refresh")
+    assert (exchanged.access, exchanged.refresh, exchanged.seconds) == ("access", "next", 7200.0)
 
 
 async def test_cached_token_is_fetched_once() -> None:
@@ -256,7 +256,7 @@ async def test_no_second_request_without_another_token() -> None:
 async def test_s2s_worker_recovers_from_a_401(
     azurite: str, storage_names: StorageNames, keys: tuple[str, str], form: str
 ) -> None:
-    """Two workers share one S2S token; when Outreach takes it no more, one buys the next for both."""
+    """Two workers share one S2S token; when Outreach takes it no more, one gets the next for both."""
     settings = {
         "OUTREACH_API_TOKEN": "",
         "OUTREACH_S2S_GUID": GUID,

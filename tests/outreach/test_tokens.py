@@ -1,4 +1,4 @@
-"""The token of all instances: bought once however many want it, never lost while anybody lives, renewed in time."""
+"""The token of all instances: exchanged once however many want it, never lost while anybody lives, renewed in time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.outreach.store import Switches
 from sandbox.outreach.tokens import CLIENT_ID, CLIENT_SECRET, FIRST_REFRESH_TOKEN, REDIRECT_URI
 from shared.errors import RowConflict, Transient
 from shared.outreach import tokens
-from shared.outreach.tokens import Bought, RefreshTokenRefused, SharedToken
+from shared.outreach.tokens import NewToken, RefreshTokenRefused, SharedToken
 from shared.settings import IngestSettings, OutreachCredentials, StorageSettings, WebhookSecrets
 from shared.storage.account import Entity, Table
 from shared.storage.sessions import Session
@@ -46,7 +46,7 @@ class Seller:
         self.asked = asyncio.Event()
         self.fails_with: list[BaseException] = []
 
-    async def __call__(self, refresh: str) -> Bought:
+    async def __call__(self, refresh: str) -> NewToken:
         self.sent.append(refresh)
         number = len(self.sent)
         self.asked.set()
@@ -59,7 +59,7 @@ class Seller:
         if not known:
             raise RefreshTokenRefused
         self.good.add(f"refresh-{number}")
-        return Bought(f"access-{number}", 7200.0, f"refresh-{number}")
+        return NewToken(f"access-{number}", 7200.0, f"refresh-{number}")
 
 
 class Breaking(Table):
@@ -82,12 +82,12 @@ class Killed(BaseException):
 
 def shared(table: Table, seller: Any, clock: Clock, *, seed: str = "first", sent_along: str = "") -> SharedToken:
     return SharedToken(
-        table, name="oauth:test", buy=seller, now=clock.now, seed=seed, sent_along=sent_along, sleep=Naps()
+        table, name="oauth:test", exchange=seller, now=clock.now, seed=seed, sent_along=sent_along, sleep=Naps()
     )
 
 
 async def test_several_workers_over_one_table(azurite: str, storage_names: StorageNames) -> None:
-    """Six processes, ten generations of tokens: each is bought once, no refresh token is sent twice, all are served."""
+    """Six processes, ten generations of tokens: each is had once, no refresh token is sent twice, all are served."""
     async with (
         installation(azurite, storage_names.queue("events"), **OAUTH) as product,
         AsyncExitStack() as closing,
@@ -115,42 +115,42 @@ def let_hours_pass(product: Installation, workers: list[OwnTables], *, hours: fl
 
 
 async def test_one_buys_and_the_others_go_on_meanwhile(tables: Tables, clock: Clock) -> None:
-    """Shortly before a token ends one worker buys the next one; the others use the old one without waiting."""
+    """Shortly before a token ends one worker gets the next one; the others use the old one without waiting."""
     seller = Seller(clock)
     first, second = (shared(tables("tokens"), seller, clock) for _ in range(2))
     assert (await first(None))[0] == "access-1"
     clock.pass_by(seconds=7200 - 120)
     seller.open.clear()
     seller.asked.clear()
-    buying = asyncio.create_task(first(None))
+    exchanging = asyncio.create_task(first(None))
     await seller.asked.wait()
     assert await second(None) == ("access-1", 120.0)
     seller.open.set()
-    assert (await buying)[0] == "access-2"
+    assert (await exchanging)[0] == "access-2"
     assert (await second(None))[0] == "access-2"
     assert seller.sent == ["first", "refresh-1"]
 
 
-async def test_without_a_usable_token_the_others_wait_for_the_buyer(tables: Tables, clock: Clock) -> None:
-    """Who finds somebody buying waits and takes what was bought."""
+async def test_without_a_usable_token_the_others_wait_for_it(tables: Tables, clock: Clock) -> None:
+    """Who finds somebody exchanging waits and takes what was exchanged."""
     seller = Seller(clock)
     seller.open.clear()
-    buying = asyncio.create_task(shared(tables("tokens"), seller, clock)(None))
+    exchanging = asyncio.create_task(shared(tables("tokens"), seller, clock)(None))
     await seller.asked.wait()
 
     async def let_it_finish(_: float) -> None:
         seller.open.set()
-        await buying
+        await exchanging
 
     waiting = SharedToken(
-        tables("tokens"), name="oauth:test", buy=seller, now=clock.now, seed="first", sleep=let_it_finish
+        tables("tokens"), name="oauth:test", exchange=seller, now=clock.now, seed="first", sleep=let_it_finish
     )
-    assert await waiting(None) == await buying
+    assert await waiting(None) == await exchanging
     assert seller.sent == ["first"]
 
 
 async def test_dying_between_answer_and_store(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """The new token dies with its buyer: after a minute the old one is sent again, knowingly, and refused for good."""
+    """The new token dies with its worker: after a minute the old one is sent again, knowingly, and refused for good."""
     seller = Seller(clock)
     table = Breaking(tables("tokens"))
     table.trouble = [None, Killed()]
@@ -172,10 +172,10 @@ async def test_dying_between_answer_and_store(tables: Tables, clock: Clock, capl
 
 
 async def test_dying_before_the_request_left(tables: Tables, clock: Clock) -> None:
-    """A buyer that died with the claim only keeps the others waiting for a minute."""
+    """A worker that died with the claim only keeps the others waiting for a minute."""
     seller = Seller(clock)
 
-    async def die(_: str) -> Bought:
+    async def die(_: str) -> NewToken:
         raise Killed
 
     with pytest.raises(Killed):
@@ -195,13 +195,13 @@ async def test_a_lenient_server_gives_another_token_for_the_same_one(tables: Tab
     assert (await shared(tables("tokens"), seller, clock)(None))[0] == "access-2"
 
 
-@pytest.mark.parametrize("buy", ["__call__", "keep_alive"])
-async def test_a_caller_who_gives_up_loses_no_token(tables: Tables, clock: Clock, buy: str) -> None:
-    """A purchase goes on when whoever waits for it is stopped: a health check out of patience, a part of the sweep."""
+@pytest.mark.parametrize("exchange", ["__call__", "keep_alive"])
+async def test_a_caller_who_gives_up_loses_no_token(tables: Tables, clock: Clock, exchange: str) -> None:
+    """An exchange goes on when whoever waits for it is stopped: a health check out of patience, a part of the sweep."""
     seller = Seller(clock)
     seller.open.clear()
     worker = shared(tables("tokens"), seller, clock)
-    asking = asyncio.create_task(worker.keep_alive() if buy == "keep_alive" else worker(None))
+    asking = asyncio.create_task(worker.keep_alive() if exchange == "keep_alive" else worker(None))
     await seller.asked.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -215,7 +215,7 @@ async def test_a_caller_who_gives_up_loses_no_token(tables: Tables, clock: Clock
 async def test_what_nobody_waits_for_fails_in_silence(
     tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A purchase that fails after its caller gave up writes no trace into the log."""
+    """An exchange that fails after its caller gave up writes no trace into the log."""
     seller = Seller(clock)
     seller.open.clear()
     seller.fails_with = [Transient("No.", service="outreach", status=401)]
@@ -233,7 +233,7 @@ async def test_what_nobody_waits_for_fails_in_silence(
 
 
 async def test_storage_fails_while_the_process_lives(tables: Tables, clock: Clock) -> None:
-    """What was bought is kept, not used before it is stored, and stored before anything else is done."""
+    """What was exchanged is kept, not used before it is stored, and stored before anything else is done."""
     seller = Seller(clock)
     table = Breaking(tables("tokens"))
     down = Transient("Down.", service="storage")
@@ -247,7 +247,7 @@ async def test_storage_fails_while_the_process_lives(tables: Tables, clock: Cloc
 
 
 async def test_claim_that_ran_out(tables: Tables, clock: Clock) -> None:
-    """A buyer that was stopped too long still saves what it bought: the one who came after it was refused."""
+    """A worker that was stopped too long still saves what it exchanged: the one who came after it was refused."""
     seller = Seller(clock)
     seller.open.clear()
     slow = asyncio.create_task(shared(tables("tokens"), seller, clock)(None))
@@ -263,8 +263,8 @@ async def test_claim_that_ran_out(tables: Tables, clock: Clock) -> None:
     assert (await shared(tables("tokens"), seller, clock)(None))[0] == "access-1"
 
 
-async def test_later_purchase_stays(tables: Tables, clock: Clock) -> None:
-    """Of two who bought after all, the later refresh token stays in the row, whoever stores last."""
+async def test_the_later_exchange_stays(tables: Tables, clock: Clock) -> None:
+    """Of two who exchanged after all, the later refresh token stays in the row, whoever stores last."""
     seller = Seller(clock, strict=False)
     table = Breaking(tables("tokens"))
     table.trouble = [None, *[Transient("Down.", service="storage")] * 5]
@@ -318,7 +318,7 @@ async def test_refused_for_what_was_sent_along(tables: Tables, clock: Clock, cap
 
 
 async def test_one_token_a_minute(tables: Tables, clock: Clock) -> None:
-    """A token refused right after it was bought is not replaced before Outreach's minute is over."""
+    """A token refused right after it was exchanged is not replaced before Outreach's minute is over."""
     seller = Seller(clock)
     worker = shared(tables("tokens"), seller, clock)
     await worker(None)
@@ -356,14 +356,14 @@ async def test_trouble_at_the_seller(tables: Tables, clock: Clock, trouble: Tran
 
 
 async def test_idle_app_keeps_its_refresh_token(tables: Tables, clock: Clock) -> None:
-    """The timer buys at the first run and every three days, so that no refresh token comes near its 14 days."""
+    """The timer exchanges at the first run and every three days, so that no refresh token comes near its 14 days."""
     seller = Seller(clock)
     worker = shared(tables("tokens"), seller, clock)
-    bought = []
+    exchanged = []
     for _ in range(9):
-        bought.append(await worker.keep_alive())
+        exchanged.append(await worker.keep_alive())
         clock.pass_by(days=1)
-    assert bought == [True, False, False] * 3
+    assert exchanged == [True, False, False] * 3
 
 
 async def test_idle_for_two_months(azurite: str, storage_names: StorageNames) -> None:
@@ -377,14 +377,14 @@ async def test_idle_for_two_months(azurite: str, storage_names: StorageNames) ->
 
 
 async def test_s2s_needs_no_keeping(tables: Tables, clock: Clock) -> None:
-    """Without a refresh token there is nothing to keep alive, and buying needs none."""
+    """Without a refresh token there is nothing to keep alive, and exchanging needs none."""
     sent = []
 
-    async def buy(refresh: str) -> Bought:
+    async def exchange(refresh: str) -> NewToken:
         sent.append(refresh)
-        return Bought("access", 3600.0)
+        return NewToken("access", 3600.0)
 
-    worker = shared(tables("tokens"), buy, clock, seed="")
+    worker = shared(tables("tokens"), exchange, clock, seed="")
     assert not await worker.keep_alive()
     assert await worker(None) == ("access", 3600.0)
     assert sent == [""]
@@ -392,14 +392,14 @@ async def test_s2s_needs_no_keeping(tables: Tables, clock: Clock) -> None:
 
 def test_no_token_in_a_repr() -> None:
     """What holds a secret does not show it when it is printed."""
-    bought = Bought("the-secret", 60.0, "the-secret")
+    exchanged = NewToken("the-secret", 60.0, "the-secret")
     credentials = OutreachCredentials(
         "oauth", private_key="the-secret", client_secret="the-secret", refresh_token="the-secret", token="the-secret"
     )
     storage = StorageSettings("AccountKey=the-secret")
     ingest = IngestSettings(storage, "events", WebhookSecrets("the-secret", "the-secret"))
     session = Session("the-secret", "key")
-    assert "the-secret" not in repr([bought, credentials, storage, ingest, session, tokens._Row("the-secret")])
+    assert "the-secret" not in repr([exchanged, credentials, storage, ingest, session, tokens._Row("the-secret")])
 
 
 async def test_no_token_in_the_log(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -416,7 +416,7 @@ async def test_no_token_in_the_log(tables: Tables, clock: Clock, caplog: pytest.
 
 
 async def test_conflict_while_claiming(tables: Tables, clock: Clock) -> None:
-    """Two who claim at the same moment: one buys, the other looks again and finds the token."""
+    """Two who claim at the same moment: one exchanges, the other looks again and finds the token."""
     seller = Seller(clock)
     table = Breaking(tables("tokens"))
     other = shared(tables("tokens"), seller, clock)

@@ -61,11 +61,11 @@ deliveries = st.fixed_dictionaries(
 
 
 class Memory:
-    """Queue and spill in memory."""
+    """Queue and overflow in memory."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
-        self.spilled: list[Envelope] = []
+        self.overflowed: list[Envelope] = []
 
     async def send(self, message: str, *, delay: float = 0) -> None:
         """Keep a message."""
@@ -75,7 +75,7 @@ class Memory:
 
     async def keep(self, envelope: Envelope) -> Envelope:
         """Keep an envelope."""
-        self.spilled.append(envelope)
+        self.overflowed.append(envelope)
         return envelope.model_copy(update={"kind": "spilled", "spill_key": "key", "body": None})
 
     async def mark_pointed(self, key: str, *, at: str) -> None:
@@ -90,7 +90,7 @@ def now() -> datetime:
 def take_in(body: bytes, headers: dict[str, str]) -> Memory:
     """Run ingest on one request."""
     memory, memory_table = Memory(), MemoryTable()
-    stores: dict[str, Any] = {"queue": memory, "spill": memory}
+    stores: dict[str, Any] = {"queue": memory, "overflow": memory}
     ingest = Ingest(
         outbox=Outbox(**stores),
         held=Held(now=now),

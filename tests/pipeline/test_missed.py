@@ -168,7 +168,7 @@ async def test_a_crash_between_queue_and_mark(product: Installation, monkeypatch
     await look(product)
     add_event(product.outreach, 1, MEETING_HELD, at=at(product), payload={"meeting_id": 1})
     with monkeypatch.context() as broken:
-        broken.setattr(product.runtime._marks, "put", refuse)
+        broken.setattr(product.runtime._checkpoints, "put", refuse)
         with pytest.raises(RuntimeError):
             await product.runtime._missed.run()
     assert (await product.runtime._missed.run())["sent"] == 1
@@ -234,13 +234,13 @@ async def test_half_an_emoji(product: Installation, form: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_entry_that_nothing_can_hold(product: Installation, caplog: pytest.LogCaptureFixture) -> None:
-    """An entry larger than a table row is told by its id, stops no other, and is not asked for for ever."""
+    """An entry larger than a table row is reported by its id, stops no other, and is not asked for for ever."""
     noise = secrets.token_hex(1_500_000)  # it cannot be made smaller than a row is
     add_event(product.outreach, 1, MEETING_HELD, at=at(product, minutes=2), payload={"meeting_id": 1, "body": noise})
     add_event(product.outreach, 2, MEETING_HELD, at=at(product, minutes=1), payload={"meeting_id": 2})
     assert await look(product) == {"read": 2, "sent": 1, "left_out": 0, "unreadable": 1}
-    (told,) = (json.loads(text) for text in caplog.messages if "entry_not_taken" in text)
-    assert told["entry"] == "1"
+    (logged,) = (json.loads(text) for text in caplog.messages if "entry_not_taken" in text)
+    assert logged["entry"] == "1"
     assert noise not in caplog.text
     assert (await look(product, minutes=5))["unreadable"] == 0
 
@@ -253,7 +253,7 @@ async def test_stamps_from_the_future_do_not_move_the_mark(product: Installation
     assert (await look(product, minutes=6))["sent"] == 1
 
 
-async def test_large_entry_goes_by_the_spill_table(product: Installation) -> None:
+async def test_large_entry_goes_by_the_overflow_table(product: Installation) -> None:
     """An entry too large for a queue message is carried out as well."""
     payload = {"meeting_id": 1, "description": "d" * 60_000}
     await product.sync(MeetingScript(1).booked())
@@ -261,7 +261,7 @@ async def test_large_entry_goes_by_the_spill_table(product: Installation) -> Non
     assert (await look(product))["sent"] == 1
     await product.work()
     assert len(str(product.appointment.values["description"])) == 60_000
-    assert await product.runtime.spill.depth(limit=10) == 0
+    assert await product.runtime.overflow.depth(limit=10) == 0
 
 
 @pytest.mark.parametrize("trouble", ["scope", "allowance", "down", "gone"])

@@ -55,11 +55,11 @@ def processes(product: Installation, tables: Tables, clock: Clock) -> Processes:
     return Processes(product, tables("directory"), clock)
 
 
-async def ask(directory: CrmDirectory, kind: str, number: int, *, distrust: bool = False) -> tuple[Person, Work]:
+async def ask(directory: CrmDirectory, kind: str, number: int, *, refresh: bool = False) -> tuple[Person, Work]:
     """The person, and what asking has cost."""
     work = begin(Work())
     reference = Reference(kind, str(number))
-    found = await directory.resolve([reference], distrust=distrust)
+    found = await directory.resolve([reference], refresh=refresh)
     return found[reference], work
 
 
@@ -98,11 +98,11 @@ def add_prospect(product: Installation, number: int, *, emails: list[str], conne
 async def test_everybody_is_found(
     processes: Processes, kind: str, number: int, expected: tuple[CrmRecord, ...]
 ) -> None:
-    """By connection in every form, by custom id, by address; trusted, distrusted, and from the table the same."""
+    """By connection in every form, by custom id, by address; trusted, refreshed, and from the table the same."""
     found, _ = await ask(processes.start(), kind, number)
     assert found.records == expected
     assert (await ask(processes.start(), kind, number))[0] == found
-    assert (await ask(processes.start(), kind, number, distrust=True))[0].records == expected
+    assert (await ask(processes.start(), kind, number, refresh=True))[0].records == expected
 
 
 async def test_what_a_look_up_costs(processes: Processes) -> None:
@@ -168,14 +168,14 @@ async def test_how_long_answers_hold(processes: Processes, number: int, seconds:
     assert (await ask(directory, "prospect", number))[1].calls == calls
 
 
-async def test_distrust_goes_to_all(processes: Processes) -> None:
-    """What distrust finds out replaces the row, so that other processes learn it too."""
+async def test_a_refresh_goes_to_all(processes: Processes) -> None:
+    """What refresh finds out replaces the row, so that other processes learn it too."""
     crm = processes.product.crm
     directory = processes.start()
     await ask(directory, "prospect", 101)
     people.delete(crm, {"entity_set": "contacts", "id": CONTACT_IDS[0]})
     assert (await ask(directory, "prospect", 101))[0].records
-    assert not (await ask(directory, "prospect", 101, distrust=True))[0].records
+    assert not (await ask(directory, "prospect", 101, refresh=True))[0].records
     assert not (await ask(processes.start(), "prospect", 101))[0].records
 
 
@@ -315,7 +315,7 @@ async def test_deleted_prospect_in_the_preview(product: Installation) -> None:
     await product.sync(script.booked(prospects=[101]))
     del product.outreach.records["prospect"][101]
     await restart_later(product, days=2)
-    preview = await product.runtime.previewer.preview(script.changed(title="Second talk").document)
+    preview = await product.runtime.dry_runner.run(script.changed(title="Second talk").document)
     told = next(found for found in preview.people if found.reference.id == "101")
     assert "deleted" in told.how
     assert [column.column for column in preview.columns if column.action == "write"] == ["subject"]
@@ -328,14 +328,14 @@ async def test_deleted_everywhere(processes: Processes, number: int) -> None:
     found, _ = await ask(processes.start(), "prospect", number)
     people.delete(product.crm, {"entity_set": "contacts", "id": found.records[0].id})
     del product.outreach.records["prospect"][number]
-    assert (await ask(processes.start(), "prospect", number, distrust=True))[0].records == ()
-    assert (await ask(processes.start(), "prospect", number, distrust=True))[0].email is None
+    assert (await ask(processes.start(), "prospect", number, refresh=True))[0].records == ()
+    assert (await ask(processes.start(), "prospect", number, refresh=True))[0].email is None
 
 
 async def test_nobody_ever_knew(processes: Processes) -> None:
     """Of somebody whom Outreach never gave, nothing is said to be remembered, however often it is asked."""
     for _ in range(2):
-        found, _ = await ask(processes.start(), "prospect", 999, distrust=True)
+        found, _ = await ask(processes.start(), "prospect", 999, refresh=True)
         assert found.note == "Outreach does not know this record (any more)."
 
 

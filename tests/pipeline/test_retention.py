@@ -12,7 +12,7 @@ from shared.pipeline import retention
 from shared.pipeline.retention import Kept, Retention
 from shared.storage import journal, people_cache, statistics
 from shared.storage.account import Table
-from shared.storage.checkpoints import Marks
+from shared.storage.checkpoints import Checkpoints
 from shared.timestamps import sortable
 from tests.clock import Clock
 from tests.product.bench import Installation
@@ -33,7 +33,7 @@ async def left(table: Table) -> int:
 
 def made(tables: Tables, clock: Clock) -> Retention:
     kept = Kept("journal", tables("journal"), "finished_at", timedelta(days=90))
-    return Retention((kept,), marks=Marks(tables("sweep")), now=clock.now)
+    return Retention((kept,), checkpoints=Checkpoints(tables("sweep")), now=clock.now)
 
 
 async def test_old_rows_go(tables: Tables, clock: Clock) -> None:

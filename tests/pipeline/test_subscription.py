@@ -17,7 +17,7 @@ from shared.outreach.client import Outreach
 from shared.pipeline.subscription import Subscription
 from shared.pipeline.sweep import failing_parts
 from shared.storage.account import Table
-from shared.storage.checkpoints import Marks
+from shared.storage.checkpoints import Checkpoints
 from tests.clock import Clock
 from tests.outreach.support import add_webhook, client
 from tests.product.bench import installation
@@ -41,7 +41,7 @@ class Guard:
     """The guard over one table, with the lines that it alerts by."""
 
     def __init__(self, outreach: Outreach, table: Table, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-        self._parts = (outreach, Marks(table))
+        self._parts = (outreach, Checkpoints(table))
         self._clock = clock
         self._caplog = caplog
 
@@ -50,8 +50,10 @@ class Guard:
     ) -> tuple[dict[str, int], list[dict[str, Any]]]:
         """One look: its counts and its alerts."""
         self._caplog.clear()
-        outreach, marks = self._parts
-        subscription = Subscription(outreach=outreach, marks=marks, url=url, guard=guard, now=self._clock.now)
+        outreach, checkpoints = self._parts
+        subscription = Subscription(
+            outreach=outreach, checkpoints=checkpoints, url=url, guard=guard, now=self._clock.now
+        )
         counts = dict(await subscription.run())
         lines = [record for record in self._caplog.records if record.name == "outreach_dynamics.subscription"]
         assert all(record.levelname == "ERROR" for record in lines)
@@ -101,7 +103,7 @@ async def test_dead(stand_in: tuple[Store, str], guard: Guard, how: dict[str, An
     ],
 )
 async def test_webhooks_of_others_are_left_alone(stand_in: tuple[Store, str], guard: Guard, url: str) -> None:
-    """What does not point here is not ours, however dead; and that none points here is told."""
+    """What does not point here is not ours, however dead; and that none points here is reported."""
     webhook = add_webhook(stand_in[0], 1, url, active=False)
     counts, (alert,) = await guard.look()
     assert counts == {"webhooks": 0, "disabled": 0, "repaired": 0}
@@ -167,7 +169,7 @@ async def test_refused_repair(stand_in: tuple[Store, str], guard: Guard) -> None
 
 
 async def test_failed_repair(stand_in: tuple[Store, str], guard: Guard, clock: Clock) -> None:
-    """Trouble at Outreach while one webhook is switched on is told with that one, and keeps no other off."""
+    """Trouble at Outreach while one webhook is switched on is reported with that one, and keeps no other off."""
     store, _ = stand_in
     store.faults = FaultPlan.parse({"next": [{"kind": "500", "path": "/api/v2/webhooks/1"}]})
     for number in (1, 2):
@@ -244,5 +246,5 @@ async def test_where_no_webhook_is_used(
         assert not swept.failed
         assert "subscription" not in swept.counts
         assert product.outreach.log.total == asked
-        assert await failing_parts(product.runtime._marks) == {}
+        assert await failing_parts(product.runtime._checkpoints) == {}
     assert '"what": "subscription"' not in caplog.text

@@ -17,7 +17,7 @@ from shared.pipeline import sweep as sweeping
 from shared.pipeline.sweep import Counts, Failing, Part, Sweep, Swept, failing_parts
 from shared.storage import overflow
 from shared.storage.account import Table
-from shared.storage.checkpoints import Lease, LookAgain, Marks
+from shared.storage.checkpoints import Checkpoints, FollowUps, Lease
 from shared.storage.envelope import Envelope
 from shared.timestamps import sortable
 from tests.clock import Clock
@@ -43,7 +43,7 @@ class Doing:
 
 def made(table: Table, clock: Clock, *parts: Part) -> Sweep:
     lease = Lease(table, name="sweep", now=clock.now)
-    return Sweep(parts, lease=lease, marks=Marks(table), now=clock.now)
+    return Sweep(parts, lease=lease, checkpoints=Checkpoints(table), now=clock.now)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def made(table: Table, clock: Clock, *parts: Part) -> Sweep:
 async def test_a_part_that_fails(
     tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture, trouble: Exception, code: str, reason: str
 ) -> None:
-    """Its failure is told in words and the others run."""
+    """Its failure is reported in words and the others run."""
     before, failing, after = Doing(), Doing(trouble), Doing()
     sweep = made(tables("sweep"), clock, Part("one", before), Part("two", failing), Part("three", after))
     swept = await sweep.run()
@@ -72,14 +72,14 @@ async def test_a_part_that_fails(
 
 
 async def test_since_when_a_part_fails(tables: Tables, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """Each failure is told with the time of the first one, in whichever process, until the part succeeds."""
+    """Each failure is reported with the time of the first one, in whichever process, until the part succeeds."""
     busy = Transient("Busy.", service="outreach", status=500)
     failing, seldom = Doing(busy, busy), Doing(RowConflict("changed"))
     parts = (Part("failing", failing), Part("seldom", seldom, rest=timedelta(minutes=5)))
     first, known = sortable(clock.now()), []
     for _ in range(4):
         await made(tables("sweep"), clock, *parts).run()
-        known.append(await failing_parts(Marks(tables("sweep"))))
+        known.append(await failing_parts(Checkpoints(tables("sweep"))))
         clock.pass_by(minutes=2)
     both = {"failing": Failing(first, "Busy."), "seldom": Failing(first, "Table row changed meanwhile.")}
     assert known == [both, both, {"seldom": both["seldom"]}, {}]
@@ -92,7 +92,7 @@ async def test_since_when_a_part_fails(tables: Tables, clock: Clock, caplog: pyt
     failing.trouble.append(busy)
     again = sortable(clock.now())
     await made(tables("sweep"), clock, *parts).run()
-    assert await failing_parts(Marks(tables("sweep"))) == {"failing": Failing(again, "Busy.")}
+    assert await failing_parts(Checkpoints(tables("sweep"))) == {"failing": Failing(again, "Busy.")}
 
 
 async def test_a_part_that_failed_does_not_rest_for_long(tables: Tables, clock: Clock) -> None:
@@ -124,16 +124,16 @@ async def test_every_part_has_its_turn(product: Installation) -> None:
     assert parts * sweeping.PART_SECONDS < sweeping.RUN_SECONDS < sweeping.LEASE_SECONDS
 
 
-async def test_a_spilled_row_that_cannot_be_read(product: Installation) -> None:
+async def test_a_row_of_the_overflow_that_cannot_be_read(product: Installation) -> None:
     """One such row keeps no other in the table."""
     for number in (1, 2):
         body = MeetingScript(number).booked().document
-        await product.runtime.spill.keep(Envelope(correlation_id=f"{number:032x}", received_at=RECEIVED, body=body))
+        await product.runtime.overflow.keep(Envelope(correlation_id=f"{number:032x}", received_at=RECEIVED, body=body))
     table = product.runtime._table(overflow.TABLE)
     (broken, _) = await table.query("PartitionKey ne @none", {"none": ""}, limit=2)
     await table.put({"PartitionKey": broken["PartitionKey"], "RowKey": broken["RowKey"], "pointed": "", "data00": b""})
     swept = await product.runtime.sweep.run()
-    assert (swept.failed, swept.sent("spilled")) == ({}, 2)
+    assert (swept.failed, swept.sent("overflow")) == ({}, 2)
 
 
 async def test_rhythm(tables: Tables, clock: Clock) -> None:
@@ -188,8 +188,8 @@ async def test_lease_is_given_back_by_its_owner_only(tables: Tables, clock: Cloc
 
 async def test_looks_again_three_times(tables: Tables, clock: Clock) -> None:
     """After 15 minutes, an hour and a day, and then no more."""
-    again, key = LookAgain(tables("sweep"), now=clock.now), MeetingKey("meeting", "5")
-    await again.note(key)
+    again, key = FollowUps(tables("sweep"), now=clock.now), MeetingKey("meeting", "5")
+    await again.plan(key)
     seen = []
     for minutes in range(0, 25 * 60, 5):
         for row in await again.due(limit=10):

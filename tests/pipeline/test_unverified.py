@@ -183,7 +183,7 @@ async def test_how_long_it_has_failed_is_told(court: Court, caplog: pytest.LogCa
 
 
 async def test_a_bug_on_one_keeps_no_other_and_loses_nothing(court: Court, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told without what it says, and tried again with the next version of the app."""
+    """It is reported without what it says, and tried again with the next version of the app."""
     for number in range(3):
         await court.add(number)
     court.troubles[b"body 1"] = ZeroDivisionError("a value of the meeting")

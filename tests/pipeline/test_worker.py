@@ -58,9 +58,9 @@ async def test_a_malformed_message_ends_once(
             await carry_out(message(**{member: value}))
             assert await waiting(product) == 0, value
             assert [record for record in caplog.records if record.name.startswith("outreach_dynamics")], value
-            letters = await product.dead_letters()
-            assert len(letters) == 1, value
-            await product.runtime.admin.dismiss(frozenset({letters[0]["correlationId"]}), reason="seen", by="test")
+            dead_letters = await product.dead_letters()
+            assert len(dead_letters) == 1, value
+            await product.runtime.admin.dismiss(frozenset({dead_letters[0]["correlationId"]}), reason="seen", by="test")
 
 
 @pytest.mark.parametrize("trace", ["garbage", f"00-{'0' * 32}-{'0' * 16}-01"])
@@ -70,7 +70,7 @@ async def test_what_is_no_trace_costs_no_event(product: Installation, trace: str
     assert product.appointment.values["subject"] == "Intro call"
 
 
-@pytest.mark.parametrize("broken", ["tell", "journal"])
+@pytest.mark.parametrize("broken", ["report", "journal"])
 async def test_an_event_that_has_ended_does_not_come_again(
     product: Installation, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -79,8 +79,8 @@ async def test_an_event_that_has_ended_does_not_come_again(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("of no matter")
 
-    if broken == "tell":
-        monkeypatch.setattr(worker, "tell", fail)
+    if broken == "report":
+        monkeypatch.setattr(worker, "report", fail)
     else:
         monkeypatch.setattr(product.runtime.journal, "write", fail)
     product.crm.faults = FaultPlan(rate=1.0, faults=(Fault.parse("503", retry_after=0, hold_seconds=0),))
@@ -101,7 +101,7 @@ async def test_what_made_a_message_poison_does_not_keep_it_there(
 
     monkeypatch.setattr(worker, "read_patch", fail)
     await product.runtime.carry_out_poisoned(message())
-    assert [letter["meetingId"] for letter in await product.dead_letters()] == ["meeting:1"]
+    assert [dead_letter["meetingId"] for dead_letter in await product.dead_letters()] == ["meeting:1"]
 
 
 async def test_what_is_none_of_ours_ends_as_ignored(product: Installation, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from functions.views import journal_json, letter_json, meeting_json
+from functions.views import dead_letter_json, journal_json, meeting_json
 from sandbox.dataverse import create_app as dataverse_app
 from sandbox.dataverse import people
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, USER_IDS
@@ -116,7 +116,7 @@ class Installation:
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         """All dead letters, the latest first, as their route answers."""
-        return [letter_json(letter) for letter in await self.runtime.admin.list_dead_letters()]
+        return [dead_letter_json(dead_letter) for dead_letter in await self.runtime.admin.list_dead_letters()]
 
     async def restart(self, **settings: str) -> None:
         """A new process with changed settings; a value of "" means unset."""

@@ -26,7 +26,7 @@ async def full(product: Installation, monkeypatch: pytest.MonkeyPatch) -> Instal
 async def add(product: Installation, number: int) -> None:
     failed_at = f"2026-02-20T09:00:0{number * 3 % MANY}.000000Z"
     correlation_id = correlation_of(number)
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         correlation_id=correlation_id,
         meeting=f"meeting:{number}",
         event="meeting.created",
@@ -38,7 +38,7 @@ async def add(product: Installation, number: int) -> None:
         last_failed_at=failed_at,
         merged=False,
     )
-    await product.runtime.dead_letters.add(letter, Envelope(correlation_id=correlation_id, received_at=failed_at))
+    await product.runtime.dead_letters.add(dead_letter, Envelope(correlation_id=correlation_id, received_at=failed_at))
 
 
 def correlation_of(number: int) -> str:
@@ -49,8 +49,8 @@ async def test_each_page_tells_where_the_next_begins(full: Installation) -> None
     """The pages together hold every dead letter once, and only the last says that nothing follows."""
     pages, continuation = [], ""
     while True:
-        letters, following = await full.runtime.admin.dead_letters_from(continuation)
-        pages.append([int(letter.correlation_id, 16) for letter in letters])
+        dead_letters, following = await full.runtime.admin.dead_letters_from(continuation)
+        pages.append([int(dead_letter.correlation_id, 16) for dead_letter in dead_letters])
         if following is None:
             break
         continuation = following
@@ -60,7 +60,7 @@ async def test_each_page_tells_where_the_next_begins(full: Installation) -> None
 
 async def test_the_latest_of_all_pages_are_first(full: Installation) -> None:
     """Order is over all pages, not within the first."""
-    times = [letter["lastFailedAt"] for letter in await full.dead_letters()]
+    times = [dead_letter["lastFailedAt"] for dead_letter in await full.dead_letters()]
     assert len(times) == MANY
     assert times == sorted(times, reverse=True)
 
@@ -81,13 +81,13 @@ async def test_all_means_every_page(full: Installation) -> None:
 
 
 async def test_one_that_cannot_be_read_stops_no_other(full: Installation, caplog: pytest.LogCaptureFixture) -> None:
-    """After going back to an older version of the app, say: it is told, and stays until a version can read it."""
+    """After going back to an older version of the app, say: it is reported, and stays until a version can read it."""
     table = full.runtime._table("deadletters")
     (row,) = await table.query("PartitionKey eq @meeting", {"meeting": "meeting:3"}, limit=2)
     await table.put({**row, "data00": b"written by a newer version"})
     sent = await full.runtime.admin.replay(None, by="_master")
     assert sent == [correlation_of(number) for number in range(MANY) if number != 3]
-    assert [letter["meetingId"] for letter in await full.dead_letters()] == ["meeting:3"]
+    assert [dead_letter["meetingId"] for dead_letter in await full.dead_letters()] == ["meeting:3"]
     assert correlation_of(3) in caplog.text
 
 
@@ -113,6 +113,6 @@ async def test_what_fails_again_meanwhile_is_not_sent_twice(full: Installation) 
 
 @pytest.mark.parametrize("continuation", ["x", "e30", "W10=", "eyJhIjogImIifQ==", "é", "bnVsbA==", "WyIiLCAiIl0="])
 async def test_a_made_up_continuation_is_refused(product: Installation, continuation: str) -> None:
-    """It is the word of the page before, or none: another is told, and not taken for the first page."""
+    """It is the word of the page before, or none: another is reported, and not taken for the first page."""
     with pytest.raises(BadDelivery, match="continuation"):
         await product.runtime.admin.dead_letters_from(continuation)

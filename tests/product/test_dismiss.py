@@ -65,7 +65,7 @@ async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: d
 
 
 async def test_it_stands_in_the_time_line_of_the_meeting_it_turned_out_to_be_of(product: Installation) -> None:
-    """A letter of a calendar event whose meeting was named later."""
+    """A dead letter of a calendar event whose meeting was named later."""
     script = MeetingScript(17, resource="calendarEvent")
     failed = await product.sync(script.booked(startTime="nonsense"))
     await product.sync(script.changed(relationships={"meeting": Target("meeting", 1)}))
@@ -74,7 +74,7 @@ async def test_it_stands_in_the_time_line_of_the_meeting_it_turned_out_to_be_of(
 
 
 async def test_only_what_was_named_goes(product: Installation) -> None:
-    """A meeting with another letter still needs somebody; an id that is none of them changes nothing."""
+    """A meeting with another dead letter still needs somebody; an id that is none of them changes nothing."""
     script = MeetingScript(1)
     first, second = [await product.sync(script.booked(startTime=wrong)) for wrong in ("nonsense", "more nonsense")]
     assert await dismiss(product, first["correlationId"], "0" * 32) == [first["correlationId"]]
@@ -85,7 +85,7 @@ async def test_only_what_was_named_goes(product: Installation) -> None:
 
 
 async def test_one_behind_the_first_page_goes(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A letter is found wherever it lies."""
+    """A dead letter is found wherever it lies."""
     monkeypatch.setattr(dead_letters, "PAGE_SIZE", 2)
     for number in range(1, 6):
         failed = await product.sync(MeetingScript(number).booked(startTime="nonsense"))
@@ -109,12 +109,12 @@ async def test_a_later_event_of_the_meeting_goes_its_way(product: Installation) 
 async def test_a_message_that_is_none_of_ours(product: Installation) -> None:
     """It has no meeting and had no journal; now it has one, which says what it was and why it went."""
     await product.runtime.carry_out(b"not ours")
-    (letter,) = await product.dead_letters()
-    assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
-    entry = await product.correlation(letter["correlationId"])
+    (dead_letter,) = await product.dead_letters()
+    assert await dismiss(product, dead_letter["correlationId"]) == [dead_letter["correlationId"]]
+    entry = await product.correlation(dead_letter["correlationId"])
     assert entry is not None
     assert (entry["outcome"], entry["dismissedBecause"], entry["meetingId"]) == ("dismissed", WHY, "")
-    assert entry["lastError"] == {"code": "not_an_envelope", "reason": letter["reason"]}
+    assert entry["lastError"] == {"code": "not_an_envelope", "reason": dead_letter["reason"]}
     assert await product.dead_letters() == []
 
 
@@ -129,14 +129,14 @@ async def test_a_letter_that_nothing_can_read(product: Installation) -> None:
     assert await product.dead_letters() == []
 
 
-async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Installation) -> None:
-    """It goes from there as well; else the sweep would make the letter anew every day."""
+async def test_an_event_in_the_overflow_table_that_nothing_can_read(product: Installation) -> None:
+    """It goes from there as well; else the sweep would make the dead letter anew every day."""
     await product.send(MeetingScript(1).booked(description="ab" * 60_000))
     (row,) = await rows_of(product, overflow.TABLE)
     await product.runtime._table(overflow.TABLE).put({**row, "data00": b"written by a newer version"})
     await product.work()
-    (letter,) = await product.dead_letters()
-    assert await dismiss(product, letter["correlationId"]) == [letter["correlationId"]]
+    (dead_letter,) = await product.dead_letters()
+    assert await dismiss(product, dead_letter["correlationId"]) == [dead_letter["correlationId"]]
     product.runtime.later = timedelta(days=3)
     await product.runtime.sweep.run()
     assert await product.work() == 0
@@ -145,7 +145,7 @@ async def test_an_event_in_the_spill_table_that_nothing_can_read(product: Instal
 
 
 async def test_a_letter_of_an_older_version(product: Installation) -> None:
-    """One that was written before letters had the event's id beside it can be dismissed too."""
+    """One that was written before dead letters had the event's id beside it can be dismissed too."""
     failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     (row,) = await rows_of(product, dead_letters.TABLE)
     older = {name: value for name, value in row.items() if name not in {"event_id", "received_at", "spill_key"}}
@@ -173,7 +173,7 @@ async def test_a_crash_in_between_leaves_the_letter(product: Installation, monke
 
 
 async def test_what_fails_again_meanwhile_stays(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A letter that was written anew while the old one was being dismissed tells of a failure that nobody has seen."""
+    """One that was written anew while the old one was being dismissed is a failure that nobody has seen."""
     failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     write = product.runtime.journal.dismiss
 
@@ -189,7 +189,7 @@ async def test_what_fails_again_meanwhile_stays(product: Installation, monkeypat
 
 
 async def test_what_was_carried_out_after_all_is_not_said_to_be_dismissed(product: Installation) -> None:
-    """A replay that stopped between sending and forgetting leaves a letter of an event that is done: only that goes."""
+    """A replay that stopped between sending and forgetting leaves one of an event that is done: only that goes."""
     script = MeetingScript(1)
     product.crm.switches.missing_privileges = frozenset({"prvCreateActivity"})
     failed = await product.sync(script.booked())
@@ -243,8 +243,8 @@ async def test_one_line_tells_of_it_without_the_reason(product: Installation, ca
     failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     caplog.set_level("INFO", "outreach_dynamics")
     await dismiss(product, failed["correlationId"])
-    (told,) = [json.loads(record.getMessage()) for record in caplog.records]
-    assert told == {
+    (logged,) = [json.loads(record.getMessage()) for record in caplog.records]
+    assert logged == {
         "what": "dismissed",
         "correlation_id": failed["correlationId"],
         "event": "meeting.created",

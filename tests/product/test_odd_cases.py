@@ -98,8 +98,8 @@ async def test_an_event_id_that_comes_twice_hides_no_event(product: Installation
         headers = {"outreach-webhook-signature": sign(body, SECRET), "outreach-webhook-event-id": "the-one-id"}
         await product.runtime.ingest.receive(body, headers=headers, trace=trace)
     await product.work()
-    letters = product.runtime.dead_letters
-    taken = [one async for page in letters.take(correlation_ids=None) for one in page]
+    dead_letters = product.runtime.dead_letters
+    taken = [one async for page in dead_letters.take(correlation_ids=None) for one in page]
     assert {envelope.body["data"]["attributes"]["title"] for _, envelope in taken} == {"One", "Two"}
     entry = await product.correlation(trace.correlation_id)
     assert entry is not None
@@ -110,8 +110,8 @@ async def test_an_event_id_that_comes_twice_hides_no_event(product: Installation
     assert len(await product.dead_letters()) == 2
 
 
-async def test_spilled_events_of_one_trace_that_cannot_be_read(product: Installation) -> None:
-    """The sweep knows them by their place in the spill table only: each has its dead letter, and keeps that one."""
+async def test_overflowing_events_of_one_trace_that_cannot_be_read(product: Installation) -> None:
+    """The sweep knows them by their place in the overflow table only: each has its dead letter, and keeps that one."""
     trace = new_trace()
     for title in ("One", "Two"):
         body = MeetingScript(1).booked(title=title, description="ab" * 60_000).body
@@ -153,8 +153,8 @@ async def test_dead_letters_of_a_calendar_event_stand_under_its_meeting(product:
     await product.sync(script.booked())
     later = MeetingScript(17, resource="calendarEvent", now=script._now)
     await product.sync(later.changed(endTime="2020-01-01T00:00:00Z"))
-    (letter,) = await product.dead_letters()
-    assert letter["meetingId"] == "meeting:5"
+    (dead_letter,) = await product.dead_letters()
+    assert dead_letter["meetingId"] == "meeting:5"
     await product.sync(later.changed(endTime="2026-03-02T16:00:00Z"))
     assert await product.dead_letters() == []
 
@@ -192,28 +192,28 @@ async def test_a_meeting_and_its_calendar_event_booked_apart(product: Installati
 async def test_a_second_appointment_that_cannot_be_canceled_keeps_no_news_out(
     product: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The news is in Dynamics and a person is told; when the app may cancel it, the next event does and all is well."""
+    """The change is in Dynamics and a person is asked; once the app may cancel, the next event does; all is well."""
     meeting = MeetingScript(5)
     await product.sync(meeting.booked())
     calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
     await product.sync(calendar_event.booked())
-    own, spare = product.crm.appointments
+    own, surplus = product.crm.appointments
     read = AppointmentApi.read
 
     async def refuse(api: AppointmentApi, appointment_id: str, columns: Collection[str]) -> Actual | None:
-        if appointment_id == spare:
+        if appointment_id == surplus:
             raise Permanent("Not for this app.", service="dataverse", status=403)
         return await read(api, appointment_id, columns)
 
     named = {"meeting": Target("meeting", 5)}
     with monkeypatch.context() as refusing:
         refusing.setattr(AppointmentApi, "read", refuse)
-        entry = await product.sync(calendar_event.changed(relationships=named, title="News"))
+        entry = await product.sync(calendar_event.changed(relationships=named, title="Later"))
     assert entry["outcome"] == "dead-lettered"
-    assert product.crm.appointments[own].values["subject"] == "News"
-    await product.sync(calendar_event.changed(title="More news"))
-    assert product.crm.appointments[own].values["subject"] == "More news"
-    assert product.crm.appointments[spare].values["statecode"] == 2
+    assert product.crm.appointments[own].values["subject"] == "Later"
+    await product.sync(calendar_event.changed(title="Later still"))
+    assert product.crm.appointments[own].values["subject"] == "Later still"
+    assert product.crm.appointments[surplus].values["statecode"] == 2
     assert await product.dead_letters() == []
 
 
@@ -253,15 +253,15 @@ async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation)
 
 
 async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product: Installation) -> None:
-    """A calendar event's letter stands under the meeting that it turned out to belong to, until that is right."""
+    """A calendar event's dead letter stands under the meeting that it turned out to belong to, until that is right."""
     meeting = MeetingScript(5)
     await product.sync(meeting.booked())
     calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
     await product.sync(
         calendar_event.changed(startTime="2026-03-02T15:00:00Z", endTime="2020-01-01T00:00:00Z", title="New title")
     )
-    (letter,) = await product.dead_letters()
-    assert letter["meetingId"] == "calendarEvent:17"
+    (dead_letter,) = await product.dead_letters()
+    assert dead_letter["meetingId"] == "calendarEvent:17"
     named = {"meeting": Target("meeting", 5)}
     await product.sync(calendar_event.changed(relationships=named))
     shown = await product.meeting("5")
@@ -302,10 +302,10 @@ async def test_an_event_that_had_to_wait_and_changes_no_column_does_not_stand_as
     ask, answers = CrmDirectory.resolve, iter([False, True])
 
     async def answer_later(
-        directory: CrmDirectory, wanted: Collection[Reference], *, distrust: bool = False
+        directory: CrmDirectory, wanted: Collection[Reference], *, refresh: bool = False
     ) -> dict[Reference, Person]:
         if next(answers):
-            return await ask(directory, wanted, distrust=distrust)
+            return await ask(directory, wanted, refresh=refresh)
         raise Transient("Not now.", service="outreach", status=503)
 
     monkeypatch.setattr(CrmDirectory, "resolve", answer_later)
@@ -387,7 +387,7 @@ async def test_odd_members_cost_no_event(product: Installation, change: dict[str
 
 
 async def test_an_unreadable_relationship_that_counts_is_a_dead_letter(product: Installation) -> None:
-    """Where the mapping needs it, an unreadable relationship is told, not ignored."""
+    """Where the mapping needs it, an unreadable relationship is reported, not ignored."""
     document = MeetingScript(1).booked().document
     document["data"]["relationships"]["prospects"] = [{"type": "prospect", "id": 5.5}]
     entry = await product.sync(document)
@@ -415,7 +415,7 @@ async def test_a_wrong_value_under_one_alias(product: Installation) -> None:
 
 
 async def test_far_days(product: Installation) -> None:
-    """An all-day meeting beyond the calendar is told, not tried again and again."""
+    """An all-day meeting beyond the calendar is reported, not tried again and again."""
     entry = await product.sync(MeetingScript(1).booked(allDay=True, startTime="9999-12-31", endTime="9999-12-31"))
     assert (entry["outcome"], entry["attempts"]) == ("dead-lettered", 1)
 

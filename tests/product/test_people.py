@@ -94,7 +94,7 @@ class TestOnce:
         assert product.parties() == {(REQUIRED, CONTACT_IDS[0]), expected, REP}
 
     async def test_two_prospects_who_are_one_person(self, product: Installation) -> None:
-        """By contact, or by an address in other letters: one party."""
+        """By contact, or by an address in other dead letters: one party."""
         known_by(product, 501, CONTACT_EMAILS[0].upper())
         known_by(product, 502, "Nobody@Example.com")
         known_by(product, 503, "nobody@example.com")

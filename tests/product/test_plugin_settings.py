@@ -121,11 +121,11 @@ async def test_parked_meeting_that_fails_when_it_is_sent_on(product: Installatio
     await product.sync(MeetingScript(1).booked(meetingType="Demo"))
     await product.restart(SYNC_PUSHING="true")
     await swept(product)
-    (letter,) = await product.dead_letters()
+    (dead_letter,) = await product.dead_letters()
     product.runtime.later = timedelta(hours=2)
     assert (await product.runtime.sweep.run()).sent("parked") == 0
     await product.restart(MAPPING_FILE="")
-    assert await product.runtime.admin.replay(None, by="_master") == [letter["correlationId"]]
+    assert await product.runtime.admin.replay(None, by="_master") == [dead_letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1
     assert await product.runtime.meetings.parked.count(limit=10) == 0

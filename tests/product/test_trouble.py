@@ -112,18 +112,18 @@ async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation,
     await product.restart(MAPPING_FILE=str(wrong))
     entry = await product.sync(MeetingScript(1).booked(meetingType="Demo"))
     assert entry["outcome"] == "dead-lettered"
-    (letter,) = await product.dead_letters()
-    assert letter["meetingId"] == "meeting:1"
-    assert letter["dataverseRequestId"]
-    assert letter["code"].startswith("0x")
-    assert letter["attempts"] == 1
+    (dead_letter,) = await product.dead_letters()
+    assert dead_letter["meetingId"] == "meeting:1"
+    assert dead_letter["dataverseRequestId"]
+    assert dead_letter["code"].startswith("0x")
+    assert dead_letter["attempts"] == 1
     shown = await product.meeting("1")
     assert shown is not None
     assert shown["state"] == "needs attention"
-    assert shown["lastError"]["code"] == letter["code"]
+    assert shown["lastError"]["code"] == dead_letter["code"]
 
     await product.restart(MAPPING_FILE="")
-    assert await product.runtime.admin.replay(None, by="_master") == [letter["correlationId"]]
+    assert await product.runtime.admin.replay(None, by="_master") == [dead_letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1
     assert await product.dead_letters() == []
@@ -147,14 +147,14 @@ async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monk
     script, too_early = MeetingScript(1), "2020-01-01T00:00:00Z"
     await product.sync(script.booked())
     await product.sync(script.changed(endTime=too_early))
-    letters_of = product.runtime.dead_letters.of_meetings
+    dead_letters_of = product.runtime.dead_letters.of_meetings
     good = script.changed(endTime="2026-03-02T16:00:00Z")
     later = [script.changed(endTime=too_early, title="Said meanwhile")]
 
     async def late(meetings: Collection[str]) -> list[DeadLetter]:
         if later:
             await product.sync(later.pop())
-        return await letters_of(meetings)
+        return await dead_letters_of(meetings)
 
     monkeypatch.setattr(product.runtime.dead_letters, "of_meetings", late)
     await product.sync(good)
@@ -194,8 +194,8 @@ async def test_poison_becomes_a_dead_letter(product: Installation) -> None:
         + b"a" * 32
         + b'","received_at":"2026-01-01T00:00:00Z","meeting":"meeting:9"}'
     )
-    letters = await product.dead_letters()
-    assert {(letter["meetingId"], letter["code"]) for letter in letters} == {
+    dead_letters = await product.dead_letters()
+    assert {(dead_letter["meetingId"], dead_letter["code"]) for dead_letter in dead_letters} == {
         ("unknown", "not_an_envelope"),
         ("meeting:9", "poison"),
     }
@@ -234,19 +234,19 @@ async def test_broken_settings_keep_events(product: Installation) -> None:
     assert len(product.crm.appointments) == 1
 
 
-async def test_large_event_goes_by_the_spill_table(product: Installation) -> None:
+async def test_large_event_goes_by_the_overflow_table(product: Installation) -> None:
     """What the queue cannot take lies in a table until it is done, and then no more."""
     large = MeetingScript(1).booked(description="".join(chr(0x4E00 + n % 5000) for n in range(60_000)))
     (receipt,) = await product.send(large)
-    assert receipt.way == "spill"
+    assert receipt.way == "overflow"
     await product.work()
     assert (await product.journal(receipt))["outcome"] == "created"
     assert len(str(product.appointment.values["description"])) == 60_000
-    assert await product.runtime.spill.depth(limit=10) == 0
+    assert await product.runtime.overflow.depth(limit=10) == 0
 
 
 @pytest.mark.parametrize("poisoned", [False, True])
-async def test_spilled_event_that_cannot_be_read(product: Installation, *, poisoned: bool) -> None:
+async def test_overflowing_event_that_cannot_be_read(product: Installation, *, poisoned: bool) -> None:
     """It is a dead letter, its row stays, and once a version of the app can read it, it is sent again."""
     await product.send(MeetingScript(1).booked(description="".join(chr(0x4E00 + n % 5000) for n in range(60_000))))
     table = product.runtime._table("spill")
@@ -256,16 +256,16 @@ async def test_spilled_event_that_cannot_be_read(product: Installation, *, poiso
     carry_out = product.runtime.carry_out_poisoned if poisoned else product.runtime.carry_out
     await carry_out(base64.b64decode(message.content))
     await product.queue.delete_message(message)
-    (letter,) = await product.dead_letters()
-    assert letter["code"] == "unreadable"
+    (dead_letter,) = await product.dead_letters()
+    assert dead_letter["code"] == "unreadable"
     await table.put(row)
     await product.runtime.admin.replay(None, by="_master")
     await product.work()
     assert len(product.crm.appointments) == 1
-    assert await product.runtime.spill.depth(limit=10) == 0
+    assert await product.runtime.overflow.depth(limit=10) == 0
 
 
-async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_queue_down_goes_by_the_overflow_table(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the queue down the event goes to the table, and the sweep brings it in when the queue is back."""
 
     async def down(_: str, **__: float) -> None:
@@ -274,11 +274,11 @@ async def test_queue_down_goes_by_the_spill_table(product: Installation, monkeyp
     with monkeypatch.context() as broken:
         broken.setattr(product.runtime.queue, "send", down)
         (receipt,) = await product.send(MeetingScript(1).booked())
-    assert receipt.way == "spill"
+    assert receipt.way == "overflow"
     assert await product.work() == 0
     product.runtime.later = timedelta(minutes=1)
-    assert (await product.runtime.sweep.run()).sent("spilled") == 1
-    assert (await product.runtime.sweep.run()).sent("spilled") == 0
+    assert (await product.runtime.sweep.run()).sent("overflow") == 1
+    assert (await product.runtime.sweep.run()).sent("overflow") == 0
     await product.work()
     assert len(product.crm.appointments) == 1
 
@@ -311,7 +311,7 @@ async def test_storage_away_is_waited_for(azurite: str, storage_names: StorageNa
             for gate in gates:
                 gate.open()
             (receipt,), (same,) = await first, await copy
-            assert receipt.way in {"queue", "spill"}
+            assert receipt.way in {"queue", "overflow"}
             assert (same.way, same.correlation_id) == ("copy", receipt.correlation_id)
             product.runtime.later = timedelta(minutes=1)
             await product.runtime.sweep.run()  # what the queue was too slow for

@@ -74,7 +74,7 @@ def test_the_host_runs_alone_and_ends_on_sigterm(tmp_path: Path, azurite: str) -
 
 @pytest.mark.parametrize("command", ["host", "up", "dataverse"])
 def test_a_port_that_is_none_is_a_usage_error(command: str) -> None:
-    """It is told in a sentence."""
+    """It is reported in a sentence."""
     done = _run(command, "--port", "99999")
     assert (done.returncode, "--port" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 

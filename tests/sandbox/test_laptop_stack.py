@@ -25,7 +25,7 @@ from sandbox.outreach.sender import Sender
 from sandbox.plot import Chapter, Plot, Step, write_plot
 from sandbox.service import OwnProgram, Service
 from sandbox.stack import HostKind, Stack
-from sandbox.story import tell
+from sandbox.story import play
 from sandbox.up import instructions, write_examples, write_settings
 from shared.settings import read_settings
 from tests.patience import PATIENCE
@@ -61,7 +61,7 @@ def _text(console: Console) -> str:
 
 async def test_the_demos_story_ends_as_it_must(fresh: Stack, console: Console) -> None:
     """Every chapter has its outcome and every appointment its columns, on real storage."""
-    assert await tell(fresh, write_plot(datetime.now(UTC)), console) == 0, _text(console)
+    assert await play(fresh, write_plot(datetime.now(UTC)), console) == 0, _text(console)
     assert "All as it must be: 16 deliveries, 5 appointments" in _text(console)
 
 
@@ -75,7 +75,7 @@ async def test_a_story_that_ends_otherwise_says_what_differs(fresh: Stack, conso
         Step("signed wrongly", "9003", MeetingScript(9003, now=begin).booked(), "created", secret="wrong"),
     )
     plot = Plot((Chapter("as delivered", {}, steps),), {"9001": replace(usual, subject="Other"), "9003": usual})
-    assert await tell(fresh, plot, console) == 1
+    assert await play(fresh, plot, console) == 1
     said = _text(console)
     assert "9001, booked: outcome created, must be updated" in said
     assert "appointment of meeting 9001: subject is 'Intro call', must be 'Other'" in said

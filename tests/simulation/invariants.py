@@ -27,7 +27,7 @@ def check(simulation: Simulation, world: World) -> None:
     problems = []
     if len(stores.crm.appointments) > 1 and not simulation.scenario.apart:
         problems.append(f"{len(stores.crm.appointments)} appointments of one meeting")
-    problems += _unknown_letters(stores.table, simulation.dead(world))
+    problems += _unknown_dead_letters(stores.table, simulation.dead(world))
     if simulation.is_quiet(world):
         problems += _problems(simulation.scenario, simulation.rules[world.rules], stores.table, stores.crm)
     if problems:
@@ -35,7 +35,7 @@ def check(simulation: Simulation, world: World) -> None:
 
 
 def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
-    accepted = merged(scenario.told)
+    accepted = merged(scenario.sent)
     key = _chain(MEETING, table)[-1]
     row = table.rows.get(key)
     if row is None:
@@ -66,9 +66,9 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
     yield from _applied(mirror, appointment)
 
 
-def _unknown_letters(table: Table, dead: frozenset[str]) -> Iterator[str]:
-    for name, letter in table.letters.items():
-        chain = _chain(MeetingKey.parse(letter.meeting), table)
+def _unknown_dead_letters(table: Table, dead: frozenset[str]) -> Iterator[str]:
+    for name, dead_letter in table.dead_letters.items():
+        chain = _chain(MeetingKey.parse(dead_letter.meeting), table)
         rows = [table.rows[key].meeting for key in chain if key in table.rows]
         if rows and set(chain[:-1]) <= rows[-1].aliases.known:
             rows = rows[-1:]

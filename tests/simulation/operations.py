@@ -39,8 +39,8 @@ class Answer:
                 return "gone" if self.value else "it stays"
             case []:
                 return "none"
-            case [Filed(), *_] as letters:
-                return ", ".join(f"{one.name}{'' if one.merged else ' (not merged)'}" for one in letters)
+            case [Filed(), *_] as dead_letters:
+                return ", ".join(f"{one.name}{'' if one.merged else ' (not merged)'}" for one in dead_letters)
             case Stored(_, None):
                 return "no row"
             case Stored(_, Meeting() as meeting, version):
@@ -157,16 +157,16 @@ class Read(Operation):
 class File(Operation):
     """File a dead letter under a meeting, over an earlier one of the same event."""
 
-    letter: str
+    dead_letter: str
     meeting: str
     merged: bool
 
     def __str__(self) -> str:
-        return f"file {self.letter}{'' if self.merged else ' (not merged)'} under {self.meeting}"
+        return f"file {self.dead_letter}{'' if self.merged else ' (not merged)'} under {self.meeting}"
 
 
 @dataclass(frozen=True)
-class Letters(Operation):
+class DeadLetters(Operation):
     """Read the dead letters of these meetings and calendar events."""
 
     meetings: tuple[str, ...]
@@ -183,11 +183,11 @@ class Letters(Operation):
 class Remove(Operation):
     """Forget a dead letter, if it still has `version`."""
 
-    letter: str
+    dead_letter: str
     version: str
 
     def __str__(self) -> str:
-        return f"remove {self.letter} if version {self.version}"
+        return f"remove {self.dead_letter} if version {self.version}"
 
 
 @dataclass(frozen=True)
@@ -202,26 +202,26 @@ class Acknowledge(Operation):
         return "acknowledge"
 
 
-class GivenUp(Transient):
+class GaveUp(Transient):
     """A service that does not answer, for the last time."""
 
     def __init__(self) -> None:
         super().__init__("It did not answer for a day.", service="dataverse")
 
 
-class SimulatedLetters:
-    """`shared.meeting.ports.Letters`, one operation per call."""
+class SimulatedDeadLetters:
+    """`shared.meeting.ports.DeadLetters`, one operation per call."""
 
     async def of_meetings(self, meetings: Collection[str]) -> list[Filed]:
-        found: list[Filed] = await Letters(tuple(meetings))
+        found: list[Filed] = await DeadLetters(tuple(meetings))
         return found
 
-    async def remove(self, letter: Filed) -> bool:
-        gone: bool = await Remove(letter.name, letter.version)
+    async def remove(self, dead_letter: Filed) -> bool:
+        gone: bool = await Remove(dead_letter.name, dead_letter.version)
         return gone
 
-    async def file(self, letter: str, meeting: str, *, merged: bool) -> None:
-        await File(letter, meeting, merged)
+    async def file(self, dead_letter: str, meeting: str, *, merged: bool) -> None:
+        await File(dead_letter, meeting, merged)
 
 
 class SimulatedMeetings:

@@ -25,15 +25,15 @@ def wanted(fields: Facts, rules: Rules, *, missing: frozenset[str] = frozenset()
     values = collapse(fields, rules.mapping)
     connections = Connections(missing)
     people = {
-        reference: connections.person(reference, distrust=bool(missing))
+        reference: connections.person(reference, refresh=bool(missing))
         for reference in references(values, rules.mapping)
     }
     return desired(values, mapping=rules.mapping, people=people, policy=rules.policy).columns
 
 
-def merged(told: Iterable[Event]) -> Facts:
+def merged(events: Iterable[Event]) -> Facts:
     """The merge of events."""
-    return reduce(lambda fields, one: merge(fields, one.fields).facts, told, dict[str, Stamped]())
+    return reduce(lambda fields, one: merge(fields, one.fields).facts, events, dict[str, Stamped]())
 
 
 def do_edit(
@@ -43,14 +43,14 @@ def do_edit(
     *,
     fresh: Version,
     pending: Iterable[Event],
-    told: Iterable[Event],
+    events: Iterable[Event],
     rules: Rules,
     missing: frozenset[str],
 ) -> Crm:
-    """Dynamics after `edit` of the one appointment there is. `pending`: events that are not through; `told`: all."""
+    """Dynamics after `edit` of the one appointment there is. `pending`: events that are not through; `events`: all."""
     (appointment_id, now), *_ = crm.appointments.items()
     if edit.deletes:
-        in_the_end = wanted(merged(told), rules, missing=missing)
+        in_the_end = wanted(merged(events), rules, missing=missing)
         complete = all(now.ours.get(name) == value for name, value in in_the_end.items() if name != STATE)
         return without(crm, appointment_id, deleted="complete" if complete else "incomplete")
     touched = changing(table, pending, rules=rules, missing=missing)
@@ -96,9 +96,9 @@ def changing(table: Table, pending: Iterable[Event], *, rules: Rules, missing: f
         found.add(STATE)
     found |= {name for name, value in now.items() if mirror.applied.get(name, unset.get(name)) != fingerprint(value)}
     together = meeting.facts
-    for told in pending:
-        together = merge(together, told.fields).facts
-        for facts in (merge(meeting.facts, told.fields).facts, together):
+    for event in pending:
+        together = merge(together, event.fields).facts
+        for facts in (merge(meeting.facts, event.fields).facts, together):
             then = wanted(facts, rules, missing=missing)
             found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
             found |= then.keys() - now.keys()

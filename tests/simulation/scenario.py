@@ -15,7 +15,7 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
 from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.people import CrmRecord, Party, People, Person
-from tests.simulation.operations import SimulatedAppointments, SimulatedLetters, SimulatedMeetings
+from tests.simulation.operations import SimulatedAppointments, SimulatedDeadLetters, SimulatedMeetings
 from tests.simulation.stores import Organisation
 
 MEETING = MeetingKey("meeting", "5")
@@ -34,7 +34,7 @@ class Event:
     alias: MeetingKey | None = None
 
     @property
-    def letter(self) -> str:
+    def dead_letter(self) -> str:
         """The name of its dead letter; an event that was delivered twice has one."""
         return f"letter {self.at}"
 
@@ -60,11 +60,13 @@ def booked(at: int = 1, **values: Any) -> Event:
     return event(at, **{"title": "First", **times, **values})
 
 
-def of_calendar_event(told: Event, *, meeting: MeetingKey | None, calendar_event: MeetingKey = CALENDAR_EVENT) -> Event:
-    """`told` as a delivery about a calendar event; `meeting` where it names the meeting."""
+def of_calendar_event(
+    event: Event, *, meeting: MeetingKey | None, calendar_event: MeetingKey = CALENDAR_EVENT
+) -> Event:
+    """`event` as a delivery about a calendar event; `meeting` where it names the meeting."""
     if meeting is None:
-        return replace(told, key=calendar_event)
-    return replace(told, key=meeting, alias=calendar_event)
+        return replace(event, key=calendar_event)
+    return replace(event, key=meeting, alias=calendar_event)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Scenario:
     people_from: int = 0
 
     @property
-    def told(self) -> tuple[Event, ...]:
+    def sent(self) -> tuple[Event, ...]:
         """Every event of the meeting, in no order that matters."""
         return (*self.before, *self.events)
 
@@ -164,17 +166,17 @@ class Connections:
         self._missing = missing
         self._refuses = refuses
 
-    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> People:
+    async def resolve(self, wanted: Collection[Reference], *, refresh: bool = False) -> People:
         """A record for everybody. Raises `Permanent`."""
         if wanted and self._refuses:
             raise Permanent("Outreach refused the app.", service="outreach", status=403)
-        return {reference: self.person(reference, distrust=distrust) for reference in wanted}
+        return {reference: self.person(reference, refresh=refresh) for reference in wanted}
 
-    def person(self, reference: Reference, *, distrust: bool) -> Person:
+    def person(self, reference: Reference, *, refresh: bool) -> Person:
         """Who `reference` is in Dynamics."""
         table = {"prospect": "contact", "user": "systemuser"}.get(reference.type, reference.type)
         record = CrmRecord(table, f"{reference.type}{reference.id}")
-        if distrust and f"{record.table}:{record.id}" in self._missing:
+        if refresh and f"{record.table}:{record.id}" in self._missing:
             record = CrmRecord(table, f"{record.id}merged")
         return Person((record,))
 
@@ -183,7 +185,7 @@ class Connections:
 class Ports(product.Ports):
     """What one worker is given."""
 
-    letters: SimulatedLetters
+    dead_letters: SimulatedDeadLetters
 
 
 Variant = Callable[[Ports], Ports]
@@ -197,4 +199,6 @@ def as_it_is(ports: Ports) -> Ports:
 def ports(scenario: Scenario, *, settings: int, variant: Variant) -> Ports:
     """The ports of a fresh worker under the settings number `settings`."""
     connections = Connections(scenario.organisation.missing, refuses=settings < scenario.people_from)
-    return variant(Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections, SimulatedLetters()))
+    return variant(
+        Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections, SimulatedDeadLetters())
+    )

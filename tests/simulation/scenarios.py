@@ -206,7 +206,7 @@ _LINKING: tuple[Scenario, ...] = (
         ),
     ),
     Scenario(
-        "a calendar event's news goes out with a link that brings none",
+        "a calendar event's change goes out with a link that brings none",
         (of_calendar_event(event(0, title="Before"), meeting=MEETING), of_calendar_event(_PLACE, meeting=None)),
         (booked(), of_calendar_event(_SECOND, meeting=None)),
     ),

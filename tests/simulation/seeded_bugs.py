@@ -17,7 +17,7 @@ from shared.meeting.mirror import Actual, Written
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.ports import Appointments, FenceRefused, Meetings, Stored
 from shared.meeting.transforms import PARTIES
-from tests.simulation.operations import Acknowledge, Create, Filed, Save, SetState, SimulatedLetters, Update
+from tests.simulation.operations import Acknowledge, Create, Filed, Save, SetState, SimulatedDeadLetters, Update
 from tests.simulation.scenario import Ports, Variant
 
 _NEVER = Stamp("", "")
@@ -170,9 +170,9 @@ class _SavesWhatDiffers(_Meetings):
         return stored if stored.meeting == meeting else await self.inner.save(stored, meeting)
 
 
-class _TakesAllForMerged(SimulatedLetters):
+class _TakesAllForMerged(SimulatedDeadLetters):
     async def of_meetings(self, meetings: Collection[str]) -> list[Filed]:
-        return [replace(letter, merged=True) for letter in await super().of_meetings(meetings)]
+        return [replace(dead_letter, merged=True) for dead_letter in await super().of_meetings(meetings)]
 
 
 class _ForgetsTheSpare(_Meetings):
@@ -212,7 +212,7 @@ def writes_the_organizer_with_the_attendees(ports: Ports) -> Ports:
     return replace(ports, appointments=_WritesTheOrganizer(ports.appointments))
 
 
-def no_note_of_doubt(ports: Ports) -> Ports:
+def no_record_of_doubt(ports: Ports) -> Ports:
     """The claim does not say which columns are about to be written."""
     return replace(ports, meetings=_TakesNoNote(ports.meetings))
 
@@ -249,7 +249,7 @@ def tells_no_row_what_it_knows(ports: Ports) -> Ports:
 
 def takes_every_letter_for_merged(ports: Ports) -> Ports:
     """A good event clears every dead letter of its meeting."""
-    return replace(ports, letters=_TakesAllForMerged())
+    return replace(ports, dead_letters=_TakesAllForMerged())
 
 
 def forgets_the_spare(ports: Ports) -> Ports:
@@ -267,7 +267,7 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     repeats_the_write_without_loading,
     believes_a_look,
     writes_the_organizer_with_the_attendees,
-    no_note_of_doubt,
+    no_record_of_doubt,
     merges_by_arrival,
     acknowledges_before_the_write,
     saves_over_others,

@@ -22,9 +22,9 @@ from tests.simulation.operations import (
     Acknowledge,
     Answer,
     Create,
+    DeadLetters,
     File,
     Filed,
-    Letters,
     Load,
     Operation,
     Read,
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead letter of `meeting`."""
 
     meeting: str
@@ -63,7 +63,7 @@ class Table:
     """What the app keeps: the rows of meetings by key, and the dead letters by the name of their event."""
 
     rows: Mapping[MeetingKey, Row] = field(default_factory=dict)
-    letters: Mapping[str, Letter] = field(default_factory=dict)
+    dead_letters: Mapping[str, DeadLetter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Organisation:
     missing: frozenset[str] = frozenset()
 
 
-ON_TABLE = (Load, Save, Acknowledge, File, Letters, Remove)
+ON_TABLE = (Load, Save, Acknowledge, File, DeadLetters, Remove)
 
 
 def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Table, Answer]:
@@ -134,22 +134,24 @@ def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Tab
             stands = row.parked_under if row else None
             saved = Row(meeting, fresh, rules if meeting.held else stands)
             return replace(table, rows={**table.rows, key: saved}), Answer(fresh)
-        case File(letter, meeting, merged):
-            return replace(table, letters={**table.letters, letter: Letter(meeting, merged, fresh)}), Answer()
-        case Letters(meetings):
+        case File(dead_letter, meeting, merged):
+            return replace(
+                table, dead_letters={**table.dead_letters, dead_letter: DeadLetter(meeting, merged, fresh)}
+            ), Answer()
+        case DeadLetters(meetings):
             return table, Answer(
                 [
                     Filed(name, one.merged, one.version)
-                    for name, one in sorted(table.letters.items())
+                    for name, one in sorted(table.dead_letters.items())
                     if one.meeting in meetings
                 ]
             )
-        case Remove(letter, version):
-            found = table.letters.get(letter)
+        case Remove(dead_letter, version):
+            found = table.dead_letters.get(dead_letter)
             if found is None or found.version != version:
                 return table, Answer(value=False)
-            left = {name: one for name, one in table.letters.items() if name != letter}
-            return replace(table, letters=left), Answer(value=True)
+            left = {name: one for name, one in table.dead_letters.items() if name != dead_letter}
+            return replace(table, dead_letters=left), Answer(value=True)
     raise TypeError(operation)
 
 

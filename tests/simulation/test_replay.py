@@ -46,8 +46,8 @@ FOUND = {
     "a replayed dead letter was taken for a duplicate": (
         "Outreach refuses the app, then it does not, and the dead letters are replayed: 1 1 1 1 1 2 2 2 2 2 s d 1 2"
     ),
-    "a link that brought nothing new left the news of its calendar event behind": (
-        "a calendar event's news goes out with a link that brings none: 1 1 1 1 1 1 2"
+    "a link that brought nothing new left the change of its calendar event behind": (
+        "a calendar event's change goes out with a link that brings none: 1 1 1 1 1 1 2"
     ),
     "the row was told that there are no dead letters while one was filed": (
         "an end before its start, and what mends it: 1 1 2 2 2 2 2 1 1 2 2"

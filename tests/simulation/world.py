@@ -11,12 +11,12 @@
     2!     it is told, for the last time, that the service does not answer
     r      the sweep sends on what is parked under other settings
     d      the admin sends the dead letters again, once what they tell of was mended
-    ~102   the letter of event 2, which was sent again, is removed
+    ~102   the dead letter of event 2, which was sent again, is removed
 
 Whoever dies has its event delivered again. Two things are left out because they add nothing: asking the directory has no
 place in the schedule (it changes nothing), and of two equal events that wait the first is taken first. One is left out
-because nothing fences it: the filing of a letter that arrives when the letter was filed again and cleared. The real queue
-brings an event back after minutes; and such a letter is in the list, and does no harm when it is sent again.
+because nothing fences it: the filing of a dead letter that arrives when it was filed again and cleared. The real queue
+brings an event back after minutes; and such a dead letter is in the list, and does no harm when it is sent again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.meeting.apply import Outcome
 from shared.meeting.decide import Rules
 from tests.simulation.carrying import carry_out
 from tests.simulation.interned import Names, Shaped, Shapes, Version, pattern
-from tests.simulation.operations import Answer, Create, File, GivenUp, Letters, Load, Operation, Remove
+from tests.simulation.operations import Answer, Create, DeadLetters, File, GaveUp, Load, Operation, Remove
 from tests.simulation.people import do_edit
 from tests.simulation.scenario import MEETING, Event, Scenario, Variant, ports
 from tests.simulation.scenario import rules as everything_on
@@ -43,7 +43,7 @@ WAITING, DONE, ABSENT, DEAD = Shaped(-1), Shaped(-2), Shaped(-3), Shaped(-4)
 # In a tidy world versions are counted from 0, so this one and those after it are new in every one.
 _FRESH = 1000
 
-# The request that removes the letter of event n, once it was sent again, is that of nobody: it stands under n + this.
+# The request that removes the dead letter of event n, once it was sent again, is that of nobody: it stands under n + this.
 _REMOVAL = 100
 
 
@@ -106,8 +106,8 @@ class Simulation:
     def start(self) -> World:
         """The world in which the case begins: `before` is done, everything else waits."""
         world = World(self._shaped(self._tables, Table()), self._shaped(self._crms, Crm()), (DONE,))
-        for told in self.scenario.before:
-            world = world._replace(events=(self._begin(told, 0),))
+        for event in self.scenario.before:
+            world = world._replace(events=(self._begin(event, 0),))
             while world.events[0] != DONE:
                 world = _tidy(self._step(world, 0, _FRESH))
         events = [WAITING] * len(self.scenario.events) + [ABSENT] * (len(self.events) - len(self.scenario.events))
@@ -128,8 +128,8 @@ class Simulation:
         )
 
     def dead(self, world: World) -> frozenset[str]:
-        """The letters of the events that ended as dead letters."""
-        return frozenset(told.letter for told, at in zip(self.events, world.events, strict=True) if at == DEAD)
+        """The dead letters of the events that ended as dead letters."""
+        return frozenset(event.dead_letter for event, at in zip(self.events, world.events, strict=True) if at == DEAD)
 
     @property
     def refusals(self) -> frozenset[str]:
@@ -172,7 +172,7 @@ class Simulation:
             yield f"{name}~"
         if asks.writes:
             yield f"{name}="
-        if self.scenario.dead_letters and not isinstance(asks, File | Letters | Remove):
+        if self.scenario.dead_letters and not isinstance(asks, File | DeadLetters | Remove):
             yield f"{name}!"
 
     def after(self, world: World, move: str) -> World:
@@ -222,8 +222,10 @@ class Simulation:
         """The world after the worker was told something."""
         place = self.places[worker]
         if place.error is not None:
-            if isinstance(place.error, GivenUp):
-                return _with_event(world, number, WAITING)  # there is no letter of it yet; the queue brings it back
+            if isinstance(place.error, GaveUp):
+                return _with_event(
+                    world, number, WAITING
+                )  # there is no dead letter of it yet; the queue brings it back
             raise Violation(f"the worker failed: {type(place.error).__name__}: {place.error}")
         if place.dead is not None:
             if not self.scenario.dead_letters:
@@ -238,8 +240,8 @@ class Simulation:
         worker = self._worker(world, number)
         asks = self.places.asks(worker)
         if kind == "!":
-            given_up = self._shaped(self._answers, Answer(error=GivenUp))
-            return self._told(world, number, self.places.after(worker, given_up))
+            gave_up = self._shaped(self._answers, Answer(error=GaveUp))
+            return self._told(world, number, self.places.after(worker, gave_up))
         if kind == "=":
             return self._step(self._perform(asks, world, fresh)[0], number, fresh + 1)
         if kind == "+":
@@ -310,13 +312,13 @@ class Simulation:
     def _asks(self, world: World, number: int) -> Shaped:
         return self.places.asks(self._worker(world, number))
 
-    def _begin(self, told: Event, settings: int) -> Shaped:
+    def _begin(self, event: Event, settings: int) -> Shaped:
         rules = self.rules[settings]
 
         def start() -> Run:
-            return carry_out(told, rules, ports(self.scenario, settings=settings, variant=self._variant))
+            return carry_out(event, rules, ports(self.scenario, settings=settings, variant=self._variant))
 
-        return self.places.begin((repr(told), settings), start)
+        return self.places.begin((repr(event), settings), start)
 
     def _is_second(self, world: World, number: int) -> bool:
         first = self._equal_before[number]
@@ -344,8 +346,8 @@ class Simulation:
                 self._crms.value(world.crm.shape, [_name(count) for count in both]),
                 self._tables.example(world.table.shape),
                 fresh=_name(len(counts)),
-                pending=[told for told, waits in zip(self.events, pending, strict=True) if waits],
-                told=self.scenario.told,
+                pending=[event for event, waits in zip(self.events, pending, strict=True) if waits],
+                events=self.scenario.sent,
                 rules=self.rules[-1],
                 missing=self.scenario.organisation.missing,
             )
@@ -359,20 +361,22 @@ class Simulation:
         return row is not None and row.parked_under not in {None, world.rules}
 
     def _can_replay(self, world: World) -> bool:
-        """Whether there are letters to send again, and the admin has mended what they tell of."""
+        """Whether there are dead letters to send again, and the admin has mended what they tell of."""
         return self.scenario.people_from <= world.rules and any(self._to_replay(world))
 
     def _to_replay(self, world: World) -> Iterator[tuple[int, Remove]]:
-        """The events that have a letter and nothing else, with what removes the letter."""
+        """The events that have a dead letter and nothing else, with what removes it."""
         ended = {DONE, DEAD}
         sent = {who for who, _ in world.late}
-        for name, letter in _spelled(self._tables, world.table).letters.items():
-            numbers = [n for n, told in enumerate(self.events) if told.letter == name and world.events[n] in ended]
+        for name, dead_letter in _spelled(self._tables, world.table).dead_letters.items():
+            numbers = [
+                n for n, event in enumerate(self.events) if event.dead_letter == name and world.events[n] in ended
+            ]
             if numbers and not {number + _REMOVAL for number in numbers} & sent:
-                yield numbers[0], Remove(name, letter.version)
+                yield numbers[0], Remove(name, dead_letter.version)
 
     def _replay(self, world: World) -> World:
-        """Each is sent first and its letter removed after, sooner or later."""
+        """Each is sent first and its dead letter removed after, sooner or later."""
         for number, removal in list(self._to_replay(world)):
             world = _with_event(world, number, WAITING)
             world = _with_late(world, (number + _REMOVAL, self._shaped(self._operations, removal)))
@@ -380,16 +384,16 @@ class Simulation:
 
     def _sweep(self, world: World) -> World:
         """The sweep sends the event, and notes that it has."""
-        return _with_event(self._noted(world, world.rules), len(world.events) - 1, WAITING)
+        return _with_event(self._recorded(world, world.rules), len(world.events) - 1, WAITING)
 
     def _forgets_parked(self, world: World, number: int, outcome: Outcome) -> World:
         """What the sweep sent on and went out leaves the index of parked meetings, unless it was parked again since."""
         if number < len(self.scenario.events) or outcome.kind == "parked":
             return world
         row = self._tables.example(world.table.shape).rows.get(MEETING)
-        return world if row is None or row.meeting.held else self._noted(world, None)
+        return world if row is None or row.meeting.held else self._recorded(world, None)
 
-    def _noted(self, world: World, settings: int | None) -> World:
+    def _recorded(self, world: World, settings: int | None) -> World:
         table = _spelled(self._tables, world.table)
         row = replace(table.rows[MEETING], parked_under=settings)
         noted = replace(table, rows={**table.rows, MEETING: row})

@@ -122,9 +122,9 @@ def test_every_member_is_safe() -> None:
 
 @law
 @given(envelopes)
-def test_spilled(one: Envelope) -> None:
-    """The pointer to a spilled envelope has its trace and its key but not its body."""
-    pointer = one.spilled()
+def test_pointer(one: Envelope) -> None:
+    """The pointer to an envelope in the overflow table has its trace and its key but not its body."""
+    pointer = one.pointer()
     assert (pointer.kind, pointer.body) == ("spilled", None)
     assert (pointer.correlation_id, pointer.traceparent) == (one.correlation_id, one.traceparent)
     assert pointer.spill_key == f"{one.received_at}-{one.correlation_id}"
@@ -134,7 +134,7 @@ def test_size() -> None:
     """The queue's 64 KiB are counted after base64; a pointer to what is too big fits."""
     large = envelope(body="x" * 50_000)
     assert not fits_queue(large.to_message())
-    assert fits_queue(large.spilled().to_message())
+    assert fits_queue(large.pointer().to_message())
     assert fits_queue(envelope(body="x" * 40_000).to_message())
     assert fits_queue("x" * MAX_MESSAGE_BYTES)
     assert not fits_queue("x" * (MAX_MESSAGE_BYTES + 1))

@@ -36,7 +36,7 @@ STORED: dict[int, Any] = {
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
 
 # How the meetings of each file stand; see `layouts/write.py` for what happened to them.
-STANDING = {
+STATUS = {
     **dict.fromkeys(("meeting:1", "meeting:2", "meeting:15", "calendarEvent:17", "meeting:20"), Status.IN_DYNAMICS),
     **dict.fromkeys(("meeting:3", "meeting:4", "meeting:6"), Status.BEING_WRITTEN),
     **dict.fromkeys(("meeting:5", "meeting:12"), Status.REMEMBERED),
@@ -75,17 +75,17 @@ async def product(
         yield made
 
 
-@pytest.mark.parametrize("key", STANDING)
+@pytest.mark.parametrize("key", STATUS)
 async def test_a_meeting_stands_as_it_stood(product: Installation, key: str) -> None:
     """Whatever had become of it: written, in doubt, parked, linked, deleted, or in need of a person."""
-    assert (await product.meeting(key))["status"] == STANDING[key]
+    assert (await product.meeting(key))["status"] == STATUS[key]
 
 
 async def test_everything_that_waits_is_carried_out(product: Installation) -> None:
     """Messages, events in the overflow table and dead letters of an earlier version end as its own would have."""
     await product.work()
-    letters = {letter["meetingId"] for letter in await product.dead_letters()}
-    assert letters == {"meeting:9", "meeting:10", "unknown"}
+    dead_letters = {dead_letter["meetingId"] for dead_letter in await product.dead_letters()}
+    assert dead_letters == {"meeting:9", "meeting:10", "unknown"}
     for number in (3, 4, 5, 6, 7, 11, 16):
         shown = await product.meeting(str(number))
         assert (shown["status"], shown["columnsInDoubt"]) == (Status.IN_DYNAMICS, [])
@@ -109,17 +109,17 @@ async def test_a_meeting_goes_on(product: Installation, number: int) -> None:
 
 async def test_dead_letters_are_listed_sent_again_and_dismissed(product: Installation) -> None:
     """Dead letters of an earlier version have everything that is needed for it."""
-    letters = {letter["meetingId"]: letter for letter in await product.dead_letters()}
-    assert letters["meeting:9"]["code"] == "end_before_start"
+    dead_letters = {dead_letter["meetingId"]: dead_letter for dead_letter in await product.dead_letters()}
+    assert dead_letters["meeting:9"]["code"] == "end_before_start"
     admin = product.runtime.admin
-    wanted = letters["meeting:10"]["correlationId"]
+    wanted = dead_letters["meeting:10"]["correlationId"]
     assert await admin.replay(frozenset({wanted}), by=BY_KEY) == [wanted]
-    gone = letters["meeting:9"]["correlationId"]
+    gone = dead_letters["meeting:9"]["correlationId"]
     assert await admin.dismiss(frozenset({gone}), reason="Seen.", by=BY_KEY) == [gone]
     await product.work()
-    left = {letter["meetingId"]: letter for letter in await product.dead_letters()}
+    left = {dead_letter["meetingId"]: dead_letter for dead_letter in await product.dead_letters()}
     assert left.keys() == {"meeting:10", "unknown"}
-    assert left["meeting:10"]["lastFailedAt"] > letters["meeting:10"]["lastFailedAt"]
+    assert left["meeting:10"]["lastFailedAt"] > dead_letters["meeting:10"]["lastFailedAt"]
 
 
 async def test_every_event_has_its_journal(product: Installation, request: pytest.FixtureRequest) -> None:
@@ -134,10 +134,10 @@ async def test_every_event_has_its_journal(product: Installation, request: pytes
 async def test_the_sweep_goes_on(product: Installation) -> None:
     """What an earlier version had remembered for the timer, it does."""
     await product.work()
-    counts = (await product.runtime.standing.measure()).parked
+    counts = (await product.runtime.backlog.measure()).parked
     await product.runtime.sweep.run()
     assert await product.work()
-    assert (await product.runtime.standing.measure()).parked <= counts
+    assert (await product.runtime.backlog.measure()).parked <= counts
 
 
 async def test_a_task_that_an_earlier_version_lost_sight_of(product: Installation) -> None:
@@ -209,7 +209,7 @@ async def test_a_meeting_of_a_newer_version_waits(product: Installation) -> None
 
 
 async def test_a_failed_event_of_a_newer_version_s_meeting_is_a_dead_letter(product: Installation) -> None:
-    """What will never pass is told all the same, though the meeting's row cannot be told of it."""
+    """What will never pass is reported all the same, though the meeting's row cannot be told of it."""
     await product.work()
     table, name = product.runtime._table("meetings"), table_key("meeting:1")
     found = await table.get(name, name)
@@ -217,7 +217,7 @@ async def test_a_failed_event_of_a_newer_version_s_meeting_is_a_dead_letter(prod
     await table.put(newer(found[0], unpack(found[0])))
     entry = await product.sync(MeetingScript(1).changed(startTime="nonsense"))
     assert entry["outcome"] == "dead-lettered"
-    assert entry["correlationId"] in {letter["correlationId"] for letter in await product.dead_letters()}
+    assert entry["correlationId"] in {dead_letter["correlationId"] for dead_letter in await product.dead_letters()}
 
 
 async def test_a_message_of_a_newer_version_waits(product: Installation) -> None:
@@ -242,21 +242,21 @@ async def test_an_event_in_the_overflow_table_of_a_newer_version_waits(product: 
     found = await product.correlation(row["RowKey"].rpartition("-")[2])
     assert found is not None
     assert (found["outcome"], found["lastError"]["code"]) == ("retrying", "newer_version")
-    assert await product.runtime.spill.depth(limit=10) == 1
+    assert await product.runtime.overflow.depth(limit=10) == 1
 
 
 async def test_what_a_newer_version_says_beside_is_shown_and_kept(product: Installation) -> None:
     """Journal rows and dead letters with members that nobody here knows are read, and dismissing loses none of them."""
-    letters = product.runtime._table("deadletters")
-    for row in await letters.query("PartitionKey ne @none", {"none": ""}, limit=10):
-        await letters.put({**row, "advice": "Look."})
+    dead_letters = product.runtime._table("deadletters")
+    for row in await dead_letters.query("PartitionKey ne @none", {"none": ""}, limit=10):
+        await dead_letters.put({**row, "advice": "Look."})
     assert len(await product.dead_letters()) == 3
-    letter = next(one for one in await product.dead_letters() if one["meetingId"] == "meeting:9")
+    dead_letter = next(one for one in await product.dead_letters() if one["meetingId"] == "meeting:9")
     entries = product.runtime._table("correlations")
-    (row,) = await entries.query("PartitionKey eq @id", {"id": letter["correlationId"]}, limit=2)
+    (row,) = await entries.query("PartitionKey eq @id", {"id": dead_letter["correlationId"]}, limit=2)
     await entries.put({**row, "advice": "Look."})
-    await product.runtime.admin.dismiss(frozenset({letter["correlationId"]}), reason="Seen.", by=BY_KEY)
-    (row,) = await entries.query("PartitionKey eq @id", {"id": letter["correlationId"]}, limit=2)
+    await product.runtime.admin.dismiss(frozenset({dead_letter["correlationId"]}), reason="Seen.", by=BY_KEY)
+    (row,) = await entries.query("PartitionKey eq @id", {"id": dead_letter["correlationId"]}, limit=2)
     assert (row["outcome"], row["advice"]) == ("dismissed", "Look.")
 
 
@@ -268,8 +268,8 @@ def test_rows_that_are_only_shown_have_a_version_too() -> None:
         *("delivered_at", "next_attempt_at", "dismissed_because", "by"),
     }
     assert (journal.LAYOUT, {one.name for one in fields(journal.Entry)}) == (1, entry)
-    letter = {
+    dead_letter = {
         *("correlation_id", "meeting", "event", "reason", "error_code", "request_id", "attempts", "first_failed_at"),
         *("last_failed_at", "merged", "event_id", "received_at", "spill_key", "row"),
     }
-    assert (dead_letters.LAYOUT, {one.name for one in fields(dead_letters.DeadLetter)}) == (1, letter)
+    assert (dead_letters.LAYOUT, {one.name for one in fields(dead_letters.DeadLetter)}) == (1, dead_letter)

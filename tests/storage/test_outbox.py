@@ -60,7 +60,7 @@ class Storage:
         """The table takes an envelope."""
         await self.table()
         self.done.append("kept")
-        return envelope.spilled()
+        return envelope.pointer()
 
     async def mark_pointed(self, key: str, *, at: str) -> None:
         """The table notes a pointer."""
@@ -71,7 +71,7 @@ class Storage:
 
 def put(storage: Storage, envelope: Envelope = EVENT) -> tuple[str, float]:
     """Where it went, or the error's name, and after how many seconds."""
-    doors: dict[str, Any] = {"queue": storage, "spill": storage}
+    doors: dict[str, Any] = {"queue": storage, "overflow": storage}
 
     async def main() -> tuple[str, float]:
         try:
@@ -94,14 +94,14 @@ def test_the_queue_comes_first() -> None:
 def test_without_the_queue_the_table_has_it(queue: Trouble, seconds: float) -> None:
     """The queue is not tried for a pointer either: it has just failed."""
     storage = Storage(queue=queue)
-    assert put(storage) == ("spill", seconds)
+    assert put(storage) == ("overflow", seconds)
     assert storage.done == ["kept"]
 
 
 def test_what_is_too_large_goes_to_the_table_with_a_pointer_in_the_queue() -> None:
     """The pointer saves the wait for the sweep."""
     storage = Storage()
-    assert put(storage, LARGE) == ("spill", 0.0)
+    assert put(storage, LARGE) == ("overflow", 0.0)
     assert storage.done == ["kept", "sent", "pointed"]
 
 
@@ -110,7 +110,7 @@ def test_a_pointer_that_cannot_be_sent_is_no_trouble(queue: Trouble) -> None:
     """The event is safe in the table; the sweep sends a pointer for it."""
     storage = Storage(queue=queue)
     way, seconds = put(storage, LARGE)
-    assert (way, storage.done) == ("spill", ["kept"])
+    assert (way, storage.done) == ("overflow", ["kept"])
     assert seconds <= ALL_SECONDS
 
 
@@ -127,7 +127,7 @@ def test_nowhere_is_told_in_time(queue: Trouble, table: Trouble, envelope: Envel
 def test_a_pointer_never_takes_the_place_of_its_event() -> None:
     """In the table it would stand under the key of what it points at."""
     storage = Storage(queue=refusing)
-    assert put(storage, LARGE.spilled()) == ("Transient", 0.0)
+    assert put(storage, LARGE.pointer()) == ("Transient", 0.0)
     assert storage.done == []
 
 

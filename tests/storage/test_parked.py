@@ -41,7 +41,7 @@ async def test_one_that_was_sent_on_waits_for_its_answer(tables: Callable[[str],
     old, new = Parked(table, rules=RULES[0]), Parked(table, rules=RULES[1])
     await old.add(meeting(1))
     (row,) = await new.to_send(unanswered_since="", limit=10)
-    await new.note_sent_on(row, at="2026-01-05T10")
+    await new.record_sent_on(row, at="2026-01-05T10")
     assert await to_send(new, unanswered_since="2026-01-05T10") == set()
     assert await to_send(new, unanswered_since="2026-01-05T11") == {"meeting:1"}
     assert await new.keys(limit=10) == [meeting(1)]
@@ -68,7 +68,7 @@ async def test_an_instance_with_older_rules_parks_it_again(tables: Callable[[str
     old, new = Parked(table, rules=RULES[2]), Parked(table, rules=RULES[1])
     await old.add(meeting(1))
     (row,) = await new.to_send(unanswered_since="", limit=10)
-    await new.note_sent_on(row, at="2026-01-05T10")
+    await new.record_sent_on(row, at="2026-01-05T10")
     sent = await old.sent(meeting(1))
     await old.add(meeting(1))
     await old.remove(sent)

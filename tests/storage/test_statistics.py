@@ -13,7 +13,7 @@ from shared.errors import Transient
 from shared.meeting.outcome import OutcomeKind
 from shared.settings import StorageSettings
 from shared.storage.account import Table, table_service
-from shared.storage.statistics import SLOT, Tallies, Tally, slot_of, total
+from shared.storage.statistics import SLOT, Statistics, Totals, slot_of, total
 from tests.patience import PATIENCE
 
 START = datetime(2026, 3, 2, 23, 50, tzinfo=UTC)
@@ -39,28 +39,28 @@ async def table(azurite: str, storage_names: StorageNames) -> AsyncIterator[Tabl
 async def test_processes_add_up(table: Table) -> None:
     """Each process writes its own sums, again and again; a reader sees all of them, each event once."""
     clock = Clock()
-    one, two = Tallies(table, now=clock), Tallies(table, now=clock)
-    one.note(OutcomeKind.CREATED, lag=2.0)
+    one, two = Statistics(table, now=clock), Statistics(table, now=clock)
+    one.record(OutcomeKind.CREATED, lag=2.0)
     await one.aclose()
-    one.note(OutcomeKind.UPDATED, lag=4.0)
-    two.note(OutcomeKind.DUPLICATE, lag=None)
+    one.record(OutcomeKind.UPDATED, lag=4.0)
+    two.record(OutcomeKind.DUPLICATE, lag=None)
     await one.aclose()
     await two.aclose()
     (found,) = (await one.since(START)).values()
-    assert found == Tally({"created": 1, "updated": 1, "duplicate": 1}, 2, 6.0, 4.0)  # type: ignore[arg-type]
+    assert found == Totals({"created": 1, "updated": 1, "duplicate": 1}, 2, 6.0, 4.0)  # type: ignore[arg-type]
 
 
 async def test_slots_over_midnight(table: Table) -> None:
     """Events of two slots on two days are apart, and what lies before the question is left out."""
     clock = Clock()
-    tallies = Tallies(table, now=clock)
-    tallies.note(OutcomeKind.CREATED, lag=1.0)
+    statistics = Statistics(table, now=clock)
+    statistics.record(OutcomeKind.CREATED, lag=1.0)
     clock.now = START + timedelta(minutes=20)
-    tallies.note(OutcomeKind.UPDATED, lag=3.0)
-    await tallies.aclose()
-    found = await tallies.since(START)
+    statistics.record(OutcomeKind.UPDATED, lag=3.0)
+    await statistics.aclose()
+    found = await statistics.since(START)
     assert list(found) == [datetime(2026, 3, 2, 23, 45, tzinfo=UTC), datetime(2026, 3, 3, 0, 0, tzinfo=UTC)]
-    assert list(await tallies.since(clock.now)) == [datetime(2026, 3, 3, 0, 0, tzinfo=UTC)]
+    assert list(await statistics.since(clock.now)) == [datetime(2026, 3, 3, 0, 0, tzinfo=UTC)]
     assert total(found.values()).outcomes == {"created": 1, "updated": 1}
 
 
@@ -74,9 +74,9 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
         stored.set()
 
     monkeypatch.setattr(table, "put", put)
-    tallies = Tallies(table, now=Clock(), store_after=0.01)
+    statistics = Statistics(table, now=Clock(), store_after=0.01)
     for _ in range(100):
-        tallies.note(OutcomeKind.UPDATED, lag=1.0)
+        statistics.record(OutcomeKind.UPDATED, lag=1.0)
     async with asyncio.timeout(PATIENCE):
         await stored.wait()
     assert [row["lags"] for row in written] == [100]
@@ -84,18 +84,18 @@ async def test_many_events_cost_one_write(table: Table, monkeypatch: pytest.Monk
 
 async def test_storage_away_costs_nothing_else(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums that cannot be stored stay in memory and go with the next."""
-    tallies = Tallies(table, now=Clock())
-    tallies.note(OutcomeKind.UPDATED, lag=1.0)
+    statistics = Statistics(table, now=Clock())
+    statistics.record(OutcomeKind.UPDATED, lag=1.0)
     with monkeypatch.context() as broken:
 
         async def away(_: object) -> None:
             raise Transient("Azure Storage cannot be reached.", service="storage")
 
         broken.setattr(table, "put", away)
-        await tallies.aclose()
-    tallies.note(OutcomeKind.UPDATED, lag=1.0)
-    await tallies.aclose()
-    assert total((await tallies.since(START)).values()).lags == 2
+        await statistics.aclose()
+    statistics.record(OutcomeKind.UPDATED, lag=1.0)
+    await statistics.aclose()
+    assert total((await statistics.since(START)).values()).lags == 2
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 14, 15, 16, 1439])

@@ -140,7 +140,7 @@ async def test_what_was_tried_is_found_no_more(tables: Tables, clock: Clock) -> 
     assert len(found) == 115
     rest = await kept.untried("does_not_fit", with_="new", after=found[99].digest)
     assert rest == found[100:]
-    await kept.note_tried([one.digest for one in found], with_="new")
+    await kept.record_tried([one.digest for one in found], with_="new")
     assert await kept.untried("does_not_fit", with_="new", after="") == []
     assert len(await kept.untried("does_not_fit", with_="newer", after="")) == 230
 
@@ -162,7 +162,7 @@ async def test_marking_and_forgetting_mind_no_gap(tables: Tables, clock: Clock) 
         await kept.keep(delivery(number, clock))
     digests = [one.digest for one in await kept.untried("does_not_fit", with_="new", after="")]
     await kept.forget(digests[2:3])
-    await kept.note_tried(digests, with_="new")
+    await kept.record_tried(digests, with_="new")
     assert await kept.untried("does_not_fit", with_="new", after="") == []
     assert (await kept.totals()).rows == 4
     await kept.forget(digests)

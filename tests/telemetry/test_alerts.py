@@ -253,7 +253,7 @@ async def test_no_alert_finds_anything_in_a_healthy_run(azure: Azure) -> None:
     await azure.minute()
     lines = [json.loads(row["Message"]) for row in azure.tables["AppTraces"]]
     assert {"created", "updated", "duplicate"} <= {line.get("outcome") for line in lines}
-    assert {"ingest", "refused", "standing"} <= {line["what"] for line in lines}
+    assert {"ingest", "refused", "backlog"} <= {line["what"] for line in lines}
     assert max(line["lag_seconds"] or 0 for line in lines if line["what"] == "event") > 86_400
     assert {alert: azure.found(alert, **LIMITS.get(alert, {})) for alert in RULES} == {alert: set() for alert in RULES}
 

@@ -82,8 +82,11 @@ def run_everything(stack: Stack, watch: Watch) -> None:
         settle(http, admin, [deliver(booked(9).body)], also=("retrying",))
         stack.outreach.start()
         http.get("/api/meetings/1", headers=admin)
-        letters = http.get("/api/deadletters", headers=admin).json()["deadLetters"]
-        named = {"correlationIds": [letter["correlationId"] for letter in letters], "reason": personal.REASON}
+        dead_letters = http.get("/api/deadletters", headers=admin).json()["deadLetters"]
+        named = {
+            "correlationIds": [dead_letter["correlationId"] for dead_letter in dead_letters],
+            "reason": personal.REASON,
+        }
         http.post("/api/deadletters/dismiss", json=named, headers=admin)
         http.post("/api/preview", content=booked(10).body, headers=admin)
         http.post("/api/console/session", headers=admin)
@@ -114,7 +117,7 @@ def test_logs_hold_nothing_personal(stack: Stack) -> None:
     log = stack.logs / "host.log"
     assert watch.found([log]) == []
     text = log.read_text(encoding="utf-8")
-    for what in ("ingest", "refused", "event", "dismissed", "standing"):
+    for what in ("ingest", "refused", "event", "dismissed", "backlog"):
         assert f'{{"what": "{what}"' in text
     for outcome in ("created", "dead-lettered", "retrying"):
         assert f'"outcome": "{outcome}"' in text

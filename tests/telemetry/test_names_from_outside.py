@@ -35,7 +35,7 @@ async def test_no_span_metric_or_line_repeats_a_name_that_somebody_chose(
     for attributes in ({"startTime": "nonsense"}, {}, {"title": "x"}):
         await product.sync(called(**attributes))
     admin = product.runtime.admin
-    first, *others = [letter.correlation_id for letter in await admin.list_dead_letters()]
+    first, *others = [dead_letter.correlation_id for dead_letter in await admin.list_dead_letters()]
     await admin.dismiss(frozenset({first}), reason="x", by="Jane Doe")
     await admin.replay(frozenset(others), by="Jane Doe")
     await product.work()

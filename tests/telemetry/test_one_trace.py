@@ -94,7 +94,7 @@ async def test_every_line_is_in_the_table(app: Live, lines: Lines) -> None:
         assert record.getMessage().startswith('{"what": "')
         assert line.keys() - {"what"} <= known[line["what"]]
         assert record.exc_info is None
-    for what in ("ingest", "event", "refused", "standing"):
+    for what in ("ingest", "event", "refused", "backlog"):
         for line in lines.of(what):
             assert line.keys() - {"what"} == known[what]
     assert [line["code"] for line in lines.of("refused")] == ["not_a_delivery"]
@@ -112,7 +112,7 @@ async def test_wrong_settings_are_told_before_an_event_comes(
     (line,) = lines.of("settings")
     assert line["part"] == "sweep"
     assert "SYNC_PUSHING" in " ".join(line["problems"])
-    assert len(lines.of("standing")) == 1
+    assert len(lines.of("backlog")) == 1
 
 
 async def test_nothing_personal_is_recorded(app: Live, observed: Observed) -> None:
@@ -151,8 +151,8 @@ async def test_metrics_answer_questions(app: Live, observed: Observed) -> None:
     assert observed.points("sync.event.calls", service="dataverse")
     assert observed.points("sync.event.age", resource="meeting")
     assert observed.points("sync.event.wait")
-    assert observed.metric("standing.dead_letters") >= 1
-    assert observed.metric("standing.queue") >= 0
+    assert observed.metric("backlog.dead_letters") >= 1
+    assert observed.metric("backlog.queue") >= 0
     for metric in METRICS:
         for point in observed.points(metric.name):
             assert set(point.attributes or {}) == set(metric.attributes), metric.name

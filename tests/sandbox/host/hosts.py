@@ -82,7 +82,7 @@ class ProbeHost:
         return sum(one["what"] == what for one in self.journal(name))
 
     def release(self) -> None:
-        """Let go what works until it is told."""
+        """Let go what works until it is reported."""
         Path(f"{self.journal_file}.release").touch()
 
     def send(self, *orders: str | Mapping[str, Any]) -> None:

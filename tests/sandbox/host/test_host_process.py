@@ -197,7 +197,7 @@ def test_a_missing_setting_stops_the_start(app_folder: Path) -> None:
 
 
 def test_an_app_that_cannot_be_imported_stops_the_start(app_folder: Path) -> None:
-    """The reason is told, where Azure would just show no functions."""
+    """The reason is reported, where Azure would just show no functions."""
     (app_folder / "function_app.py").write_text("import nonsense_module")
 
     assert "No module named 'nonsense_module'" in failure_of(app_folder)

@@ -27,7 +27,7 @@ def encode(text: str) -> str:
 
 
 class Recorder:
-    """A queue function that notes what it gets and does as it is told."""
+    """A queue function that notes what it gets and does as it is reported."""
 
     def __init__(self, *, fail: bool = False, answer: object = None) -> None:
         self.messages: list[func.QueueMessage] = []

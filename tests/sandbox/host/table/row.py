@@ -68,6 +68,6 @@ def post(target: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 def answered(status: object, **query: str) -> bytes:
-    """A request for an answer that the function makes as it is told."""
+    """A request for an answer that the function makes as it is reported."""
     pairs = "&".join(f"{name}={quote(value)}" for name, value in query.items())
     return get(f"/api/answer/{status}?{pairs}")

@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
-from functions.views import preview_json
+from functions.views import dry_run_json
 from sandbox.azurite import StorageNames
 from sandbox.dataverse.faults import Fault, FaultPlan
 from sandbox.dataverse.people import qualify
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
-from shared.admin.preview import Preview
+from shared.admin.dry_run import DryRun
 from shared.errors import BadDelivery, Permanent, Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
 from tests.product.bench import Installation, installation
 
 
-async def preview(product: Installation, delivery: Delivery | dict[str, Any]) -> Preview:
+async def preview(product: Installation, delivery: Delivery | dict[str, Any]) -> DryRun:
     body = delivery.document if isinstance(delivery, Delivery) else delivery
-    return await product.runtime.previewer.preview(body)
+    return await product.runtime.dry_runner.run(body)
 
 
-def column(found: Preview, name: str) -> Any:
+def column(found: DryRun, name: str) -> Any:
     return next(one for one in found.columns if one.column == name)
 
 
@@ -113,7 +113,7 @@ async def test_the_row_in_the_table_stays_as_it_was(product: Installation) -> No
 
 async def test_the_doors_refuse_a_write(product: Installation) -> None:
     """Should anybody ever try: a request that is no GET does not leave the preview's clients."""
-    directory, outreach = product.runtime.previewer._look_up()
+    directory, outreach = product.runtime.dry_runner._look_up()
     for call in (
         outreach.request("POST", "/api/v2/webhooks", body={}),
         directory._dataverse.request("PATCH", "/appointments(1)", body={}),
@@ -174,7 +174,7 @@ async def test_attendees_name_all_their_sources(product: Installation) -> None:
 
 
 async def test_people_and_how_they_were_found(product: Installation) -> None:
-    """Connection, custom id, address, nobody: each is told for whom it holds."""
+    """Connection, custom id, address, nobody: each is reported for whom it holds."""
     found = await preview(product, MeetingScript(7).booked(prospects=[101, 106, 107, 108, 999], user=4))
     how = {f"{one.reference.type} {one.reference.id}": one.how for one in found.people}
     assert "dataConnections" in how["prospect 101"]
@@ -186,7 +186,7 @@ async def test_people_and_how_they_were_found(product: Installation) -> None:
 
 
 async def test_a_closed_appointment_is_pointed_out(product: Installation) -> None:
-    """Whether the organisation lets closed rows be changed is not known before, so both ways are told."""
+    """Whether the organisation lets closed rows be changed is not known before, so both ways are reported."""
     script = MeetingScript(7)
     await product.sync(script.booked())
     await product.sync(script.completed())
@@ -222,7 +222,7 @@ async def test_what_an_action_says_by_itself_is_told(azurite: str, storage_names
 
 
 async def test_conditions_one_by_one(product: Installation) -> None:
-    """Every condition is told with whether it holds and whether it counts; the unmet one is the reason."""
+    """Every condition is reported with whether it holds and whether it counts; the unmet one is the reason."""
     found = await preview(product, MeetingScript(7).booked(prospects=[], isOrganizer=False))
     unmet = {check.name: check.otherwise for check in found.checks if check.counts and not check.met}
     assert set(unmet) == {"prospects is set", "is_organizer is not false"}
@@ -272,7 +272,7 @@ async def test_unread_members_are_named(product: Installation) -> None:
 
 
 async def test_what_cannot_be_mapped_is_a_dead_letter(product: Installation) -> None:
-    """A wrong type and an impossible time are told as the dead letter that they would become."""
+    """A wrong type and an impossible time are reported as the dead letter that they would become."""
     wrong = await preview(product, MeetingScript(7).booked(startTime="soon"))
     reversed_ = MeetingScript(8).booked(end=datetime(2026, 3, 2, 14, tzinfo=UTC))
     impossible = await preview(product, reversed_)
@@ -290,7 +290,7 @@ async def test_what_cannot_be_mapped_is_a_dead_letter(product: Installation) -> 
     [("prospect", "has no resource prospect"), ("task", "is not enabled")],
 )
 async def test_what_does_not_count_is_ignored(product: Installation, resource: str, reason: str) -> None:
-    """A delivery that ingest would forget is told so, with the place in the mapping file."""
+    """A delivery that ingest would forget is reported so, with the place in the mapping file."""
     found = await preview(product, {"data": {"type": resource, "id": 5}})
     assert (found.outcome, found.columns) == ("ignored", ())
     assert reason in found.reason
@@ -311,7 +311,7 @@ async def test_an_outage_is_told_and_not_guessed_around(product: Installation) -
 
 async def test_the_answer_is_plain_json(product: Installation) -> None:
     """Names are written as the other routes write them; bodies and headers stay what they are."""
-    document = json.loads(json.dumps(preview_json(await preview(product, MeetingScript(7).booked()))))
+    document = json.loads(json.dumps(dry_run_json(await preview(product, MeetingScript(7).booked()))))
     assert {"outcome", "sentence", "appointmentId", "columns", "checks", "people", "requests", "unread"} <= set(
         document
     )

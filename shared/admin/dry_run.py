@@ -1,9 +1,8 @@
 """What a delivery would do, column by column and why, without doing it.
 
-It is the sync itself (`shared/meeting/apply.py`) over stores that only remember (`shared/admin/rehearsal.py`), so it
-cannot say anything else than what the sync would do now. Two things it cannot foresee, because only a write brings them
-out:
-a privilege that the app's user lacks, and a record that was deleted in Dynamics since it was last looked up.
+It is the sync itself (`shared/meeting/apply.py`) over stores that only remember (`shared/admin/dry_run_ports.py`), so
+it cannot say anything else than what the sync would do now. Two things it cannot foresee, because only a write brings
+them out: a privilege that the app's user lacks, and a record that was deleted in Dynamics since it was last looked up.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from shared.admin.explain import Check, Explained, Found, checks, columns, found_people, sources_of, unread
-from shared.admin.readonly import NotedOutreach
-from shared.admin.rehearsal import (
-    NotedDirectory,
+from shared.admin.dry_run_ports import (
     ReadAppointment,
     ReadMeeting,
-    RehearsedAppointments,
-    RehearsedMeetings,
+    RecordingAppointments,
+    RecordingDirectory,
+    RecordingMeetings,
     Request,
 )
+from shared.admin.dry_run_report import Check, ColumnReport, Found, checks, columns, found_people, sources_of, unread
+from shared.admin.readonly import RecordingOutreach
 from shared.errors import Permanent, SyncError, Unmappable, describe
 from shared.meeting.aliases import canonical, is_alias, with_alias
 from shared.meeting.apply import Outcome, apply
@@ -38,7 +37,7 @@ from shared.meeting.ports import Ports
 from shared.pipeline.people import CrmDirectory
 from shared.timestamps import Clock
 
-LookUp = Callable[[], tuple[CrmDirectory, NotedOutreach]]
+LookUp = Callable[[], tuple[CrmDirectory, RecordingOutreach]]
 
 _SENTENCES: Mapping[OutcomeKind, str] = {
     OutcomeKind.CREATED: "A new appointment would be made.",
@@ -57,7 +56,7 @@ _CLOSED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class DryRun:
     """What would become of one delivery.
 
     outcome    as in the journal; where it is a dead letter, `reason` and `code` say why
@@ -74,15 +73,15 @@ class Preview:
     reason: str = ""
     code: str = ""
     notes: tuple[str, ...] = ()
-    columns: tuple[Explained, ...] = ()
+    columns: tuple[ColumnReport, ...] = ()
     checks: tuple[Check, ...] = ()
     people: tuple[Found, ...] = ()
     requests: tuple[Request, ...] = ()
     unread: tuple[str, ...] = ()
 
 
-class Previewer:
-    """Previews deliveries. It is given only functions that read; `look_up` makes a directory that remembers nothing."""
+class DryRunner:
+    """Works out what deliveries would do, and can only read. `look_up` makes a directory that keeps nothing."""
 
     def __init__(
         self,
@@ -101,13 +100,13 @@ class Previewer:
         self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
 
-    async def preview(self, body: object) -> Preview:
+    async def run(self, body: object) -> DryRun:
         """What the delivery `body` (JSON already decoded) would do now.
 
         Raises `BadDelivery` for what is no delivery, `Transient` where Dynamics, Outreach or the table cannot be asked.
         """
         delivery = parse_delivery(body)
-        start = Preview(OutcomeKind.IGNORED, "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
+        start = DryRun(OutcomeKind.IGNORED, "", f"{delivery.resource}.{delivery.action}", delivery.record_id)
         if not accepts(delivery, self._rules.mapping):
             return _ignored(start, why_not(delivery, self._rules.mapping))
         now = self._now()
@@ -116,14 +115,14 @@ class Previewer:
             patch = read_patch(delivery, mapping=self._rules.mapping, received_at=now)
         except Unmappable as error:
             return _dead(start, error)
-        return await self._rehearse(start, delivery, patch, now)
+        return await self._work_out(start, delivery, patch, now)
 
-    async def _rehearse(self, start: Preview, delivery: Delivery, patch: Patch, now: datetime) -> Preview:
-        meetings = RehearsedMeetings(self._meetings)
-        appointments = RehearsedAppointments(self._appointments, self._rules.mapping.wires)
+    async def _work_out(self, start: DryRun, delivery: Delivery, patch: Patch, now: datetime) -> DryRun:
+        meetings = RecordingMeetings(self._meetings)
+        appointments = RecordingAppointments(self._appointments, self._rules.mapping.wires)
         directory, outreach = self._look_up()
-        noted = NotedDirectory(directory)
-        ports = Ports(meetings, appointments, noted)
+        recording = RecordingDirectory(directory)
+        ports = Ports(meetings, appointments, recording)
         if patch.unnamed and not await is_alias(patch.key, meetings):
             return _ignored(start, "It names no meeting, and no earlier event of the same record did.")
         found = await canonical(patch.key, meetings)
@@ -140,11 +139,11 @@ class Previewer:
                 ports=ports,
                 alias=patch.alias,
             )
-            result = _told(start, outcome)
+            result = _carried_out(start, outcome)
         except (Unmappable, Permanent) as error:
             result = _dead(start, error)
         after = (await meetings.load(key)).meeting or before
-        want = await self._wanted(after, noted)
+        want = await self._wanted(after, recording)
         written = outcome.columns if outcome is not None else ()
         if outcome is not None and outcome.kind is OutcomeKind.CREATED and want is not None and want.created_by:
             written = (*written, "createdby")
@@ -163,26 +162,26 @@ class Previewer:
                 waits=result.reason,
             ),
             checks=checks(before, after.facts, want, self._rules),
-            people=found_people(noted.people, outreach.records),
+            people=found_people(recording.people, outreach.records),
             requests=tuple(appointments.requests),
             notes=(*patch.notes, *result.notes, *([_CLOSED] if appointments.met_closed else [])),
         )
 
-    async def _wanted(self, meeting: Meeting, noted: NotedDirectory) -> Desired | None:
+    async def _wanted(self, meeting: Meeting, recording: RecordingDirectory) -> Desired | None:
         """The columns as they are to be; None where they cannot be worked out.
 
-        The sync asks for people only where something may have to be written; who reads a preview wants to see them all.
+        The sync asks for people only where something may have to be written; who reads a dry run wants to see them all.
         """
         values = collapse(meeting.facts, self._rules.mapping)
         try:
             wanted = references(values, self._rules.mapping) | creators(values, self._rules.mapping)
-            await noted.resolve(wanted - noted.people.keys())
-            return desired(values, mapping=self._rules.mapping, people=noted.people, policy=self._rules.policy)
+            await recording.resolve(wanted - recording.people.keys())
+            return desired(values, mapping=self._rules.mapping, people=recording.people, policy=self._rules.policy)
         except (Unmappable, Permanent):
             return None
 
 
-def _told(start: Preview, outcome: Outcome) -> Preview:
+def _carried_out(start: DryRun, outcome: Outcome) -> DryRun:
     return replace(
         start,
         outcome=outcome.kind,
@@ -197,11 +196,11 @@ async def _as_it_is(_: MeetingKey) -> bool:
     return False
 
 
-def _ignored(start: Preview, reason: str) -> Preview:
+def _ignored(start: DryRun, reason: str) -> DryRun:
     return replace(start, outcome=OutcomeKind.IGNORED, sentence="The app would take it and forget it.", reason=reason)
 
 
-def _dead(start: Preview, error: SyncError) -> Preview:
+def _dead(start: DryRun, error: SyncError) -> DryRun:
     described = describe(error)
     sentence = "It would become a dead letter, because it cannot be carried out."
     return replace(

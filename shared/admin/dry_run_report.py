@@ -32,7 +32,7 @@ ON_CREATE = frozenset(row.only for row in TRANSFORMS.values() if row.on_create)
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class ColumnReport:
     """One column.
 
     `source`: where this delivery names it; `origin`: whose value stands after the merge; `result`: the value that
@@ -104,7 +104,7 @@ def unread(delivery: Delivery, mapping: MappingFile) -> tuple[str, ...]:
 def checks(before: Meeting, facts: Facts, want: Desired | None, rules: Rules) -> tuple[Check, ...]:
     """Every gate between the merge and Dynamics, in the order in which they are asked."""
     values = collapse(facts, rules.mapping)
-    # Without columns, because something in them cannot be, the fields still tell what was named.
+    # Without columns, because something in them cannot be, the fields still say what was named.
     known = want.columns if want is not None else {row.column: values.get(row.field) for row in rules.mapping.rows}
     situation = Situation(before.mirror, known, values)
     return tuple(
@@ -136,7 +136,7 @@ def columns(
     sources: Mapping[str, str],
     written: Collection[str],
     waits: str,
-) -> tuple[Explained, ...]:
+) -> tuple[ColumnReport, ...]:
     """Every row of the mapping, and the state. `written`: columns that would be sent; `waits`: why nothing is."""
     results: dict[str, Any] = {}
     if want is not None:
@@ -146,19 +146,19 @@ def columns(
     rows: list[Row | _Lifecycle] = [*mapping.rows, _lifecycle(values)]
     shown = []
     for row in rows:
-        standing = _standing(row, after.facts, values)
-        name = max(standing, key=lambda name: standing[name].stamp, default=row.field)
-        stamped = standing.get(name)
+        current = _current(row, after.facts, values)
+        name = max(current, key=lambda name: current[name].stamp, default=row.field)
+        stamped = current.get(name)
         action, why = _action(
             row.column, stamped, results, before, written, applied & before.mirror.applied.keys(), waits
         )
         shown.append(
-            Explained(
+            ColumnReport(
                 column=row.column,
                 row=row.row,
                 field=name,
                 transform=row.transform,
-                source=", ".join(sources[name] for name in standing or (name,) if name in sources),
+                source=", ".join(sources[name] for name in current or (name,) if name in sources),
                 origin=_origin(name, stamped, patch, results.get(row.column)),
                 value=stamped.value if stamped else None,
                 changed_at=stamped.stamp.changed if stamped else "",
@@ -211,7 +211,7 @@ def _only(item: Any, source: Source | None) -> Any:
     return item.model_copy(update={"sources": (source,) if source else ()})
 
 
-def _standing(row: Row | _Lifecycle, fields: Facts, values: Mapping[str, Any]) -> dict[str, Stamped]:
+def _current(row: Row | _Lifecycle, fields: Facts, values: Mapping[str, Any]) -> dict[str, Stamped]:
     """The merged fields behind `row`.
 
     Of those that are told apart, by calendar or by the attribute a word stands in, it is one that says what stands;

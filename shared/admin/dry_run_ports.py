@@ -1,6 +1,6 @@
-"""Stores that read what is there and only note what would be written, for a rehearsal of `apply`.
+"""Stores that read what is there and only record what would be written, for a dry run of `apply`.
 
-They are given functions that read and none that writes, so a rehearsal cannot change anything.
+They are given functions that read and none that writes, so a dry run cannot change anything.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Request:
     body: Mapping[str, Any]
 
 
-class RehearsedMeetings:
+class RecordingMeetings:
     """Implements `shared.meeting.ports.Meetings`: rows are read where they are and saved in memory."""
 
     def __init__(self, read: ReadMeeting) -> None:
@@ -40,22 +40,22 @@ class RehearsedMeetings:
         self._saved: dict[MeetingKey, Stored] = {}
 
     async def load(self, key: MeetingKey) -> Stored:
-        """What the rehearsal saved, else the row as it is."""
+        """What the dry run saved, else the row as it is."""
         return self._saved.get(key) or await self._read(key)
 
     async def save(self, stored: Stored, meeting: Meeting) -> Stored:
         """Remember `meeting`."""
         if (await self.load(stored.key)).version != stored.version:
             raise RowConflict
-        self._saved[stored.key] = Stored(stored.key, meeting, f"{stored.version or 'nothing'}, rehearsed")
+        self._saved[stored.key] = Stored(stored.key, meeting, f"{stored.version or 'nothing'}, dry run")
         return self._saved[stored.key]
 
 
 @dataclass(slots=True)
-class RehearsedAppointments:
+class RecordingAppointments:
     """Implements `shared.meeting.ports.Appointments`: `requests` holds what would be sent, in order.
 
-    `met_closed`: a completed or canceled appointment would be changed. Some organisations refuse that; a rehearsal goes
+    `met_closed`: a completed or canceled appointment would be changed. Some organisations refuse that; a dry run goes
     on as if this one did not.
     """
 
@@ -73,17 +73,17 @@ class RehearsedAppointments:
             raise FenceRefused
         headers = {"If-None-Match": "*"} | ({"MSCRMCallerID": created_by} if created_by else {})
         body = to_body(columns, self.wires) | ({"overriddencreatedon": created_on} if created_on else {})
-        return self._noted(appointment_id, headers, body)
+        return self._recorded(appointment_id, headers, body)
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
         """Note the update; refused as in Dynamics where the version is another by now."""
         await self._fence(appointment_id, version)
-        return self._noted(appointment_id, {"If-Match": version}, to_body(columns, self.wires))
+        return self._recorded(appointment_id, {"If-Match": version}, to_body(columns, self.wires))
 
     async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
         """Note the change of state."""
         await self._fence(appointment_id, version)
-        return self._noted(appointment_id, {"If-Match": version}, {"statecode": state[0], "statuscode": state[1]})
+        return self._recorded(appointment_id, {"If-Match": version}, {"statecode": state[0], "statuscode": state[1]})
 
     async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
         """The appointment as it is."""
@@ -99,21 +99,21 @@ class RehearsedAppointments:
             raise FenceRefused
         self.met_closed = actual.is_closed
 
-    def _noted(self, appointment_id: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Written:
+    def _recorded(self, appointment_id: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Written:
         self.requests.append(Request("PATCH", f"/appointments({appointment_id})", headers, body))
         self._version = f"the version after request {len(self.requests)}"
         return Written(self._version)
 
 
-class NotedDirectory:
+class RecordingDirectory:
     """Implements `shared.meeting.ports.Directory`: `people` holds everybody who was looked up."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.people: dict[Reference, Person] = {}
 
-    async def resolve(self, wanted: Collection[Reference], *, distrust: bool = False) -> Mapping[Reference, Person]:
+    async def resolve(self, wanted: Collection[Reference], *, refresh: bool = False) -> Mapping[Reference, Person]:
         """As the directory itself."""
-        found = await self._directory.resolve(wanted, distrust=distrust)
+        found = await self._directory.resolve(wanted, refresh=refresh)
         self.people |= found
         return found
