@@ -29,7 +29,7 @@ def refusal(status: int, code: str, message: str) -> func.HttpResponse:
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
-def for_admins(handler: Handler) -> Handler:
+def in_words(handler: Handler) -> Handler:
     """`handler`, with errors in words: an admin is allowed to know, and an empty 500 helps nobody."""
 
     # The worker looks at the handler's own name and parameters, hence `wraps`.
@@ -44,3 +44,16 @@ def for_admins(handler: Handler) -> Handler:
             return refusal(described.status, described.refusal, described.words)
 
     return guarded
+
+
+def for_admins(handler: Handler) -> Handler:
+    """`handler` in words, and not in another organisation's storage account: what lies there is not for this admin."""
+
+    @functools.wraps(handler)
+    async def owned(req: func.HttpRequest) -> func.HttpResponse:
+        from shared.runtime import runtime
+
+        await runtime().check_owner()
+        return await handler(req)
+
+    return in_words(owned)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.answers import answer, for_admins
+from functions.answers import answer, in_words
 
 blueprint = func.Blueprint()
 
@@ -25,7 +25,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
 
 @blueprint.function_name("status")
 @blueprint.route("status", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
-@for_admins
+@in_words
 async def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
     """200 whatever it says: an admin asked, and gets an answer."""
     from shared.runtime import runtime

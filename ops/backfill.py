@@ -134,6 +134,7 @@ async def _run(
 ) -> _Outcome:
     async with running(values) as runtime:
         if not progress.finished:
+            await runtime.owner.insist()
             feed = QueueFeed(runtime.queue, runtime.outbox)
             with _watched(journey, report, journey.record) as (rows, record):
                 progress = await _work(feed, rules, pace, record).run(rows, progress)

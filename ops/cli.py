@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops import deadletters, mapping, webhooks
+from ops import deadletters, mapping, storage, webhooks
 from ops.backfill import backfill
 from ops.doctor import doctor
 from ops.preview import preview
@@ -30,5 +30,6 @@ app.command("send-test")(send_test)
 app.command()(status)
 app.add_typer(deadletters.commands, name="deadletters")
 app.command()(unverified)
+app.add_typer(storage.commands, name="storage")
 app.command()(backfill)
 app.add_typer(mapping.commands, name="mapping")

@@ -38,6 +38,7 @@ def unverified(
 
 async def _look(settings: Mapping[str, str], *, forget: bool) -> tuple[Totals, int]:
     async with running(settings) as runtime:
+        await runtime.owner.insist()
         totals = await runtime.unverified.look()
         return totals, await runtime.unverified.forget_all() if forget else 0
 

@@ -6,6 +6,7 @@ SyncError
 ├── BadConfiguration        something that the admin wrote is wrong: every problem listed
 │   ├── BadMapping          the mapping file
 │   └── BadSettings         the environment
+│       └── AnothersAccount the storage account holds another organisation's data
 ├── Unmappable              a value that the mapping cannot turn into a column: dead letter
 ├── BadRow                  a row of an export that cannot be read: reported with its place (admin/export.py)
 ├── LostRace                something is no longer as it was known: load it again and decide anew
@@ -82,6 +83,10 @@ class BadMapping(BadConfiguration):
 
 class BadSettings(BadConfiguration):
     """The settings in the environment cannot be used."""
+
+
+class AnothersAccount(BadSettings):
+    """The storage account holds another organisation's data: nothing is taken in, and nothing there is touched."""
 
 
 class Unmappable(SyncError):

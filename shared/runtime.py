@@ -29,7 +29,7 @@ from shared.admin.readonly import FormerPeople, GetOnlyDataverse, RecordingOutre
 from shared.admin.unverified import in_words
 from shared.dataverse.appointments import AppointmentApi
 from shared.dataverse.client import Dataverse
-from shared.errors import BadSettings, Transient
+from shared.errors import AnothersAccount, BadSettings, Transient
 from shared.http.authorization import FixedToken, Token
 from shared.http.client import Caller, http_client
 from shared.http.credentials import CachedToken, azure_credential, dataverse_token
@@ -59,6 +59,7 @@ from shared.settings import (
     notes,
     queue_name,
     read_ingest_settings,
+    read_organisation,
     read_outreach_settings,
     read_settings,
     read_storage_settings,
@@ -69,6 +70,7 @@ from shared.storage import (
     dead_letters,
     journal,
     meetings,
+    organisation,
     overflow,
     parked,
     people_cache,
@@ -89,6 +91,10 @@ log = logging.getLogger("outreach_dynamics")
 
 # How long an event waits before it looks whether the settings are right now. New settings restart the app.
 SETTINGS_DELAY = 60.0
+# How long one waits that belongs to another organisation's app, which may be there at once to carry it out.
+OTHERS_DELAY = 10.0
+# How long the first event of a process waits to learn whose the storage account is. Outreach waits 5 seconds.
+OWNER_PATIENCE = 1.5
 
 
 class Runtime:
@@ -118,24 +124,48 @@ class Runtime:
     async def carry_out(self, message: bytes) -> None:
         """Carry out a queued event; with broken settings it waits in the queue until they are mended."""
         try:
+            await self.check_owner()
             sync = self.sync
         except BadSettings as error:
-            await self._wait_for_settings(message, error)
+            await self._wait_for_settings(message, error, self.queue)
             return
         await sync.handle(message)
 
     async def carry_out_poisoned(self, message: bytes) -> None:
         """Make a dead letter of a message that the trigger gave up on."""
         try:
+            await self.check_owner()
             sync = self.sync
         except BadSettings as error:
-            await self._wait_for_settings(message, error)
+            await self._wait_for_settings(message, error, self._poison_queue)
             return
         await sync.poisoned(message)
 
-    async def _wait_for_settings(self, message: bytes, error: BadSettings) -> None:
+    async def _wait_for_settings(self, message: bytes, error: BadSettings, queue: Queue) -> None:
+        """The message goes back as it came, to where it came from."""
         log.error(line("settings", part="sync", problems=error.problems))
-        await self.queue.send(base64.b64encode(message).decode(), delay=SETTINGS_DELAY)
+        delay = OTHERS_DELAY if isinstance(error, AnothersAccount) else SETTINGS_DELAY
+        await queue.send(base64.b64encode(message).decode(), delay=delay)
+
+    async def check_owner(self) -> None:
+        """Raise `AnothersAccount` where the storage account is known to be another organisation's."""
+        try:
+            owner = self.owner
+        except BadSettings:  # without storage there is nothing that could be somebody's; whoever needs it says so
+            return
+        await owner.check(patience=OWNER_PATIENCE)
+
+    @cached_property
+    def owner(self) -> organisation.AccountOwner:
+        """Whose the storage account is."""
+        made = organisation.AccountOwner(
+            self._table(checkpoints.TABLE),
+            ours=read_organisation(self._environment),
+            now=self._now,
+            clock=time.monotonic,
+        )
+        self._to_close.insert(0, made.aclose)
+        return made
 
     @cached_property
     def ingest(self) -> Ingest:
@@ -146,6 +176,7 @@ class Runtime:
             unverified=self.unverified,
             secrets=self.ingest_settings.secrets,
             accepts=self._accepts,
+            may_take_in=self.check_owner,
             now=self._now,
         )
 
@@ -260,9 +291,14 @@ class Runtime:
     async def _keep_token(self) -> Mapping[str, int]:
         return {"renewed": int(self.outreach_token is not None and await self.outreach_token.keep_alive())}
 
-    @cached_property
+    @property
     def admin(self) -> Admin:
-        """Answers an admin."""
+        """Answers an admin. Raises `AnothersAccount`: what is there is not for this one."""
+        self.owner.refuse_others()
+        return self._admin
+
+    @cached_property
+    def _admin(self) -> Admin:
         url = self.settings.dataverse_url
         return Admin(
             self.journal, self.meetings, self.dead_letters, self.outbox, self.overflow, url, self._now, self.names
@@ -336,6 +372,10 @@ class Runtime:
     def queue(self) -> Queue:
         """The queue between ingest and sync."""
         return Queue(self._queue_service, queue_name(self._environment))
+
+    @cached_property
+    def _poison_queue(self) -> Queue:
+        return Queue(self._queue_service, f"{queue_name(self._environment)}-poison")
 
     @cached_property
     def overflow(self) -> overflow.Overflow:
@@ -476,6 +516,10 @@ class Runtime:
             problems = self.settings.ingest.secrets.problems
         except BadSettings as error:
             problems = error.problems
+        try:
+            await self.check_owner()
+        except AnothersAccount as error:
+            problems = (*problems, *error.problems)
         if problems:
             raise Transient(" ".join(problems), service="settings")
         return " ".join(notes(self._environment))

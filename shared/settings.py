@@ -192,6 +192,14 @@ class OutreachSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Organisation:
+    """Whom the app works for: the id of the Outreach organisation, the host of Dynamics; empty where unknown."""
+
+    outreach: str = ""
+    dataverse: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, checked."""
 
@@ -394,6 +402,18 @@ def read_webhook_secrets(environment: Mapping[str, str]) -> WebhookSecrets:
     if reader.problems:
         raise BadSettings(reader.problems)
     return secrets
+
+
+def read_organisation(environment: Mapping[str, str]) -> Organisation:
+    """Whom the app works for, as far as the settings say it: one that is missing or wrong is unknown."""
+    reader = _Reader(environment)
+    outreach, url = reader.text("OUTREACH_ORG_ID"), reader.url("DATAVERSE_URL")
+    host = "" if reader.problems else _host(url)
+    if is_loopback(host):
+        host = "localhost"
+    elif not _DATAVERSE_HOST.fullmatch(host):
+        host = ""
+    return Organisation(outreach, host.replace(".api.", ".", 1))
 
 
 def read_outreach_settings(environment: Mapping[str, str]) -> OutreachSettings:

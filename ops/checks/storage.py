@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from shared.admin.unverified import in_words
 from shared.errors import RemoteError, SyncError
 from shared.http.credentials import azure_credential
 from shared.outreach import tokens
-from shared.settings import IngestSettings
+from shared.settings import IngestSettings, read_organisation
 from shared.storage import (
     checkpoints,
     dead_letters,
@@ -29,6 +30,7 @@ from shared.storage import (
 )
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.dead_letters import DeadLetters
+from shared.storage.organisation import AccountOwner
 from shared.storage.overflow import Overflow
 
 AREA = "Storage"
@@ -74,6 +76,7 @@ async def check_storage(settings: IngestSettings, environment: Mapping[str, str]
                 queue, DeadLetters(Table(tables, dead_letters.TABLE)), Overflow(Table(tables, overflow.TABLE))
             )
             found += await _unverified(Table(tables, unverified.TABLE))
+            found += await _owner(Table(tables, checkpoints.TABLE), environment)
         return found
 
 
@@ -114,6 +117,12 @@ async def _unverified(table: Table) -> list[Finding]:
         "themselves. If they are none of yours: unverified --forget."
     )
     return [Finding(AREA, "warning", said, fix)] if said else []
+
+
+async def _owner(table: Table, environment: Mapping[str, str]) -> list[Finding]:
+    ours = read_organisation(environment)
+    owner = AccountOwner(table, ours=ours, now=lambda: datetime.now(UTC), clock=time.monotonic)
+    return [Finding(AREA, "problem", problem) for problem in await owner.compare()]
 
 
 async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:

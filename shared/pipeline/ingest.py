@@ -55,8 +55,15 @@ class Receipt:
     way: Way | Literal["none", "copy", "unverified"]
 
 
+async def _nothing_hinders() -> None:
+    return
+
+
 class Ingest:
-    """Takes deliveries in, durably. `accepts` says whether a resource is one of ours."""
+    """Takes deliveries in, durably. `accepts` says whether a resource is one of ours.
+
+    `may_take_in` raises `BadSettings` where the storage account is another organisation's.
+    """
 
     def __init__(
         self,
@@ -67,20 +74,23 @@ class Ingest:
         secrets: WebhookSecrets,
         accepts: Callable[[Delivery], bool],
         now: Clock,
+        may_take_in: Callable[[], Awaitable[None]] = _nothing_hinders,
     ) -> None:
         self._outbox = outbox
         self._held = held
         self._unverified = unverified
         self._secrets = secrets
         self._accepts = accepts
+        self._may_take_in = may_take_in
         self._now = now
 
     async def receive(self, body: bytes, *, headers: Mapping[str, str], trace: Trace) -> Receipt:
         """Take in one request. `headers` with lower-case names.
 
-        Raises `BadDelivery` for what is no verified delivery, and `NotStored` where it cannot be stored and the bounds
-        of what can be held or kept are reached.
+        Raises `BadDelivery` for what is no verified delivery, `NotStored` where it cannot be stored and the bounds of
+        what can be held or kept are reached, and `BadSettings` where storage is not ours.
         """
+        await self._may_take_in()
         arrived, signature = sortable(self._now()), headers.get(SIGNATURE_HEADER, "").strip()
         try:
             verified = verify(body, signature, secrets=self._secrets.known)
