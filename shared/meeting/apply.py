@@ -317,7 +317,6 @@ class _Work:
         """`columns`, then the state where it is to change or was taken away for the change."""
         appointments, mirror = self._ports.appointments, claim.mirror
         content = {name: value for name, value in columns.items() if name != STATE}
-        notes: tuple[str, ...] = ()
         written = Written(mirror.version or "")
         target = state_to_end_in(mirror, want)
         self._fenced_by = written.version
@@ -326,10 +325,10 @@ class _Work:
             self._fenced_by = written.version
         if content:
             written = await appointments.update(mirror.appointment_id, content, version=written.version)
-            notes = written.notes
         if target is not None and (STATE in columns or mirror.give_back is not None):
-            written = await appointments.set_state(mirror.appointment_id, target, version=written.version)
-        return replace(written, notes=(*notes, *written.notes))
+            ended = await appointments.set_state(mirror.appointment_id, target, version=written.version)
+            written = replace(ended, notes=(*written.notes, *ended.notes))
+        return written
 
     async def _raise_version(self, claim: Meeting, actual: Actual) -> Written:
         """Write something as it stands, so that slower writes are refused: what nobody sees.

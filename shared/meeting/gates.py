@@ -85,10 +85,10 @@ def _condition(condition: Condition) -> Gate:
 
 
 def _known(column: str) -> Gate:
-    return Gate(f"{column} is known", _untold, lambda situation: column not in _missing(situation), _is_new)
+    return Gate(f"{column} is known", _unsaid, lambda situation: column not in _missing(situation), _is_new)
 
 
-def _untold(situation: Situation) -> str:
+def _unsaid(situation: Situation) -> str:
     return f"No event has said {' and '.join(_missing(situation))} yet."
 
 
@@ -106,5 +106,5 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
             return (value is True) == (condition.is_ == "true")
         case "false" | "not_false":
             return (value is False) == (condition.is_ == "false")
-        case "equal" | "not_equal":
+        case _:
             return (value == condition.value) == (condition.is_ == "equal")

@@ -89,7 +89,7 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A confirmed write: the new etag and state (None: not told), and what the journal should say about it."""
+    """A confirmed write: the new etag and state (None: not known), and what the journal should say about it."""
 
     version: str
     notes: tuple[str, ...] = ()

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.meeting.appointment import Desired, Policy, fingerprint
-from shared.meeting.decide import Plan, Rules, decide
+from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, without_unset
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
-from shared.meeting.mirror import Mirror
+from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror
 from tests.samples import DEFAULT, law, mapping_with, ref
 
 WANTED: dict[str, Any] = {
@@ -185,3 +185,47 @@ class TestDeleted:
     def test_made_anew(self) -> None:
         """By default it is made anew."""
         assert plan(replace(NEW, deleted=True)) == Plan(frozenset(WANTED))
+
+
+@pytest.mark.parametrize("gone", [["scheduledstart"], ["scheduledend"], ["scheduledstart", "scheduledend"]])
+def test_times_that_were_taken_back_leave_both_as_they_are(gone: list[str]) -> None:
+    """A start alone could come to lie behind the end that stays; the note says which Outreach says no more."""
+    want = without_unset(Desired(WANTED | dict.fromkeys(gone), notes=("Before.",)))
+    assert want.columns == {"subject": "Intro"}
+    before, note = want.notes
+    assert (before, f"no {' and '.join(gone)} any more" in note) == ("Before.", True)
+    assert without_unset(Desired(WANTED)) == Desired(WANTED)
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        (None, {"location": "Room 1", "subject": "Intro"}),
+        ({"subject": "Intro", "location": "Theirs"}, {"location": "Room 1"}),
+        ({"subject": "Intro", "location": "Room 1"}, {}),
+        ({"location": "Room 1"}, {"subject": "Intro"}),
+    ],
+)
+def test_only_what_differs_from_what_is_there_is_written(there: dict[str, Any] | None, written: dict[str, Any]) -> None:
+    """Without a look it is everything that was planned."""
+    actual = None if there is None else Actual("1", there, OPEN)
+    want = Desired({"subject": "Intro", "location": "Room 1"})
+    assert columns_to_write(EXISTS, want, Plan(frozenset(want.columns)), actual) == written
+
+
+@pytest.mark.parametrize(
+    ("mirror", "version", "proof"),
+    [
+        (Mirror(version="1"), "1", True),
+        (Mirror(version="1", doubt=frozenset({"subject"})), "1", False),
+        (Mirror(version="1", doubt=frozenset({"subject"})), "2", True),
+        (Mirror(version="1", doubt=frozenset({"statecode"})), "2", True),
+        (Mirror(version="1", doubt=frozenset({"subject", "statecode"})), "2", False),
+        (Mirror(version="1", doubt=frozenset({"subject"}), give_back=COMPLETED), "2", False),
+        (Mirror(doubt=frozenset({"subject"})), "1", True),
+        (Mirror(doubt=frozenset({"statecode"})), "1", False),
+    ],
+)
+def test_a_look_is_proof_where_no_write_can_follow(mirror: Mirror, version: str, *, proof: bool) -> None:
+    """A write in one step is refused by another version; one in several steps may go on behind it."""
+    assert is_proof(mirror, Actual(version, {}, OPEN)) == proof

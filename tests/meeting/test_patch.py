@@ -15,7 +15,7 @@ from shared.meeting.delivery import Delivery, parse_delivery
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
 from shared.meeting.merge import Facts, merge
-from shared.meeting.patch import Patch, accepts, read_patch
+from shared.meeting.patch import Patch, accepts, read_patch, why_not
 from shared.meeting.stamps import MAX_CLOCK_AHEAD
 from shared.timestamps import sortable
 from tests.samples import DEFAULT, RECEIVED, default_content, delivery, everything_enabled, json_values, law, ref
@@ -422,3 +422,20 @@ def test_anything_is_a_patch_or_unmappable(
     for stamped in found.fields.values():
         assert len(stamped.stamp.changed) == len(stamped.stamp.delivered) == len("2026-03-02T12:00:00.000000Z")
         assert max(stamped.stamp) <= sortable(RECEIVED + MAX_CLOCK_AHEAD)
+
+
+@pytest.mark.parametrize(
+    ("resource", "action", "reason"),
+    [
+        ("meeting", "odd", "does not count such an event"),
+        ("task", "updated", "is not enabled"),
+        ("account", "updated", "has no resource account; it has meeting"),
+    ],
+)
+def test_why_an_event_does_not_count(resource: str, action: str, reason: str) -> None:
+    """The place in the mapping file."""
+    content = default_content()
+    content["resources"]["meeting"]["actions"] = {"created": "created"}
+    mapping, event = parse_mapping(content, origin="test"), delivery(resource, action=action)
+    assert not accepts(event, mapping)
+    assert reason in why_not(event, mapping)

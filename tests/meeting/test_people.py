@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.people import CrmRecord, Party, Role
+from shared.meeting.delivery import Reference
+from shared.meeting.people import CrmRecord, Party, Person, Role, as_invited
 from tests.samples import law
 
 _records = st.builds(CrmRecord, st.sampled_from(["contact", "lead", "systemuser"]), st.uuids().map(str))
@@ -38,3 +39,19 @@ def test_what_is_no_party(text: str, problem: str) -> None:
     """Anything else is refused."""
     with pytest.raises(ValueError, match=problem):
         Party.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("person", "was", "now"),
+    [
+        (Person(gone=True), CrmRecord("contact", "a"), Person((CrmRecord("contact", "a"),), gone=True)),
+        (Person(gone=True), "one@example.com", Person(email="one@example.com", gone=True)),
+        (Person(gone=True), None, Person(gone=True)),
+        (Person(email="new@example.com"), "one@example.com", Person(email="new@example.com")),
+        (Person((CrmRecord("lead", "b"),), gone=True), "one@example.com", Person((CrmRecord("lead", "b"),), gone=True)),
+    ],
+)
+def test_whom_outreach_deleted_is_who_was_invited(person: Person, was: CrmRecord | str | None, now: Person) -> None:
+    """Unless somebody knows better; whoever is still there is who they are now."""
+    one = Reference("prospect", "1")
+    assert as_invited({one: person}, {one: was} if was is not None else {}) == {one: now}
