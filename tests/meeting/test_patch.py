@@ -435,7 +435,7 @@ def test_anything_is_a_patch_or_unmappable(
 def test_why_an_event_does_not_count(resource: str, action: str, reason: str) -> None:
     """The place in the mapping file."""
     content = default_content()
-    content["resources"]["meeting"]["actions"] = {"created": "created"}
+    content["resources"]["meeting"]["actions"] = {"created": {}}
     mapping, event = parse_mapping(content, origin="test"), delivery(resource, action=action)
     assert not accepts(event, mapping)
     assert reason in why_not(event, mapping)
