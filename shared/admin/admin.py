@@ -82,7 +82,7 @@ class Admin:
     names: Names
 
     async def correlation(self, correlation_id: str) -> list[Entry]:
-        """The journal of one event, and of others of the same trace, newest first."""
+        """The journal of one event, and of others that came under the same trace after it, in their order."""
         wanted = _plain_id(correlation_id)
         return await self.journal.read(wanted) if CORRELATION_ID.fullmatch(wanted) else []
 

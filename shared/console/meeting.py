@@ -81,7 +81,7 @@ class MeetingView:
 
 
 def meeting_view(report: MeetingReport, journal: Iterable[Entry], mapping: MappingFile) -> MeetingView:
-    """`report` as the page shows it; `journal` of the events in it, newest first."""
+    """`report` as the page shows it; `journal` of the events in it, by trace in the order in which they came."""
     entries = list(journal)[::-1]
     by_stamp = {(entry.changed_at, entry.delivered_at): entry for entry in entries}
     by_correlation = {entry.correlation_id: entry for entry in entries}

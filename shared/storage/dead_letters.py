@@ -145,7 +145,8 @@ class DeadLetters:
 
 
 def _read(row: Entity) -> DeadLetter:
-    return read(DeadLetter, row, row=row)
+    # An earlier version of the app had the event's id in the key alone.
+    return read(DeadLetter, row, row=row, event_id=row.get("event_id") or row["RowKey"].partition("-")[2])
 
 
 def _latest_first(dead_letters: Iterable[DeadLetter]) -> list[DeadLetter]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from shared.meeting.identity import table_key
 from shared.meeting.outcome import OutcomeKind
-from shared.storage.account import Entity, Table
+from shared.storage.account import ETAG, Entity, Table
 from shared.storage.layout import read
 
 TABLE = "correlations"
@@ -16,6 +17,9 @@ _NOT_DONE = frozenset({OutcomeKind.RETRYING, OutcomeKind.DEAD_LETTERED, OutcomeK
 _OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
 # A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
 MAX_NOTES = 50
+# Of one trace; whoever sends more hides none of the first.
+MOST_SHOWN = 50
+_MOST_READ = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ class Entry:
 
 
 class Journal:
-    """Writes and reads the rows. Several events may share a trace, so the row key is the event's id."""
+    """Writes and reads the rows.
+
+    Several events may share a trace, and whoever has a delivery may send it again under any trace: so the row key is
+    when the event came, and its id. Earlier versions of the app had the id alone.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -68,32 +76,45 @@ class Journal:
         written meanwhile.
         """
         row, etag = _row(entry), None
-        if found := await self._table.get(row["PartitionKey"], row["RowKey"]):
-            known, etag = found
+        found = await self._table.query(
+            "PartitionKey eq @id and event_id eq @event",
+            {"id": entry.correlation_id, "event": entry.event_id},
+            limit=_MOST_READ,
+        )
+        # Letters of an earlier version do not say when their event came.
+        if known := min(found, key=lambda one: one["received_at"] != entry.received_at, default=None):
             if known["outcome"] not in _NOT_DONE:
                 return False
-            row = known | row | {name: known[name] for name in _OF_AN_ATTEMPT if name in known}
+            etag = known.pop(ETAG)
+            row = known | row | {name: known[name] for name in (*_OF_AN_ATTEMPT, "RowKey") if name in known}
         await self._table.save(row, etag=etag)
         return True
 
     async def read(self, correlation_id: str) -> list[Entry]:
-        """What is known under one correlation id, newest first."""
-        rows = await self._table.query("PartitionKey eq @id", {"id": correlation_id}, limit=50)
-        return sorted(map(_read, rows), key=lambda entry: entry.finished_at, reverse=True)
+        """The first events that came under one correlation id, in the order in which they came."""
+        rows = await self._table.query("PartitionKey eq @id", {"id": correlation_id}, limit=_MOST_READ)
+        return sorted(_each_once(rows), key=lambda entry: entry.received_at)[:MOST_SHOWN]
 
     async def between(self, first: str, last: str) -> list[Entry]:
-        """What is known from correlation id `first` to `last`, at most 1,000 entries."""
+        """What is known from correlation id `first` to `last`, of at most 1,000 rows: each event as it ended first."""
         rows = await self._table.query(
-            "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=1000
+            "PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last}, limit=_MOST_READ
         )
-        return list(map(_read, rows))
+        entries = sorted(_each_once(rows), key=lambda entry: entry.received_at, reverse=True)
+        return list({(entry.correlation_id, entry.event_id): entry for entry in entries}.values())
+
+
+def _each_once(rows: Iterable[Entity]) -> list[Entry]:
+    """Each event as it ended last: an earlier version of the app may have written of it under another key."""
+    entries = sorted(map(_read, rows), key=lambda entry: entry.finished_at)
+    return list({(entry.correlation_id, entry.event_id, entry.received_at): entry for entry in entries}.values())
 
 
 def _row(entry: Entry) -> Entity:
     return {
         "version": LAYOUT,
         "PartitionKey": entry.correlation_id,
-        "RowKey": table_key(entry.event_id),
+        "RowKey": table_key(f"{entry.received_at}:{entry.event_id}"),
         **{name: value for name, value in asdict(entry).items() if not isinstance(value, tuple)},
         "outcome": entry.outcome.value,
         "columns": json.dumps(entry.columns),
