@@ -115,7 +115,7 @@ param auditStorageAccess bool = false
 var token = uniqueString(resourceGroup().id, environmentName)
 var allTags = union(tags, { 'azd-env-name': environmentName })
 
-var secretSettings = ['OUTREACH_WEBHOOK_SECRET', ...credentialSettings[credentials]]
+var secretSettings = ['OUTREACH_WEBHOOK_SECRET', 'SYNC_TOKEN_KEY', ...credentialSettings[credentials]]
 var previousWebhookSecret = empty(previousWebhookSecretVersion)
   ? {}
   : {

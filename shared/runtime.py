@@ -41,6 +41,7 @@ from shared.outreach import tokens
 from shared.outreach.client import Outreach
 from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.quota import Budget
+from shared.outreach.sealing import Seal
 from shared.pipeline.held import Held
 from shared.pipeline.ingest import Ingest, Receipt
 from shared.pipeline.missed import Missed
@@ -441,6 +442,7 @@ class Runtime:
             now=self._now,
             seed=credentials.refresh_token,
             sent_along=credentials.redirect_uri,
+            seal=Seal(self._outreach_settings.token_key) if self._outreach_settings.token_key else None,
         )
 
     @cached_property
@@ -536,8 +538,9 @@ class Runtime:
     async def _check_dataverse(self) -> None:
         await self.dataverse.who_am_i()
 
-    async def _check_outreach(self) -> None:
+    async def _check_outreach(self) -> str:
         await self.outreach.look_at("users")
+        return self._outreach_settings.unsealed
 
 
 @cache

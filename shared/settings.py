@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -59,6 +60,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OUTREACH_REFRESH_TOKEN", "", "OAuth credentials: the first refresh token", secret=True),
     Setting("OUTREACH_REDIRECT_URI", "", "OAuth credentials: redirect URI of the app"),
     Setting("OUTREACH_API_TOKEN", "", "Development only: an access token", secret=True),
+    Setting(
+        "SYNC_TOKEN_KEY",
+        "",
+        "32 random bytes in base64 that seal the tokens of Outreach in storage; without it they lie there as they are",
+        secret=True,
+    ),
     Setting("DATAVERSE_URL", None, "Dynamics organisation, for example https://contoso.crm.dynamics.com"),
     Setting("AZURE_CLIENT_ID", "", "Client id of the user-assigned identity"),
     Setting(
@@ -107,6 +114,8 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 # https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
 _UNRESOLVED = re.compile(r"@\s*microsoft\s*\.\s*(keyvault|appconfiguration)\b", re.IGNORECASE)
 _RESOLVE = "Check that the vault holds the secret and that the app's identity may read it (infra/README.md)."
+_UNSEALED = "The tokens of Outreach lie unsealed in the app's storage: SYNC_TOKEN_KEY is not set."
+TOKEN_KEY_BYTES = 32
 SHORTEST_SECRET = 16
 # The previous secret may be shorter: who rotates away from a short one loses nothing meanwhile.
 _TOO_SHORT = (
@@ -185,10 +194,16 @@ class OutreachCredentials:
 
 @dataclass(frozen=True, slots=True)
 class OutreachSettings:
-    """All that asking Outreach needs."""
+    """All that asking Outreach needs. `token_key`: seals the tokens in storage; empty: they lie there as they are."""
 
     url: str
     credentials: OutreachCredentials
+    token_key: bytes = field(default=b"", repr=False)
+
+    @property
+    def unsealed(self) -> str:
+        """What to say where tokens lie in storage as they are; empty where they do not."""
+        return "" if self.token_key or self.credentials.kind not in {"s2s", "oauth"} else _UNSEALED
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +353,22 @@ class _Reader:
         if secrets.none_set:
             self.problems.extend(problems)
         return secrets
+
+    def token_key(self) -> bytes:
+        """The key that seals tokens, in either alphabet of base64; empty where there is none.
+
+        One that cannot be read is a mistake: without it, a refresh token that is sealed already would be given up.
+        """
+        text = self.text("SYNC_TOKEN_KEY").rstrip("=").replace("-", "+").replace("_", "/")
+        try:
+            key = b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except ValueError:
+            key = b"?"
+        if len(key) not in {0, TOKEN_KEY_BYTES}:
+            self.problems.append(
+                f"SYNC_TOKEN_KEY is not {TOKEN_KEY_BYTES} bytes in base64. `openssl rand -base64 32` makes one."
+            )
+        return key
 
     def credentials(self, *, needed: bool) -> OutreachCredentials:
         """Exactly one complete set of Outreach credentials."""
@@ -546,7 +577,7 @@ def _ingest(reader: _Reader) -> IngestSettings:
 
 def _outreach(reader: _Reader) -> OutreachSettings:
     url = reader.url("OUTREACH_API_URL")
-    return OutreachSettings(url, reader.credentials(needed=not is_loopback(_host(url))))
+    return OutreachSettings(url, reader.credentials(needed=not is_loopback(_host(url))), reader.token_key())
 
 
 def _zone(reader: _Reader) -> ZoneInfo:

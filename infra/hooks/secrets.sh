@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts every secret into the vault that the app refers to and that is not there yet; what is there stays as it is.
 # A value comes from the environment variable of the setting's name, else from a question; @FILE stands for the content
-# of a file. The webhook secret is made up where there is none. Values go through Azure Resource Manager: who may deploy
+# of a file. The webhook secret and the key that seals tokens are made up where there are none. Values go through Azure Resource Manager: who may deploy
 # may do this, also where the vault has no public door.
 #
 #   infra/hooks/secrets.sh                          what is missing (azd runs this after `azd provision`)
@@ -40,6 +40,9 @@ put() { # SETTING
     eval "value=\${$1:-}"
     if [ -z "$value" ] && [ "$1" = OUTREACH_WEBHOOK_SECRET ]; then
         value=$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n')
+    fi
+    if [ -z "$value" ] && [ "$1" = SYNC_TOKEN_KEY ]; then
+        value=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
     fi
     [ -n "$value" ] || value=$(ask "$1")
     case "$value" in

@@ -46,6 +46,7 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
         found.append(
             Finding(AREA, "ok", f"{settings.outreach.url} answers, with the scopes {', '.join(needed.values())}.")
         )
+    found += _unsealed(settings)
     if settings.subscription_guard == "off":
         return [*found, _without_webhooks(settings)]
     if any("webhooks" in finding.what for finding in found if finding.state == "problem"):
@@ -56,6 +57,11 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
     except SyncError as error:
         return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {error}", _SETTINGS)]
     return found + _subscription(webhooks, settings, app)
+
+
+def _unsealed(settings: Settings) -> list[Finding]:
+    fix = "infra/hooks/secrets.sh SYNC_TOKEN_KEY puts one into the vault; the next token that is stored is sealed."
+    return [Finding(AREA, "warning", settings.outreach.unsealed, fix)] if settings.outreach.unsealed else []
 
 
 def _without_webhooks(settings: Settings) -> Finding:

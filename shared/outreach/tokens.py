@@ -2,8 +2,9 @@
 
 A refresh token of Outreach is good for one use and 14 days, and one access token per minute is all there is. So
 whoever is first claims the row (a conditional write that says until when nobody else may ask), sends, stores what came
-back, and only then uses it. Everybody else reads the row. The table is encrypted at rest by Azure, and nothing of it
-ever reaches a log.
+back, and only then uses it. Everybody else reads the row. Both tokens lie there sealed (`sealing.py`); plain ones, of
+an earlier version or of an app without a key, are read, and sealed when the row is written next. What was sealed with
+another key counts as no token, and stays until there is a new one. Nothing of it ever reaches a log.
 
 What happens when that instance dies, or its request has no answer:
 
@@ -41,6 +42,7 @@ from typing import Any, TypeVar
 
 from shared.errors import RemoteError, RowConflict, SyncError, Transient
 from shared.meeting.identity import table_key
+from shared.outreach.sealing import Seal
 from shared.storage.account import Entity, Table
 from shared.telemetry import line
 from shared.timestamps import Clock, parse_time, sortable
@@ -93,6 +95,7 @@ class _Row:
     sent        digest of the refresh token that was on its way when the row was written; empty: none is
     tried       digests of values of the setting that were sent
     refused     digests of refresh tokens that Outreach refused, each with what was sent along
+    unopened    tokens that were sealed with another key
     """
 
     access: str = field(default="", repr=False)
@@ -103,12 +106,14 @@ class _Row:
     sent: str = ""
     tried: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    unopened: str = field(default="", repr=False)
 
 
 class SharedToken:
     """The token called `name`. `seed`: the refresh token in the settings; empty for S2S, which needs none.
 
     `sent_along`: what else Outreach may refuse a refresh token for (the redirect URI); a refusal counts for that only.
+    `seal`: without one the tokens lie in the table as they are.
     Costs one table read per process and token; an exchange costs two writes more.
     """
 
@@ -121,6 +126,7 @@ class SharedToken:
         now: Clock,
         seed: str = "",
         sent_along: str = "",
+        seal: Seal | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._table = table
@@ -129,6 +135,7 @@ class SharedToken:
         self._now = now
         self._seed = seed
         self._sent_along = sent_along
+        self._seal = seal
         self._sleep = sleep
         self._unstored: _Row | None = None
         self._lock = asyncio.Lock()
@@ -230,6 +237,7 @@ class SharedToken:
             busy_until=now + CLAIM,
             sent="",
             tried=self._with_seed(claimed.tried, refresh),
+            unopened="",
         )
         return await self._store(etag)
 
@@ -302,15 +310,24 @@ class SharedToken:
 
     async def _read(self) -> tuple[_Row, str | None]:
         found = await self._table.get(_PARTITION, table_key(self._name))
-        return (_Row(), None) if found is None else (_row(found[0]), found[1])
+        return (_Row(), None) if found is None else (self._row(found[0]), found[1])
+
+    def _row(self, entity: Entity) -> _Row:
+        row, sealed = _plain(entity), str(entity.get("sealed") or "")
+        if not sealed:
+            return row
+        opened = self._seal.open(sealed) if self._seal is not None else None
+        if opened is None:
+            return replace(row, access="", refresh="", unopened=sealed)
+        access, refresh = json.loads(opened)
+        return replace(row, access=access, refresh=refresh)
 
     def _entity(self, row: _Row) -> Entity:
         return {
             "PartitionKey": _PARTITION,
             "RowKey": table_key(self._name),
-            "access": row.access,
+            **self._closed(row),
             "access_until": sortable(row.access_until),
-            "refresh": row.refresh,
             "refresh_from": sortable(row.refresh_from),
             "busy_until": sortable(row.busy_until),
             "sent": row.sent,
@@ -318,8 +335,14 @@ class SharedToken:
             "refused": json.dumps(row.refused),
         }
 
+    def _closed(self, row: _Row) -> Entity:
+        """The tokens as they lie in the table."""
+        if self._seal is None or not (row.access or row.refresh):
+            return {"access": row.access, "refresh": row.refresh, "sealed": row.unopened}
+        return {"access": "", "refresh": "", "sealed": self._seal.close(json.dumps([row.access, row.refresh]))}
 
-def _row(entity: Entity) -> _Row:
+
+def _plain(entity: Entity) -> _Row:
     def moment(name: str) -> datetime:
         return parse_time(entity[name])
 

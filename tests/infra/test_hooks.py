@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def test_the_webhook_secret_is_made_up(vault: Vault) -> None:
         made.add(vault.written["OUTREACH_WEBHOOK_SECRET"])
     assert len(made) == 2
     assert all(len(bytes.fromhex(secret)) == 32 for secret in made)
+
+
+def test_the_key_for_tokens_is_made_up(vault: Vault) -> None:
+    """32 random bytes in base64, other ones each time; it comes from the environment too."""
+    made = set()
+    for _ in range(2):
+        assert vault.run("SYNC_TOKEN_KEY").returncode == 0
+        made.add(vault.written["SYNC_TOKEN_KEY"])
+    assert len(made) == 2
+    assert all(len(b64decode(key, validate=True)) == 32 for key in made)
+    assert vault.run("SYNC_TOKEN_KEY", SYNC_TOKEN_KEY="mine").returncode == 0
+    assert vault.written == {"SYNC_TOKEN_KEY": "mine"}
 
 
 def test_a_webhook_secret_that_could_be_guessed_is_not_stored(vault: Vault) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -16,6 +18,7 @@ from sandbox.outreach.store import Switches
 from sandbox.outreach.tokens import CLIENT_ID, CLIENT_SECRET, FIRST_REFRESH_TOKEN, REDIRECT_URI
 from shared.errors import RowConflict, Transient
 from shared.outreach import tokens
+from shared.outreach.sealing import Seal
 from shared.outreach.tokens import NewToken, RefreshTokenRefused, SharedToken
 from shared.settings import IngestSettings, OutreachCredentials, StorageSettings, WebhookSecrets
 from shared.storage.account import Entity, Table
@@ -430,3 +433,80 @@ async def test_conflict_while_claiming(tables: Tables, clock: Clock) -> None:
 
     assert (await shared(LateTable(table), seller, clock)(None))[0] == "access-1"
     assert seller.sent == ["first"]
+
+
+KEY, OTHER_KEY = Seal(b"k" * 32), Seal(b"o" * 32)
+
+
+def sealed(tables: Tables, seller: Seller, clock: Clock, seal: Seal | None) -> SharedToken:
+    """A process with this key."""
+    return SharedToken(
+        tables("tokens"), name="oauth:test", buy=seller, now=clock.now, seed="first", seal=seal, sleep=Naps()
+    )
+
+
+async def lies_there(table: Table) -> str:
+    """All that somebody who may read storage sees of the tokens."""
+    (row,) = await table.query("PartitionKey eq @outreach", {"outreach": "outreach"}, limit=2)
+    return " ".join(map(str, row.values()))
+
+
+async def test_tokens_lie_sealed(tables: Tables, clock: Clock) -> None:
+    """Whoever may read the table reads neither of them; whoever has the key buys nothing."""
+    seller = Seller(clock)
+    assert (await sealed(tables, seller, clock, KEY)(None))[0] == "access-1"
+    assert not {"access-1", "refresh-1"} & set(re.findall(r"[\w-]+", await lies_there(tables("tokens"))))
+    assert (await sealed(tables, seller, clock, KEY)(None))[0] == "access-1"
+    assert seller.sent == ["first"]
+
+
+async def test_a_plain_row_is_read_and_sealed_with_the_next_token(tables: Tables, clock: Clock) -> None:
+    """That of an earlier version costs no purchase; its refresh token is the one that is sent then."""
+    seller = Seller(clock)
+    await sealed(tables, seller, clock, None)(None)
+    assert "refresh-1" in await lies_there(tables("tokens"))
+    worker = sealed(tables, seller, clock, KEY)
+    assert (await worker(None))[0] == "access-1"
+    clock.pass_by(seconds=7200)
+    assert (await worker(None))[0] == "access-2"
+    assert seller.sent == ["first", "refresh-1"]
+    assert not {"access-2", "refresh-1", "refresh-2"} & set(re.findall(r"[\w-]+", await lies_there(tables("tokens"))))
+
+
+@pytest.mark.parametrize("other", [OTHER_KEY, None], ids=["another key", "no key"])
+async def test_a_key_that_does_not_fit_counts_as_no_token(tables: Tables, clock: Clock, other: Seal | None) -> None:
+    """What is in the settings is sent; where Outreach refuses it, the right key finds the tokens as they were."""
+    seller = Seller(clock)
+    await sealed(tables, seller, clock, KEY)(None)
+    clock.pass_by(seconds=61)
+    with pytest.raises(Transient, match="authorize the app again"):
+        await sealed(tables, seller, clock, other)(None)
+    assert seller.sent == ["first", "first"]
+    assert (await sealed(tables, seller, clock, KEY)(None))[0] == "access-1"
+    clock.pass_by(seconds=7200)
+    assert (await sealed(tables, seller, clock, KEY)(None))[0] == "access-3"
+    assert seller.sent == ["first", "first", "refresh-1"]
+
+
+async def test_s2s_with_another_key_buys_anew(tables: Tables, clock: Clock) -> None:
+    """It needs nothing from the row, which has the new token from then on."""
+    seller = Seller(clock, strict=False)
+    seller.good = {""}
+    for seal in (KEY, OTHER_KEY, OTHER_KEY):
+        worker = SharedToken(tables("tokens"), name="s2s:test", buy=seller, now=clock.now, seal=seal, sleep=Naps())
+        clock.pass_by(seconds=61)
+        await worker(None)
+    assert seller.sent == ["", ""]
+
+
+async def test_the_runtime_seals_with_the_key_of_the_settings(azurite: str, storage_names: StorageNames) -> None:
+    """As deployed: the row of a real purchase says nothing, and status notes what lies unsealed."""
+    key = b64encode(b"k" * 32).decode()
+    async with installation(azurite, storage_names.queue("events"), **OAUTH, SYNC_TOKEN_KEY=key) as product:
+        await product.runtime.outreach.get("user", "1")
+        (row,) = await product.runtime._table(tokens.TABLE).query("PartitionKey eq @o", {"o": "outreach"}, limit=2)
+        assert (row["access"], row["refresh"]) == ("", "")
+        assert row["sealed"]
+        assert (await product.runtime.health.report())["parts"]["outreach"] == {"status": "ok"}
+        await product.restart(SYNC_TOKEN_KEY="")
+        assert "SYNC_TOKEN_KEY" in product.runtime._outreach_settings.unsealed
