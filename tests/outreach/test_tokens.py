@@ -441,7 +441,7 @@ KEY, OTHER_KEY = Seal(b"k" * 32), Seal(b"o" * 32)
 def sealed(tables: Tables, seller: Seller, clock: Clock, seal: Seal | None) -> SharedToken:
     """A process with this key."""
     return SharedToken(
-        tables("tokens"), name="oauth:test", buy=seller, now=clock.now, seed="first", seal=seal, sleep=Naps()
+        tables("tokens"), name="oauth:test", exchange=seller, now=clock.now, seed="first", seal=seal, sleep=Naps()
     )
 
 
@@ -493,7 +493,7 @@ async def test_s2s_with_another_key_buys_anew(tables: Tables, clock: Clock) -> N
     seller = Seller(clock, strict=False)
     seller.good = {""}
     for seal in (KEY, OTHER_KEY, OTHER_KEY):
-        worker = SharedToken(tables("tokens"), name="s2s:test", buy=seller, now=clock.now, seal=seal, sleep=Naps())
+        worker = SharedToken(tables("tokens"), name="s2s:test", exchange=seller, now=clock.now, seal=seal, sleep=Naps())
         clock.pass_by(seconds=61)
         await worker(None)
     assert seller.sent == ["", ""]
