@@ -85,7 +85,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SYNC_RETENTION_DAYS",
         "90",
-        "Days that the journal is kept, and who people were whom Outreach has deleted",
+        "Days that the journal is kept, and which records in Dynamics people were whom Outreach has deleted",
     ),
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
