@@ -20,6 +20,7 @@ param settings = {
   SYNC_ALL_DAY_TIME_ZONE: readEnvironmentVariable('SYNC_ALL_DAY_TIME_ZONE', plainDefaults.SYNC_ALL_DAY_TIME_ZONE)
   MAPPING_FILE: readEnvironmentVariable('MAPPING_FILE', plainDefaults.MAPPING_FILE)
   SYNC_RETENTION_DAYS: readEnvironmentVariable('SYNC_RETENTION_DAYS', plainDefaults.SYNC_RETENTION_DAYS)
+  SYNC_MEETING_RETENTION_DAYS: readEnvironmentVariable('SYNC_MEETING_RETENTION_DAYS', plainDefaults.SYNC_MEETING_RETENTION_DAYS)
   SYNC_SUBSCRIPTION_GUARD: readEnvironmentVariable('SYNC_SUBSCRIPTION_GUARD', plainDefaults.SYNC_SUBSCRIPTION_GUARD)
   PUBLIC_URL: readEnvironmentVariable('PUBLIC_URL', plainDefaults.PUBLIC_URL)
 }

@@ -46,7 +46,7 @@ from shared.pipeline.held import Held
 from shared.pipeline.ingest import Ingest, Receipt
 from shared.pipeline.missed import Missed
 from shared.pipeline.people import CrmDirectory
-from shared.pipeline.retention import Kept, Retention
+from shared.pipeline.retention import Kept, KeptDeadLetters, KeptMeetings, Pass, Retention
 from shared.pipeline.subscription import Subscription
 from shared.pipeline.sweep import Feeding, Part, Sweep, failing_parts
 from shared.pipeline.unverified import Judge
@@ -284,9 +284,14 @@ class Runtime:
 
     @cached_property
     def _retention(self) -> Retention:
-        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", statistics.TABLE: "PartitionKey"}
         keep = timedelta(days=self.settings.retention_days)
-        kept = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
+        columns = {journal.TABLE: "finished_at", people_cache.TABLE: "until", statistics.TABLE: "PartitionKey"}
+        columns |= {overflow.TABLE: "RowKey"}  # it begins with the time of arrival
+        mapping, meetings_keep = self.settings.mapping, timedelta(days=self.settings.meeting_retention_days)
+        kept: list[Pass] = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
+        kept.append(Kept(sessions.TABLE, self._table(sessions.TABLE), "until", timedelta()))
+        kept.append(KeptDeadLetters(self.dead_letters, self.journal, self.overflow, self.names, keep))
+        kept.append(KeptMeetings(self.meetings, mapping, meetings_keep))
         return Retention(kept, checkpoints=self._checkpoints, now=self._now)
 
     async def _keep_token(self) -> Mapping[str, int]:

@@ -85,7 +85,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SYNC_RETENTION_DAYS",
         "90",
-        "Days that the journal is kept, and which records in Dynamics people were whom Outreach has deleted",
+        "Days that the journal is kept, a dead letter after its last failure, and which records in Dynamics people "
+        "were whom Outreach has deleted",
+    ),
+    Setting(
+        "SYNC_MEETING_RETENTION_DAYS",
+        "400",
+        "Days after its end that a meeting is remembered; then only its ids are",
     ),
     Setting(
         "SYNC_SUBSCRIPTION_GUARD",
@@ -227,6 +233,7 @@ class Settings:
     policy: Policy
     mapping: MappingFile
     retention_days: int
+    meeting_retention_days: int
     subscription_guard: Guard
     public_url: str
 
@@ -490,6 +497,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
     guard = reader.choice("SYNC_SUBSCRIPTION_GUARD", *get_args(Guard))
     retention_days = reader.days("SYNC_RETENTION_DAYS")
+    meeting_retention_days = reader.days("SYNC_MEETING_RETENTION_DAYS")
     public_url = reader.url("PUBLIC_URL")
     if not public_url and (host := environment.get("WEBSITE_HOSTNAME", "").strip()):  # set by Azure
         public_url = f"https://{host}"
@@ -511,6 +519,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         policy=policy,
         mapping=mapping,
         retention_days=retention_days,
+        meeting_retention_days=meeting_retention_days,
         subscription_guard=cast("Guard", guard),
         public_url=public_url,
     )

@@ -19,6 +19,7 @@ type plainSettings = {
   SYNC_ALL_DAY_TIME_ZONE: string?
   MAPPING_FILE: string?
   SYNC_RETENTION_DAYS: string?
+  SYNC_MEETING_RETENTION_DAYS: string?
   SYNC_SUBSCRIPTION_GUARD: string?
   PUBLIC_URL: string?
 }
@@ -38,6 +39,7 @@ var plainDefaults = {
   SYNC_ALL_DAY_TIME_ZONE: 'UTC'
   MAPPING_FILE: ''
   SYNC_RETENTION_DAYS: '90'
+  SYNC_MEETING_RETENTION_DAYS: '400'
   SYNC_SUBSCRIPTION_GUARD: 'repair'
   PUBLIC_URL: ''
 }

@@ -28,7 +28,7 @@ from shared.storage.meetings import MeetingTable
 from shared.storage.outbox import Outbox
 from shared.storage.overflow import Overflow
 from shared.telemetry import line
-from shared.timestamps import Clock, sortable
+from shared.timestamps import Clock
 
 log = logging.getLogger("outreach_dynamics.admin")
 
@@ -142,21 +142,7 @@ class Admin:
         return gone
 
     async def _let_go(self, dead_letter: DeadLetter, reason: str, by: str) -> bool:
-        entry = Entry(
-            correlation_id=dead_letter.correlation_id,
-            event_id=dead_letter.event_id,
-            event=dead_letter.event,
-            received_at=dead_letter.received_at or dead_letter.first_failed_at,
-            outcome=OutcomeKind.DISMISSED,
-            finished_at=sortable(self.now()),
-            meeting="" if dead_letter.meeting == "unknown" else dead_letter.meeting,
-            attempts=dead_letter.attempts,
-            reason=dead_letter.reason,
-            error_code=dead_letter.error_code,
-            request_id=dead_letter.request_id,
-            dismissed_because=reason,
-            by=by,
-        )
+        entry = dead_letter.entry(OutcomeKind.DISMISSED, now=self.now(), because=reason, by=by)
         try:
             if await self.journal.dismiss(entry) and entry.meeting:
                 await self._record(entry)

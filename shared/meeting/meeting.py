@@ -10,7 +10,7 @@ from typing import Any
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.merge import Facts, Merged, merge
-from shared.meeting.mirror import Actual, Mirror, State, is_open
+from shared.meeting.mirror import UNKNOWN_VERSION, Actual, Mirror, State, is_open
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import CrmRecord, Party
 from shared.meeting.status import Status
@@ -183,6 +183,13 @@ class Meeting:
     def drop_surplus(self, appointment_id: str) -> Meeting:
         """This second appointment is no more."""
         return _mirroring(self, surplus=self.mirror.surplus - {appointment_id})
+
+    def forget(self) -> Meeting:
+        """All that stays: which records it is, and its appointment, so that a late event finds it."""
+        own = self.mirror
+        version = UNKNOWN_VERSION if own.exists else None
+        mirror = Mirror(appointment_id=own.appointment_id, version=version, deleted=own.deleted)
+        return Meeting(mirror=mirror, aliases=self.aliases)
 
     def become(self, meeting: MeetingKey) -> Meeting:
         """This record turned out to be `meeting`: its row takes nothing more."""

@@ -21,6 +21,10 @@ def is_open(state: State) -> bool:
     return state[0] not in _CLOSED
 
 
+# The version of an appointment that exists, nobody remembers how: no row has it, so whoever writes has to look.
+UNKNOWN_VERSION = 'W/"0"'
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """What Dynamics is known to have of a meeting.

@@ -48,6 +48,7 @@ class OutcomeKind(StrEnum):
     RETRYING = "retrying", "Failed for now, will be tried again", "comes again"
     DEAD_LETTERED = "dead-lettered", "Dead letter", "needs a person"
     DISMISSED = "dismissed", "Dismissed by a person"
+    EXPIRED = "expired", "A dead letter that was kept long enough, and forgotten"
     # In a meeting's time line only: between the claim and the confirmed write, and failed for good.
     WRITING = "writing", "Being written", "comes again"
     FAILED = "failed", "Could not be carried out", "needs a person"

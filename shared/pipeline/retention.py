@@ -1,4 +1,4 @@
-"""Rows that have been kept long enough: a bounded number is deleted per run, going on where the last one stopped.
+"""What has been kept long enough is forgotten: a bounded piece per run, going on where the last one stopped.
 
 Tables forget nothing by themselves and have no index on a time, so each pass reads a table from one end to the other,
 a few requests per run, and begins again a day after it came to the end.
@@ -7,14 +7,32 @@ a few requests per run, and begins again a day after it came to the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 
-from shared.storage.account import Entity, Table
+from shared.errors import RowConflict
+from shared.labels import Names
+from shared.meeting.forgetting import counts_from
+from shared.meeting.mapping import MappingFile
+from shared.meeting.meeting import Meeting
+from shared.meeting.outcome import OutcomeKind
+from shared.meeting.ports import Stored
+from shared.storage.account import Continuation, Table
 from shared.storage.checkpoints import Checkpoints
+from shared.storage.dead_letters import DeadLetter, DeadLetters
+from shared.storage.journal import Journal
+from shared.storage.meetings import MeetingTable
+from shared.storage.overflow import Overflow
+from shared.telemetry import line
 from shared.timestamps import Clock, sortable
+
+log = logging.getLogger("outreach_dynamics.retention")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 BETWEEN_PASSES = timedelta(days=1)
 # Requests per table and run, and rows per request: 10,000 rows looked through a minute at most.
@@ -24,52 +42,140 @@ MAX_DELETED = 2000
 _AT_ONCE = 8
 
 
+class Pass(Protocol):
+    """What is looked through from one end to the other, page by page."""
+
+    @property
+    def name(self) -> str:
+        """Under which its checkpoint and its counts stand."""
+        ...
+
+    async def step(self, *, now: datetime, after: Continuation | None) -> tuple[int, Continuation | None]:
+        """Look through one page. Returns how much of it was forgotten, and where the next one begins."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table, the column that says how old a row is (text, as `sortable` writes it), and how long rows are kept."""
+    """Rows that are deleted.
+
+    A table, the column that says how old a row is (text, as `sortable` writes it), and how long rows are kept.
+    """
 
     name: str
     table: Table
     column: str
     keep: timedelta
 
+    async def step(self, *, now: datetime, after: Continuation | None) -> tuple[int, Continuation | None]:
+        """Delete the old rows of one page."""
+        old = {"old": sortable(now - self.keep)}
+        rows, following = await self.table.page(f"{self.column} lt @old", old, after=after, size=PAGE_SIZE)
+        await _each(rows, lambda row: self.table.delete(row["PartitionKey"], row["RowKey"]))
+        return len(rows), following
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMeetings:
+    """Meetings, of which only the ids of records and appointment stay."""
+
+    meetings: MeetingTable
+    mapping: MappingFile
+    keep: timedelta
+    name: str = "meetings"
+
+    async def step(self, *, now: datetime, after: Continuation | None) -> tuple[int, Continuation | None]:
+        """Forget the old ones of one page; one that is being written this moment stays for the next pass."""
+        found, following = await self.meetings.page(after=after)
+        old = [(one, one.meeting) for one in found if one.meeting is not None and self._is_old(one.meeting, now)]
+        gone = await _each(old, lambda pair: self._forget(*pair))
+        return sum(gone), following
+
+    def _is_old(self, meeting: Meeting, now: datetime) -> bool:
+        since = counts_from(meeting, self.mapping)
+        return since is not None and now - since > self.keep
+
+    async def _forget(self, stored: Stored, meeting: Meeting) -> bool:
+        try:
+            await self.meetings.save(stored, meeting.forget())
+        except RowConflict:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDeadLetters:
+    """Dead letters for which nobody came. The journal says of each that it expired."""
+
+    dead_letters: DeadLetters
+    journal: Journal
+    overflow: Overflow
+    names: Names
+    keep: timedelta
+    name: str = "deadletters"
+
+    async def step(self, *, now: datetime, after: Continuation | None) -> tuple[int, Continuation | None]:
+        """Let the old ones of one page go."""
+        found, following = await self.dead_letters.failed_before(now - self.keep, after=after)
+        gone = await _each(found, lambda dead_letter: self._let_go(dead_letter, now))
+        return sum(gone), following
+
+    async def _let_go(self, dead_letter: DeadLetter, now: datetime) -> bool:
+        """The journal first: a crash in between leaves the dead letter, for the next pass."""
+        entry = dead_letter.entry(OutcomeKind.EXPIRED, now=now)
+        try:
+            await self.journal.dismiss(entry)
+        except RowConflict:
+            return False  # its event is being carried out this moment
+        if dead_letter.spill_key:
+            await self.overflow.forget(dead_letter.spill_key)
+        if not await self.dead_letters.remove(dead_letter):
+            return False
+        log.warning(
+            line(
+                "expired",
+                correlation_id=entry.correlation_id,
+                event=self.names.event(entry.event),
+                meeting=self.names.meeting(entry.meeting),
+                code=entry.error_code,
+            )
+        )
+        return True
+
 
 class Retention:
-    """Deletes what was kept long enough, a page at a time."""
+    """Forgets what was kept long enough, a page at a time."""
 
-    def __init__(self, kept: Collection[Kept], *, checkpoints: Checkpoints, now: Clock) -> None:
+    def __init__(self, kept: Collection[Pass], *, checkpoints: Checkpoints, now: Clock) -> None:
         self._kept = kept
         self._checkpoints = checkpoints
         self._now = now
 
     async def run(self) -> Mapping[str, int]:
-        """The next piece of each table's pass. Counts the rows deleted, by table."""
+        """The next piece of each pass. Counts what was forgotten, by name."""
         return {kept.name: await self._continue(kept) for kept in self._kept}
 
-    async def _continue(self, kept: Kept) -> int:
+    async def _continue(self, kept: Pass) -> int:
         name = f"retention:{kept.name}"
         checkpoint = await self._checkpoints.get(name)
         if checkpoint.get("rest_until", "") > sortable(self._now()):
             return 0
-        deleted, after = 0, checkpoint.get("after")
+        forgotten, after = 0, checkpoint.get("after")
         for _ in range(MAX_PAGES):
-            rows, after = await kept.table.page(
-                f"{kept.column} lt @old", {"old": sortable(self._now() - kept.keep)}, after=after, size=PAGE_SIZE
-            )
-            await _delete(kept.table, rows)
-            deleted += len(rows)
-            if after is None or deleted >= MAX_DELETED:
+            some, after = await kept.step(now=self._now(), after=after)
+            forgotten += some
+            if after is None or forgotten >= MAX_DELETED:
                 break
         done: dict[str, Any] = {"rest_until": sortable(self._now() + BETWEEN_PASSES)} if after is None else {}
         await self._checkpoints.put(name, done | ({"after": after} if after else {}))
-        return deleted
+        return forgotten
 
 
-async def _delete(table: Table, rows: list[Entity]) -> None:
+async def _each(some: Collection[T], forget: Callable[[T], Awaitable[R]]) -> list[R]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(row: Entity) -> None:
+    async def one(item: T) -> R:
         async with gate:
-            await table.delete(row["PartitionKey"], row["RowKey"])
+            return await forget(item)
 
-    await asyncio.gather(*(one(row) for row in rows))
+    return await asyncio.gather(*(one(item) for item in some))

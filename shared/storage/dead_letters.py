@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from shared.errors import Unmappable
 from shared.meeting.identity import table_key
+from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import ETAG, KEYS, Continuation, Entity, Table
 from shared.storage.documents import pack, unpack_envelope
 from shared.storage.envelope import Envelope
+from shared.storage.journal import Entry
 from shared.storage.layout import NewerLayout, read
 from shared.telemetry import line
+from shared.timestamps import sortable
 
 log = logging.getLogger("outreach_dynamics.dead_letters")
 
@@ -44,6 +48,24 @@ class DeadLetter:
     received_at: str = ""
     spill_key: str = ""
     row: Entity = field(default_factory=dict, compare=False, repr=False)
+
+    def entry(self, outcome: OutcomeKind, *, now: datetime, because: str = "", by: str = "") -> Entry:
+        """What the journal says of its event once it is let go."""
+        return Entry(
+            correlation_id=self.correlation_id,
+            event_id=self.event_id,
+            event=self.event,
+            received_at=self.received_at or self.first_failed_at,
+            outcome=outcome,
+            finished_at=sortable(now),
+            meeting="" if self.meeting == "unknown" else self.meeting,
+            attempts=self.attempts,
+            reason=self.reason,
+            error_code=self.error_code,
+            request_id=self.request_id,
+            dismissed_because=because,
+            by=by,
+        )
 
 
 class DeadLetters:
@@ -107,6 +129,16 @@ class DeadLetters:
             if await self._table.count("PartitionKey eq @meeting", {"meeting": table_key(meeting)}, limit=1):
                 return True
         return False
+
+    async def failed_before(
+        self, moment: datetime, *, after: Continuation | None
+    ) -> tuple[list[DeadLetter], Continuation | None]:
+        """Some of those that failed last before `moment`, and where the next begin."""
+        old = {"old": sortable(moment)}
+        rows, following = await self._table.page(
+            "last_failed_at lt @old", old, after=after, size=PAGE_SIZE, select=None
+        )
+        return list(map(_read, rows)), following
 
     async def take(self, *, correlation_ids: frozenset[str] | None) -> AsyncIterator[list[tuple[DeadLetter, Envelope]]]:
         """(dead letter, envelope) of those to replay, page by page: all, or those with these correlation ids.

@@ -13,7 +13,7 @@ from shared.storage.layout import read
 
 TABLE = "correlations"
 LAYOUT = 1
-_NOT_DONE = frozenset({OutcomeKind.RETRYING, OutcomeKind.DEAD_LETTERED, OutcomeKind.DISMISSED})
+_NOT_DONE = frozenset({OutcomeKind.RETRYING, OutcomeKind.DEAD_LETTERED, OutcomeKind.DISMISSED, OutcomeKind.EXPIRED})
 _OF_AN_ATTEMPT = ("dataverse_calls", "changed_at", "delivered_at")
 # A property holds 64 KiB. A meeting with hundreds of people whom Dynamics does not know has a note for each.
 MAX_NOTES = 50
@@ -68,7 +68,7 @@ class Journal:
         await self._table.put(_row(entry))
 
     async def dismiss(self, entry: Entry) -> bool:
-        """Store `entry`, which says that an event was dismissed, and keep what only its last attempt knew.
+        """Store `entry`, which says that an event was let go, and keep what only its last attempt knew.
 
         What a newer version of the app says beside stays too.
 

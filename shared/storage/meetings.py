@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,9 @@ from shared.meeting.mirror import Mirror
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party, parse_who, who_text
 from shared.meeting.ports import Stored
-from shared.storage.account import Continuation, Entity, Table
+from shared.storage.account import ETAG, Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
-from shared.storage.layout import upgraded, version_of
+from shared.storage.layout import NewerLayout, upgraded, version_of
 from shared.storage.parked import PARTITION, Parked
 
 TABLE = "meetings"
@@ -72,6 +73,17 @@ class MeetingTable:
         """
         rows = await self._table.query("appointment eq @id", {"id": appointment_id}, limit=1)
         return MeetingKey.parse(rows[0]["meeting"]) if rows else None
+
+    async def page(self, *, after: Continuation | None) -> tuple[list[Stored], Continuation | None]:
+        """Some of the meetings, in no order, and where the next begin; without those of a newer version of the app."""
+        rows, following = await self._table.page(
+            "PartitionKey ne @parked", {"parked": PARTITION}, after=after, size=_PAGE, select=None
+        )
+        found = []
+        for row in rows:
+            with suppress(NewerLayout):
+                found.append(Stored(MeetingKey.parse(row["meeting"]), from_document(unpack(row)), row[ETAG]))
+        return found, following
 
     async def changed_since(
         self, moment: datetime, *, after: Continuation | None

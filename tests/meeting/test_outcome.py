@@ -11,7 +11,7 @@ def test_texts_are_those_that_are_stored() -> None:
     """Journals and time lines hold these texts, and the JSON that routes answer too."""
     assert {str(kind) for kind in OutcomeKind} == {
         *("created", "updated", "merged", "duplicate", "superseded", "parked", "left", "ignored", "refused"),
-        *("retrying", "dead-lettered", "dismissed", "writing", "failed"),
+        *("retrying", "dead-lettered", "dismissed", "expired", "writing", "failed"),
     }
     assert json.dumps({OutcomeKind.CREATED: OutcomeKind.DEAD_LETTERED}) == '{"created": "dead-lettered"}'
 
