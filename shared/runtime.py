@@ -6,8 +6,6 @@ they wait in the queue, and health and log say what is wrong. The console and th
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 import os
 import secrets
@@ -24,40 +22,37 @@ from azure.storage.queue.aio import QueueServiceClient
 from shared.admin.admin import Admin
 from shared.admin.backlog import Backlog
 from shared.admin.dry_run import DryRunner
-from shared.admin.health import Check, Health
+from shared.admin.health import Health, reached, settings_check
 from shared.admin.readonly import FormerPeople, GetOnlyDataverse, RecordingOutreach, UnmadeTable
-from shared.admin.unverified import in_words
+from shared.admin.unverified import unverified_check
 from shared.dataverse.appointments import AppointmentApi
 from shared.dataverse.client import Dataverse
-from shared.errors import AnothersAccount, BadSettings, Transient
-from shared.http.authorization import FixedToken, Token
+from shared.errors import BadSettings
+from shared.http.authorization import Token, fixed_token
 from shared.http.client import Caller, http_client
 from shared.http.credentials import CachedToken, azure_credential, dataverse_token
 from shared.http.loopback import past_the_proxy
 from shared.labels import Names
-from shared.meeting.delivery import Delivery
-from shared.meeting.patch import accepts
 from shared.outreach import tokens
 from shared.outreach.client import Outreach
 from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.quota import Budget
 from shared.outreach.sealing import Seal
 from shared.pipeline.held import Held
-from shared.pipeline.ingest import Ingest, Receipt
+from shared.pipeline.ingest import Ingest, Receipt, counting
 from shared.pipeline.missed import Missed
 from shared.pipeline.people import CrmDirectory
 from shared.pipeline.retention import Kept, KeptDeadLetters, KeptMeetings, Pass, Retention
 from shared.pipeline.subscription import Subscription
 from shared.pipeline.sweep import Feeding, Part, Sweep, failing_parts
 from shared.pipeline.unverified import Judge
-from shared.pipeline.worker import Stores, Sync
+from shared.pipeline.worker import Stores, Sync, wait_for_settings
 from shared.settings import (
     IngestSettings,
     OutreachSettings,
     Settings,
     StorageSettings,
     WebhookSecrets,
-    notes,
     queue_name,
     read_ingest_settings,
     read_organisation,
@@ -82,18 +77,11 @@ from shared.storage import (
 from shared.storage.account import Queue, Table, queue_service, table_service
 from shared.storage.envelope import Trace
 from shared.storage.outbox import Outbox
-from shared.telemetry import line
 from shared.timestamps import Clock
 
 if TYPE_CHECKING:
     from shared.console.console import Console
 
-log = logging.getLogger("outreach_dynamics")
-
-# How long an event waits before it looks whether the settings are right now. New settings restart the app.
-SETTINGS_DELAY = 60.0
-# How long one waits that belongs to another organisation's app, which may be there at once to carry it out.
-OTHERS_DELAY = 10.0
 # How long the first event of a process waits to learn whose the storage account is. Outreach waits 5 seconds.
 OWNER_PATIENCE = 1.5
 
@@ -128,7 +116,7 @@ class Runtime:
             await self.check_owner()
             sync = self.sync
         except BadSettings as error:
-            await self._wait_for_settings(message, error, self.queue)
+            await wait_for_settings(message, error, queue=self.queue)
             return
         await sync.handle(message)
 
@@ -138,15 +126,9 @@ class Runtime:
             await self.check_owner()
             sync = self.sync
         except BadSettings as error:
-            await self._wait_for_settings(message, error, self._poison_queue)
+            await wait_for_settings(message, error, queue=self._poison_queue)
             return
         await sync.poisoned(message)
-
-    async def _wait_for_settings(self, message: bytes, error: BadSettings, queue: Queue) -> None:
-        """The message goes back as it came, to where it came from."""
-        log.error(line("settings", part="sync", problems=error.problems))
-        delay = OTHERS_DELAY if isinstance(error, AnothersAccount) else SETTINGS_DELAY
-        await queue.send(base64.b64encode(message).decode(), delay=delay)
 
     async def check_owner(self) -> None:
         """Raise `AnothersAccount` where the storage account is known to be another organisation's."""
@@ -176,7 +158,7 @@ class Runtime:
             held=self.held,
             unverified=self.unverified,
             secrets=self.ingest_settings.secrets,
-            accepts=self._accepts,
+            accepts=counting(lambda: self.settings.mapping),
             may_take_in=self.check_owner,
             now=self._now,
         )
@@ -348,7 +330,7 @@ class Runtime:
         """Says what a delivery would do, through doors that only read."""
         settings = self.settings
         dataverse = GetOnlyDataverse(self._dataverse_caller, token=self._dataverse_token())
-        rows = meetings.MeetingTable(UnmadeTable(self._table(meetings.TABLE)), rules=rules_fingerprint(settings))
+        rows = meetings.MeetingTable(UnmadeTable(self._table(meetings.TABLE)), rules=settings.rules_fingerprint)
 
         former = FormerPeople(self._table(people_cache.TABLE), now=self._now)
 
@@ -369,9 +351,14 @@ class Runtime:
     @cached_property
     def health(self) -> Health:
         """Says what is reachable."""
-        checks: dict[str, Check] = {"settings": self._check_settings, "queue": self._check_queue}
-        checks |= {"tables": self._check_tables, "dataverse": self._check_dataverse, "outreach": self._check_outreach}
-        checks |= {"unverified": self._check_unverified}
+        checks = {
+            "settings": settings_check(lambda: self.settings, self._environment, check_owner=self.check_owner),
+            "queue": reached(lambda: self.queue.depth()),  # noqa: PLW0108 - none while storage is not set
+            "tables": reached(lambda: self._table(meetings.TABLE).reachable()),
+            "dataverse": reached(lambda: self.dataverse.who_am_i()),  # noqa: PLW0108 - none while settings are wrong
+            "outreach": reached(lambda: self.outreach.look_at("users")),
+            "unverified": unverified_check(lambda: self.unverified.totals()),  # noqa: PLW0108 - as the queue
+        }
         return Health(checks, clock=time.monotonic, now=self._now)
 
     @cached_property
@@ -396,7 +383,7 @@ class Runtime:
     @cached_property
     def meetings(self) -> meetings.MeetingTable:
         """One row per meeting."""
-        return meetings.MeetingTable(self._table(meetings.TABLE), rules=rules_fingerprint(self.settings))
+        return meetings.MeetingTable(self._table(meetings.TABLE), rules=self.settings.rules_fingerprint)
 
     @cached_property
     def journal(self) -> journal.Journal:
@@ -420,7 +407,7 @@ class Runtime:
     @cached_property
     def outreach(self) -> Outreach:
         """The Outreach organisation."""
-        shared, fixed = self.outreach_token, FixedToken(self._outreach_settings.credentials.token or None)
+        shared, fixed = self.outreach_token, fixed_token(self._outreach_settings.credentials.token or None)
         return Outreach(
             self._outreach_caller,
             token=fixed if shared is None else CachedToken(shared),
@@ -507,45 +494,9 @@ class Runtime:
 
     def _dataverse_token(self) -> Token:
         if not self.settings.dataverse_needs_token:
-            return FixedToken(None)
+            return fixed_token(None)
         credential = self._identity(self.settings.client_id)
         return CachedToken(dataverse_token(credential, self.settings.dataverse_url))
-
-    def _accepts(self, delivery: Delivery) -> bool:
-        """Whether the event counts; with broken settings everything is kept until they are mended."""
-        try:
-            return accepts(delivery, self.settings.mapping)
-        except BadSettings:
-            return True
-
-    async def _check_settings(self) -> str:
-        try:
-            problems = self.settings.ingest.secrets.problems
-        except BadSettings as error:
-            problems = error.problems
-        try:
-            await self.check_owner()
-        except AnothersAccount as error:
-            problems = (*problems, *error.problems)
-        if problems:
-            raise Transient(" ".join(problems), service="settings")
-        return " ".join(notes(self._environment))
-
-    async def _check_queue(self) -> None:
-        await self.queue.depth()
-
-    async def _check_tables(self) -> None:
-        await self._table(meetings.TABLE).reachable()
-
-    async def _check_unverified(self) -> str:
-        return in_words(await self.unverified.totals())
-
-    async def _check_dataverse(self) -> None:
-        await self.dataverse.who_am_i()
-
-    async def _check_outreach(self) -> str:
-        await self.outreach.look_at("users")
-        return self._outreach_settings.unsealed
 
 
 @cache
@@ -565,9 +516,3 @@ def _quiet_libraries() -> None:
 def new_trace() -> Trace:
     """A trace of our own, where the host gave none."""
     return Trace.of(trace_id=secrets.token_hex(16), span_id=secrets.token_hex(8))
-
-
-def rules_fingerprint(settings: Settings) -> str:
-    """A short text that changes when settings or mapping do, so that parked meetings are looked at again."""
-    text = f"{settings.policy!r}\n{settings.mapping!r}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -237,6 +237,11 @@ class Settings:
     subscription_guard: Guard
     public_url: str
 
+    @property
+    def rules_fingerprint(self) -> str:
+        """A short text that changes when settings or mapping do, so that parked meetings are looked at again."""
+        return hashlib.sha256(f"{self.policy!r}\n{self.mapping!r}".encode()).hexdigest()[:16]
+
 
 class _Reader:
     """Reads one environment and collects what is wrong with it."""

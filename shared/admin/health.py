@@ -7,7 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from shared.errors import describe
+from shared.errors import AnothersAccount, BadSettings, Transient, describe
+from shared.settings import Settings, notes
 from shared.telemetry import line, where
 from shared.timestamps import Clock, sortable
 
@@ -72,6 +73,36 @@ class Health:
                 log.error(line("unforeseen", correlation_id="", error=type(error).__name__, at=where(error)))  # noqa: TRY400 - its message may repeat a value
             return {"status": "unreachable", "reason": described.words}
         return {"status": "ok", "reason": note} if note else {"status": "ok"}
+
+
+def reached(ask: Callable[[], Awaitable[object]]) -> Check:
+    """A part is well if it answers."""
+
+    async def check() -> None:
+        await ask()
+
+    return check
+
+
+def settings_check(
+    settings: Callable[[], Settings], environment: Mapping[str, str], *, check_owner: Callable[[], Awaitable[None]]
+) -> Check:
+    """Settings are well if none is wrong and the storage account is ours; what is odd is noted."""
+
+    async def check() -> str:
+        try:
+            problems = settings().ingest.secrets.problems
+        except BadSettings as error:
+            problems = error.problems
+        try:
+            await check_owner()
+        except AnothersAccount as error:
+            problems = (*problems, *error.problems)
+        if problems:
+            raise Transient(" ".join(problems), service="settings")
+        return " ".join(notes(environment))
+
+    return check
 
 
 def for_anybody(report: Report) -> Report:

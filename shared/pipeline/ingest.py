@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shared.errors import BadDelivery, NotStored, Permanent, RemoteError, RowConflict, Transient
+from shared.errors import BadDelivery, BadSettings, NotStored, Permanent, RemoteError, RowConflict, Transient
 from shared.meeting.delivery import Delivery, parse_delivery, parse_json
+from shared.meeting.mapping import MappingFile
+from shared.meeting.patch import accepts
 from shared.pipeline.held import Held
 from shared.pipeline.signature import SIGNATURE_HEADER, VerifiedBody, verify
 from shared.settings import WebhookSecrets
@@ -53,6 +55,18 @@ class Receipt:
     event: str
     record: str
     way: Way | Literal["none", "copy", "unverified"]
+
+
+def counting(mapping: Callable[[], MappingFile]) -> Callable[[Delivery], bool]:
+    """Says whether an event counts; while settings are wrong everything is kept until they are mended."""
+
+    def counts(delivery: Delivery) -> bool:
+        try:
+            return accepts(delivery, mapping())
+        except BadSettings:
+            return True
+
+    return counts
 
 
 async def _nothing_hinders() -> None:

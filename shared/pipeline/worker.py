@@ -20,7 +20,17 @@ from functools import partial
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from shared.errors import BadDelivery, Described, RemoteError, RowConflict, Transient, Unmappable, describe
+from shared.errors import (
+    AnothersAccount,
+    BadDelivery,
+    BadSettings,
+    Described,
+    RemoteError,
+    RowConflict,
+    Transient,
+    Unmappable,
+    describe,
+)
 from shared.labels import Names
 from shared.meeting.aliases import is_alias
 from shared.meeting.apply import Outcome, apply
@@ -57,6 +67,12 @@ LONGEST_WAIT = 5.0
 
 # How long what a newer version of the app has sent waits before this one looks whether it has gone.
 NEWER_DELAY = 60.0
+
+# How long an event waits before it looks whether the settings are right now. New settings restart the app.
+SETTINGS_DELAY = 60.0
+
+# How long one waits that belongs to another organisation's app, which may be there at once to carry it out.
+OTHERS_DELAY = 10.0
 
 # A bug is not an outage: what fails in a way nobody foresaw becomes a dead letter after this many attempts.
 MAX_UNFORESEEN = 8
@@ -435,6 +451,13 @@ class Sync:
             error_code=failure.code,
             request_id=failure.request_id,
         )
+
+
+async def wait_for_settings(message: bytes, error: BadSettings, *, queue: Queue) -> None:
+    """While settings are wrong a message goes back as it came, to the queue that it came from."""
+    log.error(line("settings", part="sync", problems=error.problems))
+    delay = OTHERS_DELAY if isinstance(error, AnothersAccount) else SETTINGS_DELAY
+    await queue.send(base64.b64encode(message).decode(), delay=delay)
 
 
 def _log_unforeseen(correlation_id: str, error: Exception) -> None:

@@ -11,7 +11,7 @@ import pytest
 from shared.dataverse.appointments import AppointmentApi
 from shared.dataverse.client import Dataverse
 from shared.errors import Transient
-from shared.http.authorization import FixedToken
+from shared.http.authorization import fixed_token
 from shared.http.client import Caller
 from tests.samples import DEFAULT
 
@@ -57,4 +57,4 @@ async def test_another_object(call: str) -> None:
 async def _asked(call: Callable[[Dataverse], Awaitable[Any]], answer: httpx.Response) -> object:
     transport = httpx.MockTransport(lambda _: answer)
     async with httpx.AsyncClient(base_url="https://crm.example.com", transport=transport) as client:
-        return await call(Dataverse(Caller("dataverse", client), token=FixedToken(None)))
+        return await call(Dataverse(Caller("dataverse", client), token=fixed_token(None)))

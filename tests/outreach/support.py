@@ -13,7 +13,7 @@ from sandbox.outreach.records import Record
 from sandbox.outreach.seed import seed
 from sandbox.outreach.store import Store
 from sandbox.outreach.tokens import DEVELOPMENT_TOKEN
-from shared.http.authorization import FixedToken, Token
+from shared.http.authorization import Token, fixed_token
 from shared.http.client import Caller
 from shared.outreach.client import Outreach
 from shared.outreach.quota import Budget
@@ -38,7 +38,7 @@ async def client(
     async with httpx.AsyncClient(base_url=url, transport=transport) as http:
         caller = Caller("outreach", http)
         yield Outreach(
-            caller, token=token or FixedToken(DEVELOPMENT_TOKEN), url=url, budget=Budget(now=START.timestamp)
+            caller, token=token or fixed_token(DEVELOPMENT_TOKEN), url=url, budget=Budget(now=START.timestamp)
         )
 
 

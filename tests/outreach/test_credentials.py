@@ -27,7 +27,7 @@ from sandbox.outreach.tokens import (
 from shared import runtime
 from shared.dataverse.client import Dataverse
 from shared.errors import Transient
-from shared.http.authorization import FixedToken, send_authorized
+from shared.http.authorization import fixed_token, send_authorized
 from shared.http.client import Caller
 from shared.http.credentials import CachedToken
 from shared.outreach.credentials import oauth_exchange, s2s_exchange
@@ -71,7 +71,7 @@ async def test_s2s(stand_in: tuple[Store, str], caller: Caller, keys: tuple[str,
     store.tokens.installations[INSTALL_ID] = Installation(GUID, keys[1])
     exchanged = await s2s_exchange(caller, s2s(keys[0]))("")
     assert (exchanged.seconds, exchanged.refresh) == (3600.0, "")
-    async with client(url, token=FixedToken(exchanged.access)) as outreach:
+    async with client(url, token=fixed_token(exchanged.access)) as outreach:
         assert await outreach.get("user", "1") is not None
 
 
@@ -111,7 +111,7 @@ async def test_oauth(stand_in: tuple[Store, str], caller: Caller) -> None:
     exchanged = await exchange(FIRST_REFRESH_TOKEN)
     assert exchanged.seconds == 7200.0
     assert exchanged.refresh not in {"", FIRST_REFRESH_TOKEN}
-    async with client(stand_in[1], token=FixedToken(exchanged.access)) as outreach:
+    async with client(stand_in[1], token=fixed_token(exchanged.access)) as outreach:
         assert await outreach.get("user", "1") is not None
     with pytest.raises(RefreshTokenRefused):
         await exchange(FIRST_REFRESH_TOKEN)
@@ -247,7 +247,7 @@ async def test_no_second_request_without_another_token() -> None:
     seen: list[str] = []
     async with httpx.AsyncClient(base_url="https://api.example.com", transport=refusing("other", seen)) as http:
         caller = Caller("outreach", http)
-        answer = await send_authorized(caller, "GET", "/x", token=FixedToken("fixed"), headers={})
+        answer = await send_authorized(caller, "GET", "/x", token=fixed_token("fixed"), headers={})
     assert answer.status_code == 401
     assert len(seen) == 1
 

@@ -69,7 +69,7 @@ class Door:
     table: HangingTable = field(init=False)
 
     def __post_init__(self) -> None:
-        stores: dict[str, Any] = {"queue": self, "spill": self}
+        stores: dict[str, Any] = {"queue": self, "overflow": self}
         self.table = HangingTable(self._available)
         self.held: Held[Receipt] = Held(now=self.now)
         self.ingest = Ingest(
