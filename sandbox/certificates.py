@@ -22,6 +22,18 @@ from cryptography.x509.oid import NameOID
 KEY_BITS: Final = 2048
 DAYS: Final = 7
 
+_SIGNS_CERTIFICATES: Final = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -94,6 +106,8 @@ def _authority() -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     builder = _builder(name, key).issuer_name(_name(name))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    # From Python 3.13 on a client refuses an authority that does not say that it may sign certificates.
+    builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
     return builder.sign(key, hashes.SHA256()), key
 
 

@@ -63,16 +63,20 @@ def _dies_with_parent() -> Callable[[], None] | None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it SIGTERM ends the program as Ctrl-C does, so that children are stopped in good order."""
+    """Within it SIGTERM and Ctrl-C end the program so that children are stopped in good order.
+
+    SIGINT is asked for by name: a shell that starts a program in the background has it ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Child:
