@@ -7,6 +7,7 @@ import typer
 from ops import deadletters, mapping, storage, webhooks
 from ops.backfill import backfill
 from ops.doctor import doctor
+from ops.erase import erase
 from ops.preview import preview
 from ops.send_test import send_test
 from ops.status import status
@@ -30,6 +31,7 @@ app.command("send-test")(send_test)
 app.command()(status)
 app.add_typer(deadletters.commands, name="deadletters")
 app.command()(unverified)
+app.command()(erase)
 app.add_typer(storage.commands, name="storage")
 app.command()(backfill)
 app.add_typer(mapping.commands, name="mapping")

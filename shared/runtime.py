@@ -22,6 +22,7 @@ from azure.storage.queue.aio import QueueServiceClient
 from shared.admin.admin import Admin
 from shared.admin.backlog import Backlog
 from shared.admin.dry_run import DryRunner
+from shared.admin.erase import Eraser
 from shared.admin.health import Health, reached, settings_check
 from shared.admin.readonly import FormerPeople, GetOnlyDataverse, RecordingOutreach, UnmadeTable
 from shared.admin.unverified import unverified_check
@@ -291,6 +292,21 @@ class Runtime:
         return Admin(
             self.journal, self.meetings, self.dead_letters, self.outbox, self.overflow, url, self._now, self.names
         )
+
+    @cached_property
+    def eraser(self) -> Eraser:
+        """Forgets one person or one meeting."""
+        names = (journal.TABLE, dead_letters.TABLE, overflow.TABLE, unverified.TABLE, people_cache.TABLE)
+        return Eraser(
+            self.meetings,
+            self._table(meetings.TABLE),
+            tables={name: self._table(name) for name in names},
+            unverified=self.unverified.room,
+        )
+
+    async def waiting(self) -> int:
+        """About how many messages wait in the queue and among its poison."""
+        return await self.queue.depth() + await self._poison_queue.depth()
 
     @cached_property
     def backlog(self) -> Backlog:
