@@ -63,7 +63,8 @@ async def deadletters(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def replay(req: func.HttpRequest) -> func.HttpResponse:
     """Send dead letters again: `{"all": true}` or `{"correlationIds": […]}`."""
-    from shared.admin.admin import BY_KEY, read_replay
+    from functions.requests import read_replay
+    from shared.admin.admin import BY_KEY
     from shared.runtime import runtime
 
     sent = await runtime().admin.replay(read_replay(body_of(req, "replay")), by=BY_KEY)
@@ -75,7 +76,8 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
 @for_admins
 async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
     """Let dead letters go for good: `{"correlationIds": […], "reason": "…"}`."""
-    from shared.admin.admin import BY_KEY, read_dismissal
+    from functions.requests import read_dismissal
+    from shared.admin.admin import BY_KEY
     from shared.runtime import runtime
 
     correlation_ids, reason = read_dismissal(body_of(req, "dismiss"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from functions.answers import answer, in_words
+from functions.views import health_json, status_json
 
 blueprint = func.Blueprint()
 
@@ -16,11 +17,10 @@ blueprint = func.Blueprint()
 @blueprint.route("health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding needs it
     """200 when every part answers, else 503 with the parts that do not."""
-    from shared.admin.health import for_anybody
     from shared.runtime import runtime
 
     report = await runtime().health.report()
-    return answer(for_anybody(report), status=200 if report["status"] == "ok" else 503)
+    return answer(health_json(report), status=200 if report.well else 503)
 
 
 @blueprint.function_name("status")
@@ -30,4 +30,4 @@ async def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     """200 whatever it says: an admin asked, and gets an answer."""
     from shared.runtime import runtime
 
-    return answer(await runtime().health.report())
+    return answer(status_json(await runtime().health.report()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shared.admin.admin import MeetingReport
     from shared.admin.dry_run import DryRun
+    from shared.admin.health import Report
     from shared.storage.dead_letters import DeadLetter
     from shared.storage.journal import Entry
 
@@ -87,6 +88,22 @@ def dry_run_json(dry_run: DryRun) -> dict[str, Any]:
     ]
     shown: dict[str, Any] = camel_json(dry_run)
     return shown | {"people": people}
+
+
+def health_json(report: Report) -> dict[str, Any]:
+    """What a stranger may know: which parts are well. Reasons name files, addresses and people's mistakes."""
+    parts = {name: {"status": "ok" if part.well else "unreachable"} for name, part in report.parts.items()}
+    return {"status": "ok" if report.well else "unhealthy", "parts": parts}
+
+
+def status_json(report: Report) -> dict[str, Any]:
+    """How each part is, for an admin; one that is `ok` has a reason only where something is to be noted."""
+    known = health_json(report)
+    parts = {
+        name: known["parts"][name] | ({"reason": part.reason} if part.reason else {})
+        for name, part in report.parts.items()
+    }
+    return {"status": known["status"], "checkedAt": report.checked_at, "parts": parts}
 
 
 def camel_json(value: Any) -> Any:

@@ -77,7 +77,7 @@ async def _app_user(dataverse: Dataverse, settings: Settings, me: str) -> tuple[
             "systemusers", filter_=f"applicationid eq {settings.client_id}", select="systemuserid,isdisabled", top=1
         )
     except RemoteError as error:
-        what = f"The app's user cannot be looked up: {error}"
+        what = f"The app's user cannot be looked up: {describe(error).sentence}"
         return None, [Finding(AREA, "problem", what, "Check AZURE_CLIENT_ID.")]
     if not rows:
         fix = "Power Platform admin center, your environment, Settings, Application users: add one with this id."
@@ -93,7 +93,7 @@ async def _privileges(dataverse: Dataverse, user: str) -> list[Finding]:
         answer = document(await dataverse.request("GET", path))
     except SyncError as error:
         fix = "Look at the user's security role yourself; infra/README.md lists the privileges."
-        return [Finding(AREA, "warning", f"Its privileges cannot be read: {error}", fix)]
+        return [Finding(AREA, "warning", f"Its privileges cannot be read: {describe(error).sentence}", fix)]
     held = _held(answer)
     found = [
         Finding(AREA, "problem", f"Privilege {name} is missing ({use}).", _ROLE)
@@ -156,4 +156,4 @@ async def _columns(dataverse: Dataverse, mapping: MappingFile, saved: Columns | 
         return compare(mapping, await read_live(dataverse))
     except (RemoteError, TargetMissing) as error:
         fix = "Give the app's user prvReadEntity and prvReadAttribute, or save the metadata and give --metadata FILE."
-        return [Finding(AREA, "warning", f"The columns of appointment cannot be read: {error}", fix)]
+        return [Finding(AREA, "warning", f"The columns of appointment cannot be read: {describe(error).sentence}", fix)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ops.findings import Finding
 from ops.subscriptions import Webhook, read_webhooks, webhook_resources
-from shared.errors import RemoteError, SyncError, Transient
+from shared.errors import RemoteError, SyncError, Transient, describe
 from shared.outreach.client import Outreach
 from shared.outreach.events import RESOURCE as EVENTS_API
 from shared.settings import Settings
@@ -55,7 +55,7 @@ async def check_outreach(outreach: Outreach, settings: Settings, *, app: str) ->
     try:
         webhooks = await read_webhooks(outreach, secrets=() if secrets.unresolved else secrets.known)
     except SyncError as error:
-        return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {error}", _SETTINGS)]
+        return [*found, Finding(AREA, "problem", f"The webhooks cannot be read: {describe(error).sentence}", _SETTINGS)]
     return found + _subscription(webhooks, settings, app)
 
 

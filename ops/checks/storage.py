@@ -13,7 +13,7 @@ from azure.storage.queue.aio import QueueClient
 
 from ops.findings import Finding
 from shared.admin.unverified import in_words
-from shared.errors import RemoteError, SyncError
+from shared.errors import RemoteError, SyncError, describe
 from shared.http.credentials import azure_credential
 from shared.outreach import tokens
 from shared.settings import IngestSettings, read_organisation
@@ -129,7 +129,9 @@ async def _ask(what: str, call: Callable[[], Awaitable[object]]) -> Finding:
     try:
         await call()
     except SyncError as error:
-        return Finding(AREA, "problem", f"{what}: no. {error}", _ROLES if _is_refusal(error) else _REACH)
+        return Finding(
+            AREA, "problem", f"{what}: no. {describe(error).sentence}", _ROLES if _is_refusal(error) else _REACH
+        )
     except AzureError as error:
         return Finding(AREA, "problem", f"{what}: no ({type(error).__name__}).", _REACH)
     return Finding(AREA, "ok", f"{what}.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from shared import labels
 from shared.errors import BadDelivery, RowConflict
@@ -83,7 +83,7 @@ class Admin:
 
     async def correlation(self, correlation_id: str) -> list[Entry]:
         """The journal of one event, and of others that came under the same trace after it, in their order."""
-        wanted = _plain_id(correlation_id)
+        wanted = plain_id(correlation_id)
         return await self.journal.read(wanted) if CORRELATION_ID.fullmatch(wanted) else []
 
     async def meeting(self, meeting_id: str) -> MeetingReport | None:
@@ -221,42 +221,6 @@ def _recent(meeting: Meeting, dead_letters: Sequence[DeadLetter]) -> tuple[Recen
     return tuple(sorted(events, key=lambda recent: recent.received_at, reverse=True) if lost else events)
 
 
-class _Replay(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    all: bool = False
-    correlation_ids: list[str] | None = Field(default=None, alias="correlationIds", max_length=MAX_NAMED)
-
-
-def read_replay(body: bytes) -> frozenset[str] | None:
-    """What to replay: correlation ids, or None for all. Raises `BadDelivery` for anything else."""
-    problem = BadDelivery("bad_request", 'Send {"all": true} or {"correlationIds": ["…"]}.')
-    try:
-        wanted = _Replay.model_validate_json(body)
-    except ValidationError as error:
-        raise problem from error
-    if wanted.all == bool(wanted.correlation_ids):
-        raise problem
-    return None if wanted.all else frozenset(_plain_id(one) for one in wanted.correlation_ids or ())
-
-
-class _Dismissal(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    correlation_ids: list[str] = Field(alias="correlationIds", min_length=1, max_length=MAX_NAMED)
-    reason: str
-
-
-def read_dismissal(body: bytes) -> tuple[frozenset[str], str]:
-    """Which correlation ids to dismiss, and why. Raises `BadDelivery` for anything else.
-
-    There is no `all`: who lets an event go for good should have looked at it.
-    """
-    try:
-        wanted = _Dismissal.model_validate_json(body)
-    except ValidationError as error:
-        raise BadDelivery("bad_request", 'Send {"correlationIds": ["…"], "reason": "…"}.') from error
-    return frozenset(map(_plain_id, wanted.correlation_ids)), read_reason(wanted.reason)
-
-
 def read_reason(text: str) -> str:
     """Why, on one line. Raises `BadDelivery` where nothing is said, or too much."""
     reason = " ".join(text.split())
@@ -265,7 +229,7 @@ def read_reason(text: str) -> str:
     return reason
 
 
-def _plain_id(correlation_id: str) -> str:
+def plain_id(correlation_id: str) -> str:
     """As it stands in the tables, however it was copied: upper case, or with the dashes of a GUID."""
     return correlation_id.strip().lower().replace("-", "")
 

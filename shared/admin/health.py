@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from shared.errors import AnothersAccount, BadSettings, Transient, describe
 from shared.settings import Settings, notes
@@ -22,7 +22,27 @@ PATIENCE_SECONDS = 8.0
 
 # Raises where the part is not well; returns what is to be noted all the same, or nothing.
 Check = Callable[[], Awaitable[str | None]]
-Report = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `reason`: why it is not well, or what is to be noted of one that is; nothing secret is in it."""
+
+    well: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How each part is, by name, and since when that is known."""
+
+    checked_at: str
+    parts: Mapping[str, Part]
+
+    @property
+    def well(self) -> bool:
+        """Whether every part is."""
+        return all(part.well for part in self.parts.values())
 
 
 class Health:
@@ -36,10 +56,7 @@ class Health:
         self._look: asyncio.Task[Report] | None = None
 
     async def report(self) -> Report:
-        """`{"status": "ok" | "unhealthy", "checkedAt": …, "parts": {name: {"status": …, "reason": …}}}`, for an admin.
-
-        A part that is `ok` has a `reason` only where there is something to note. No reason holds a secret.
-        """
+        """How everything is, seen a moment ago at most."""
         look = self._look
         under_way = look is not None and not look.done()
         last = self._not_older_than(STANDS_IN_SECONDS if under_way else FRESH_SECONDS)
@@ -56,23 +73,22 @@ class Health:
     async def _examine(self) -> Report:
         results = await asyncio.gather(*map(self._one, self._checks.values()))
         parts = dict(zip(self._checks, results, strict=True))
-        well = all(part["status"] == "ok" for part in parts.values())
-        report = {"status": "ok" if well else "unhealthy", "checkedAt": sortable(self._now()), "parts": parts}
+        report = Report(sortable(self._now()), parts)
         self._last = (self._clock(), report)
         return report
 
-    async def _one(self, check: Check) -> dict[str, str]:
+    async def _one(self, check: Check) -> Part:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 note = await check()
         except (ValueError, KeyError, TypeError):
-            return {"status": "unreachable", "reason": "Its answer makes no sense; is the address right?"}
+            return Part(well=False, reason="Its answer makes no sense; is the address right?")
         except Exception as error:  # noqa: BLE001 - without a report the services would be asked again by everybody
             described = describe(error)
             if described.unforeseen:
                 log.error(line("unforeseen", correlation_id="", error=type(error).__name__, at=where(error)))  # noqa: TRY400 - its message may repeat a value
-            return {"status": "unreachable", "reason": described.words}
-        return {"status": "ok", "reason": note} if note else {"status": "ok"}
+            return Part(well=False, reason=described.words)
+        return Part(well=True, reason=note or "")
 
 
 def reached(ask: Callable[[], Awaitable[object]]) -> Check:
@@ -103,9 +119,3 @@ def settings_check(
         return " ".join(notes(environment))
 
     return check
-
-
-def for_anybody(report: Report) -> Report:
-    """What a stranger may know: which parts are well. Reasons name files, addresses and people's mistakes."""
-    parts = {name: {"status": part["status"]} for name, part in report["parts"].items()}
-    return {"status": report["status"], "parts": parts}

@@ -40,7 +40,7 @@ _QUERY = re.compile(r"(\?|%3F|code=)\S*", re.IGNORECASE)
 
 
 # Only for people to read, so that any form will do.
-_Told = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
+_Text = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
 
 
 class _Attributes(BaseModel):
@@ -49,11 +49,11 @@ class _Attributes(BaseModel):
     model_config = ConfigDict(extra="ignore")
     url: str = ""
     active: bool | None = None
-    resource: _Told = None
-    action: _Told = None
-    disabled_reason: _Told = Field(default=None, alias="disabledReason")
-    disabled_since: _Told = Field(default=None, alias="disabledSince")
-    disabled_until: _Told = Field(default=None, alias="disabledUntil")
+    resource: _Text = None
+    action: _Text = None
+    disabled_reason: _Text = Field(default=None, alias="disabledReason")
+    disabled_since: _Text = Field(default=None, alias="disabledSince")
+    disabled_until: _Text = Field(default=None, alias="disabledUntil")
 
     @property
     def is_disabled(self) -> bool:

@@ -22,7 +22,7 @@ from shared.errors import RemoteError, RowConflict
 from shared.meeting.outcome import OutcomeKind
 from shared.storage.account import Table
 from shared.telemetry import line
-from shared.timestamps import Clock
+from shared.timestamps import Clock, parse_time
 
 log = logging.getLogger("outreach_dynamics.statistics")
 
@@ -134,6 +134,6 @@ def _row(slot: datetime, totals: Totals, process: str) -> dict[str, Any]:
 
 
 def _read(row: Mapping[str, Any]) -> tuple[datetime, Totals]:
-    slot = datetime.strptime(f"{row['PartitionKey']} {row['RowKey'][:4]} +0000", "%Y-%m-%d %H%M %z")
+    slot = parse_time(f"{row['PartitionKey']}T{row['RowKey'][:4]}Z")
     counted = Counter({OutcomeKind(name): count for name, count in json.loads(row["outcomes"]).items()})
     return slot, Totals(counted, int(row["lags"]), float(row["lag_sum"]), float(row["lag_max"]))

@@ -299,7 +299,7 @@ async def test_without_a_tenant_the_platforms_sign_in_opens_nothing(product: Ins
     for headers in (principal(ROLE), principal(ROLE, tenants=(tenant,)), principal(ROLE, tenants=())):
         assert (await product.runtime.console.show(Request("GET", "home", headers=headers))).status == 401
     assert (await product.runtime.console.show(await signed_in(product))).status == 200
-    report = await product.runtime.health.report()
+    report = await product.status()
     assert "AZURE_TENANT_ID is not the GUID of a tenant" in report["parts"]["settings"]["reason"]
 
 

@@ -507,6 +507,6 @@ async def test_the_runtime_seals_with_the_key_of_the_settings(azurite: str, stor
         (row,) = await product.runtime._table(tokens.TABLE).query("PartitionKey eq @o", {"o": "outreach"}, limit=2)
         assert (row["access"], row["refresh"]) == ("", "")
         assert row["sealed"]
-        assert (await product.runtime.health.report())["parts"]["outreach"] == {"status": "ok"}
+        assert (await product.status())["parts"]["outreach"] == {"status": "ok"}
         await product.restart(SYNC_TOKEN_KEY="")
         assert "SYNC_TOKEN_KEY" in product.runtime._outreach_settings.unsealed

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from functions.views import dead_letter_json, journal_json, meeting_json
+from functions.views import dead_letter_json, journal_json, meeting_json, status_json
 from sandbox.dataverse import create_app as dataverse_app
 from sandbox.dataverse import people
 from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, USER_IDS
@@ -113,6 +113,10 @@ class Installation:
         found = await self.runtime.admin.meeting(meeting_id)
         assert found is not None
         return meeting_json(found)
+
+    async def status(self) -> dict[str, Any]:
+        """How each part is, as its route answers."""
+        return status_json(await self.runtime.health.report())
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         """All dead letters, the latest first, as their route answers."""

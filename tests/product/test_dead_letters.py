@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.admin.admin import read_replay
+from functions.requests import read_replay
 from shared.errors import BadDelivery
 from shared.storage import dead_letters
 from shared.storage.dead_letters import DeadLetter

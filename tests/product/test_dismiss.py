@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from functions.requests import read_dismissal
 from sandbox.outreach.deliveries import MeetingScript, Target
-from shared.admin.admin import MAX_REASON, read_dismissal
+from shared.admin.admin import MAX_REASON
 from shared.errors import BadDelivery, Transient
 from shared.storage import dead_letters, overflow
 from shared.storage.account import Entity

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from functions.views import health_json
 from sandbox.azurite import StorageNames
 from sandbox.outreach.faults import FaultPlan
-from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Check, Health, for_anybody
+from shared.admin.health import FRESH_SECONDS, STANDS_IN_SECONDS, Check, Health
 from shared.errors import BadSettings, Transient
 from tests.patience import PATIENCE
 from tests.product.bench import Installation, installation
@@ -42,7 +43,7 @@ async def test_many_who_ask_at_once_cost_one_look() -> None:
     service = Service()
     health = health_of(service)
     reports = await asyncio.gather(*(health.report() for _ in range(100)))
-    assert (service.asked, {report["status"] for report in reports}) == (1, {"ok"})
+    assert (service.asked, {report.well for report in reports}) == (1, {True})
     service.now += FRESH_SECONDS
     await health.report()
     assert service.asked == 2
@@ -71,8 +72,8 @@ async def test_services_that_fail_are_asked_no_oftener(wrong: Exception, reason:
         report = await health.report()
         service.now += FRESH_SECONDS / 3 - 1
     assert service.asked == 1
-    assert reason in report["parts"]["service"]["reason"]
-    assert for_anybody(report) == {"status": "unhealthy", "parts": {"service": {"status": "unreachable"}}}
+    assert reason in report.parts["service"].reason
+    assert health_json(report) == {"status": "unhealthy", "parts": {"service": {"status": "unreachable"}}}
 
 
 async def test_who_hangs_up_makes_nobody_ask_again() -> None:
@@ -85,7 +86,7 @@ async def test_who_hangs_up_makes_nobody_ask_again() -> None:
     first.cancel()
     await asyncio.sleep(0)
     service.answers.set()
-    assert (await second)["status"] == "ok"
+    assert (await second).well
     await health.report()
     assert service.asked == 1
 
@@ -113,9 +114,9 @@ async def test_nobody_waits_for_somebody_elses_look() -> None:
     first = asyncio.create_task(health.report())
     await asyncio.sleep(0)
     async with asyncio.timeout(PATIENCE):
-        assert (await health.report())["status"] == "ok"
+        assert (await health.report()).well
     service.answers.set()
-    assert (await first)["status"] == "ok"
+    assert (await first).well
     assert service.asked == 2
 
 
@@ -137,7 +138,7 @@ async def test_what_was_seen_long_ago_counts_no_more() -> None:
 async def test_an_outreach_without_users_is_none(product: Installation) -> None:
     """A 404 for what every organisation has means that the address is wrong, not that all is well."""
     product.outreach.faults = FaultPlan.parse({"next": [{"kind": "404", "path": "/api/v2/users"}]})
-    report = await product.runtime.health.report()
+    report = await product.status()
     assert report["parts"]["outreach"]["status"] == "unreachable"
     assert "OUTREACH_API_URL" in report["parts"]["outreach"]["reason"]
 
@@ -145,7 +146,7 @@ async def test_an_outreach_without_users_is_none(product: Installation) -> None:
 async def test_a_misspelt_setting_is_noted(azurite: str, storage_names: StorageNames) -> None:
     """The app is well all the same, and says what does nothing."""
     async with installation(azurite, storage_names.queue("events"), SYNC_OUTBOUND_CREAT="false") as product:
-        report = await product.runtime.health.report()
+        report = await product.status()
     assert report["status"] == "ok"
     note = "SYNC_OUTBOUND_CREAT is no setting, so it does nothing. Is SYNC_OUTBOUND_CREATE meant?"
     assert report["parts"]["settings"] == {"status": "ok", "reason": note}

@@ -225,7 +225,7 @@ async def test_broken_settings_keep_events(product: Installation) -> None:
     await product.restart(DATAVERSE_URL="https://example.com", MAPPING_FILE="/nowhere/mapping.json")
     await product.send(MeetingScript(1).booked())
     await product.work(limit=2)
-    report = await product.runtime.health.report()
+    report = await product.status()
     assert report["status"] == "unhealthy"
     assert "MAPPING_FILE" in report["parts"]["settings"]["reason"]
     assert "DATAVERSE_URL" in report["parts"]["settings"]["reason"]
@@ -343,7 +343,7 @@ async def test_a_secret_that_is_not_known_yet_takes_nothing_from_the_other(produ
     await product.restart(**other | {name: "@microsoft.keyvault(VaultName=contoso;SecretName=one)"})
     entry = await product.sync(MeetingScript(1).booked())
     assert entry["outcome"] == "created"
-    report = await product.runtime.health.report()
+    report = await product.status()
     assert f"{name} is a Key Vault reference" in report["parts"]["settings"]["reason"]
 
 

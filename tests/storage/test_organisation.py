@@ -72,7 +72,7 @@ async def test_another_organisation_takes_nothing_in(product: Installation, othe
         await product.send(MeetingScript(2).booked())
     with pytest.raises(AnothersAccount):
         _ = product.runtime.admin
-    assert "storage claim" in (await product.runtime.health.report())["parts"]["settings"]["reason"]
+    assert "storage claim" in (await product.status())["parts"]["settings"]["reason"]
     (before,) = await product.queue.peek_messages()
     assert await product.work(limit=1) == 1
     (after,) = await product.queue.peek_messages()
