@@ -84,7 +84,7 @@ class Outreach:
             asked.add(path)
             response = await self.request("GET", path, params=query or None)
             if response is None:
-                reason = f"Outreach knows no {collection} at this address (HTTP 404 or 410). Is OUTREACH_API_URL right?"
+                reason = f"Outreach knows no {collection} at this address (HTTP 404). Is OUTREACH_API_URL right?"
                 raise Permanent(reason, service="outreach", status=404)
             document = _document(response)
             data, links = document.get("data"), document.get("links")

@@ -324,6 +324,15 @@ _CHAINS: tuple[Scenario, ...] = (
         apart=True,
     ),
     Scenario(
+        "a task tells of its meeting along two calendar events, while the last link is made",
+        (Event(9, _HELD.values, key=TASK), of_calendar_event(_SECOND, meeting=MEETING)),
+        (
+            booked(),
+            Event(0, {}, key=OTHER_CALENDAR_EVENT, alias=TASK),
+            Event(0, {}, key=CALENDAR_EVENT, alias=OTHER_CALENDAR_EVENT),
+        ),
+    ),
+    Scenario(
         "a meeting and a calendar event are each said to be the other one's",
         (Event(5, _SECOND.values, key=CALENDAR_EVENT, alias=MEETING), Event(6, _THIRD.values, alias=CALENDAR_EVENT)),
         (booked(),),
