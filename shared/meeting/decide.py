@@ -73,7 +73,11 @@ def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Ru
     if held is not None or nothing:
         return Plan(hold=held)
     if not mirror.exists:
-        return Plan(frozenset(want.columns))
+        # A new appointment is open by itself; to close it is a step of its own.
+        columns = {
+            name for name in want.columns if name != STATE or name in mirror.doubt or want.columns[name] != "open"
+        }
+        return Plan(frozenset(columns))
     columns = differing | (mirror.doubt & want.columns.keys())
     return Plan(columns, only_fence=not columns)
 

@@ -48,6 +48,8 @@ _PLAIN: tuple[Scenario, ...] = (
     Scenario("create twice", (booked(), booked()), faults=2),
     Scenario("create and update", (booked(), _SECOND), faults=2),
     Scenario("create, update and the update again", (booked(), _SECOND, _SECOND)),
+    Scenario("create as open, and held", (booked(completed=False), _HELD)),
+    Scenario("create as held, then not held after all", (booked(completed=True), event(10, completed=False))),
     Scenario("create as held", (booked(completed=True), _SECOND)),
     Scenario("two updates of one column", (_SECOND, _THIRD), (booked(),), faults=2),
     Scenario("two updates of two columns", (_SECOND, _MOVED), (booked(),)),
