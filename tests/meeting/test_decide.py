@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.meeting.appointment import Desired, Policy, fingerprint
-from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, without_unset
+from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, state_to_end_in, without_unset
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
-from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror
+from shared.meeting.mirror import CANCELED, COMPLETED, OPEN, Actual, Mirror
 from tests.samples import DEFAULT, law, mapping_with, ref
 
 WANTED: dict[str, Any] = {
@@ -77,6 +77,36 @@ def test_open_is_where_every_appointment_begins(value: str) -> None:
     closed = replace(EXISTS, applied={**EXISTS.applied, "statecode": fingerprint("canceled")})
     expected = Plan() if value == "canceled" else Plan(frozenset({"statecode"}))
     assert plan(closed, WANTED | {"statecode": value}) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "doubt", "written"),
+    [("open", (), False), ("completed", (), True), ("open", ("statecode",), True), ("open", ("subject",), False)],
+)
+def test_a_new_appointment_is_open_by_itself(value: str, doubt: tuple[str, ...], *, written: bool) -> None:
+    """To close it is a step of its own; that it is to be open is written only where somebody may have closed it."""
+    expected = frozenset(WANTED) | ({"statecode"} if written else set())
+    before = replace(NEW, doubt=frozenset(doubt))
+    assert plan(before, WANTED | {"statecode": value}) == Plan(expected)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "wanted", "state"),
+    [
+        (EXISTS, None, None),
+        (EXISTS, "completed", COMPLETED),
+        (EXISTS, "open", OPEN),
+        (replace(EXISTS, open_as=(3, 5)), "open", (3, 5)),
+        (replace(EXISTS, open_as=(3, 5)), "canceled", CANCELED),
+        (replace(EXISTS, open_as=(3, 5), give_back=COMPLETED), "open", COMPLETED),
+        (replace(EXISTS, open_as=(3, 5), give_back=COMPLETED, doubt=frozenset({"statecode"})), "open", (3, 5)),
+        (replace(EXISTS, give_back=COMPLETED), None, COMPLETED),
+    ],
+)
+def test_which_state_it_ends_in(mirror: Mirror, wanted: str | None, state: tuple[int, int] | None) -> None:
+    """Outreach's where that changes, and open as it was before; else the state that it was opened from."""
+    want = Desired(WANTED if wanted is None else WANTED | {"statecode": wanted})
+    assert state_to_end_in(mirror, want) == state
 
 
 class TestSettings:

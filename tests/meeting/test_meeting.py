@@ -75,6 +75,22 @@ def test_a_closed_appointment_gets_its_state_back(reopen: bool) -> None:  # noqa
     assert claim.mirror.give_back == (COMPLETED if reopen else None)
 
 
+@pytest.mark.parametrize(
+    ("seen", "give_back", "open_as"),
+    [((3, 5), None, (3, 5)), (COMPLETED, None, OPEN), ((0, 2), COMPLETED, OPEN)],
+)
+def test_how_it_was_open_is_remembered(
+    seen: tuple[int, int], give_back: tuple[int, int] | None, open_as: tuple[int, int]
+) -> None:
+    """As a look or a write shows it; not while it is open for a change of ours only."""
+    known = replace(WRITTEN, mirror=replace(WRITTEN.mirror, give_back=give_back, open_as=OPEN))
+    claim = known.claim(frozenset({"statecode"}), parties=(), actual=Actual("7", {}, seen), reopen=False)
+    assert claim.mirror.open_as == open_as
+    assert claim.settle("8", {}, state=COMPLETED).mirror.open_as == open_as
+    assert claim.settle("8", {}, state=(3, 6)).mirror.open_as == (3, 6)
+    assert claim.settle("8", {}).mirror.open_as == open_as
+
+
 def test_settling_ends_the_doubt() -> None:
     """What was in doubt and was not written is not known any more."""
     claim = WRITTEN.claim(frozenset({"subject", "location"}), parties=(), actual=None, reopen=False)
