@@ -7,7 +7,7 @@ Only the activity parties are a type, in a list sorted by their text. `transform
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from typing import Any, Literal
@@ -48,8 +48,8 @@ class Desired:
     """The appointment as Outreach wants it. Only columns that some event named are in `columns`.
 
     `organizer`: goes with the owner, and is not among the parties in `columns`. `invited`: the attendee that each
-    record of Outreach is. `unresolved`: Outreach records that are nobody in Dynamics; an appointment may do without
-    them.
+    record of Outreach is; None: the attendees stay as they are. `unresolved`: Outreach records that are nobody in
+    Dynamics; an appointment may do without them.
     """
 
     columns: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Desired:
     notes: tuple[str, ...] = ()
     unresolved: frozenset[Reference] = frozenset()
     organizer: Party | None = None
-    invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
+    invited: Mapping[Reference, CrmRecord | str] | None = None
 
     @property
     def new(self) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def desired(
     columns: dict[str, Any] = {}
     wishes: dict[str, Any] = {}
     organizer: Party | None = None
-    invited: dict[Reference, CrmRecord | str] = {}
+    invited: Mapping[Reference, CrmRecord | str] | None = None
     notes: list[str] = []
     for row in mapping.rows:
         if row.column in leave or (row.on_create and not row.needs(values, mapping.rows) <= people.keys()):
@@ -197,7 +197,7 @@ def desired(
         part = row.part(given)
         (wishes if row.on_create else columns).update(part.columns)
         organizer = part.organizer or organizer
-        invited |= part.invited
+        invited = part.invited if row.column == PARTIES else invited
         notes += part.notes
     start, end = columns.get("scheduledstart"), columns.get("scheduledend")
     if start and end and end < start:

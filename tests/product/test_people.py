@@ -212,7 +212,8 @@ class TestDeletedInOutreach:
     @pytest.fixture(params=["404", "410"])
     async def deleted(self, request: pytest.FixtureRequest, product: Installation) -> Installation:
         """The newcomer was invited by address and prospect 101 by record; Outreach has deleted both since."""
-        await product.sync(MeetingScript(1).booked(prospects=[NEWCOMER, 101]))
+        script = MeetingScript(1)
+        await product.sync(script.booked(prospects=[NEWCOMER, 101]), script.changed(title="Next"))
         for number in (NEWCOMER, 101):
             del product.outreach.records["prospect"][number]
         if request.param == "410":
