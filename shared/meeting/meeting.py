@@ -167,7 +167,9 @@ class Meeting:
         """The appointment was deleted in Dynamics: it stays so, or it is made again."""
         if stays_deleted:
             return _mirroring(self, deleted=True, doubt=frozenset(), version=None)
-        return _mirroring(self, version=None, applied={}, give_back=None, open_as=None)
+        # What was in doubt was a change to what is gone. Only where a create was begun something may still come to be.
+        doubt = frozenset[str]() if self.mirror.exists else self.mirror.doubt
+        return _mirroring(self, version=None, applied={}, give_back=None, open_as=None, doubt=doubt)
 
     def choose_appointment(self, appointment_id: str) -> Meeting:
         """A new appointment gets this id, unless one was chosen before."""

@@ -39,6 +39,14 @@ def test_status(meeting: Meeting, status: Status) -> None:
     assert meeting.is_settled == (status is Status.IN_DYNAMICS)
 
 
+def test_a_change_to_what_was_deleted_is_in_doubt_no_longer() -> None:
+    """To make the appointment again is to make one: conditions count. A create that was begun may still come to be."""
+    changing = replace(WRITTEN, mirror=replace(WRITTEN.mirror, doubt=frozenset({"subject"})))
+    assert not changing.lose_appointment(stays_deleted=False).mirror.attempted
+    begun = Meeting(mirror=Mirror("a", doubt=frozenset({"subject"})))
+    assert begun.lose_appointment(stays_deleted=False).mirror.attempted
+
+
 def test_the_words_of_the_api() -> None:
     """`status` has the words that the contract fixes; `state` those that answers had before."""
     assert {str(status): status.state for status in Status} == {
