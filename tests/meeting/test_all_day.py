@@ -258,6 +258,21 @@ def test_end_before_start() -> None:
     assert bounds("2026-01-05", "2026-01-01", "UTC") == ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")
 
 
+def test_bounds_that_are_one_are_the_day_that_begins_there() -> None:
+    """No time at all lies between two of them, so the sender's midnight it is."""
+    moment = "2026-03-05T20:00:00Z"
+    assert first_day(moment, moment, UTC) == date(2026, 3, 6)
+    assert day_after(moment, moment, UTC) == date(2026, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("end", "after"), [("2026-03-06T02:01:00Z", 6), ("2026-03-06T02:02:00Z", 7), ("2026-03-05T21:59:00Z", 6)]
+)
+def test_a_day_is_longer_or_shorter_by_a_change_of_clocks_at_most(end: str, after: int) -> None:
+    """What lies farther from a whole number of days ends on the day that it ends on."""
+    assert day_after("2026-03-05T00:00:00Z", end, UTC) == date(2026, 3, after)
+
+
 def test_last_day_of_the_calendar() -> None:
     """A day after which there is none is refused with a sentence."""
     with pytest.raises(Unmappable) as caught:

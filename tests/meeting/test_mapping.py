@@ -74,7 +74,7 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["rows"][2].update(collumn="x"), "rows.2.collumn", "not permitted"),
         (lambda c: c["rows"][2].update(column="Subject"), "rows.2.column", "pattern"),
         (lambda c: c["rows"][2].update(field="9"), "rows.2.field", "pattern"),
-        (lambda c: c["rows"][2].update(transform="upper"), "rows.2.transform", "no transform 'upper'"),
+        (lambda c: c["rows"][2].update(transform="upper"), "rows.2.transform", "'upper'; docs/mapping.md lists them"),
         (lambda c: c["rows"][2].update(transform="tekst"), "rows.2.transform", "is 'text' meant?"),
         (lambda c: c["rows"][2].update(transform=5), "rows.2.transform", "valid string"),
         (lambda c: c["rows"][2].pop("transform"), "rows.2.transform", "required"),
