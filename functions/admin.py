@@ -12,6 +12,8 @@ from functions.views import dead_letter_json, journal_json, meeting_json
 
 blueprint = func.Blueprint()
 
+_UNKNOWN_MEETING = "Nothing is known of this meeting (yet); an event just accepted may wait."
+
 
 @blueprint.function_name("correlations")
 @blueprint.route("correlations/{correlationId}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
@@ -38,12 +40,24 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     """How one meeting stands."""
     from shared.runtime import runtime
 
-    # The host decodes what stands in an address, but for an escaped slash.
-    meeting_id = re.sub("%2f", "/", req.route_params["meetingId"], flags=re.IGNORECASE)
-    found = await runtime().admin.meeting(meeting_id)
+    found = await runtime().admin.meeting(_meeting_id(req))
     if found is None:
-        return refusal(404, "not_found", "Nothing is known of this meeting (yet); an event just accepted may wait.")
+        return refusal(404, "not_found", _UNKNOWN_MEETING)
     return answer(meeting_json(found))
+
+
+@blueprint.function_name("write")
+@blueprint.route("meetings/{meetingId}/write", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@for_admins
+async def write(req: func.HttpRequest) -> func.HttpResponse:
+    """Look at Dynamics and write again what differs; what was refused is tried again."""
+    from shared.admin.admin import BY_KEY
+    from shared.runtime import runtime
+
+    correlation_id = await runtime().admin.write(_meeting_id(req), by=BY_KEY)
+    if correlation_id is None:
+        return refusal(404, "not_found", _UNKNOWN_MEETING)
+    return answer({"correlationId": correlation_id}, status=202)
 
 
 @blueprint.function_name("deadletters")
@@ -83,3 +97,8 @@ async def dismiss(req: func.HttpRequest) -> func.HttpResponse:
     correlation_ids, reason = read_dismissal(body_of(req, "dismiss"))
     gone = await runtime().admin.dismiss(correlation_ids, reason=reason, by=BY_KEY)
     return answer({"dismissed": len(gone), "correlationIds": gone})
+
+
+def _meeting_id(req: func.HttpRequest) -> str:
+    """The host decodes what stands in an address, but for an escaped slash."""
+    return re.sub("%2f", "/", req.route_params["meetingId"], flags=re.IGNORECASE)

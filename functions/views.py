@@ -61,6 +61,8 @@ def dead_letter_json(dead_letter: DeadLetter) -> dict[str, Any]:
 
 def meeting_json(report: MeetingReport) -> dict[str, Any]:
     """How a meeting stands."""
+    from shared.meeting.refused import REFUSED_ADVICE
+
     meeting, mirror = report.meeting, report.meeting.mirror
     return {
         "meetingId": str(report.key),
@@ -75,6 +77,10 @@ def meeting_json(report: MeetingReport) -> dict[str, Any]:
         },
         "written": dict(mirror.applied),
         "columnsInDoubt": sorted(mirror.doubt),
+        "refused": [
+            {"column": name, "code": one.code or None, "reason": one.reason, "advice": REFUSED_ADVICE}
+            for name, one in sorted(mirror.refused.items())
+        ],
         "appointmentVersion": mirror.version,
         "recent": [camel_json(recent) for recent in report.recent],
         "lastError": camel_json(report.last_error),

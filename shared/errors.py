@@ -20,6 +20,7 @@ SyncError
     ├── Transient           may pass by itself: put the message back
     │   └── NewerLayout     a newer version of the app has stored it: leave it alone (storage/layout.py)
     └── Permanent           will not pass by itself: dead letter with the reason
+        └── Refused         Dynamics refused a write: do without the columns that it is about (meeting/ports.py)
 """
 
 from __future__ import annotations

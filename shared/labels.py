@@ -18,7 +18,7 @@ from shared.meeting.identity import GUID
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
 # What our own messages are called beside deliveries, and what is not known.
-_OURS = frozenset({"", "unknown", "delivery", "reconcile", "spilled"})
+_OURS = frozenset({"", "unknown", "delivery", "reconcile", "spilled", "write"})
 _ACTIONS = frozenset(
     {
         "*",

@@ -224,7 +224,7 @@ class Runtime:
         feeding = Feeding(
             queue=self.queue,
             overflow=self.overflow,
-            parked=self.meetings.parked,
+            waiting=self.meetings.waiting,
             follow_ups=self._follow_ups,
             now=self._now,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,6 +10,10 @@ from datetime import UTC, datetime
 Clock = Callable[[], datetime]
 
 _LENGTH_OF_A_DAY = len("2026-01-05")
+_ANY_YEAR = re.compile(
+    r"(?P<sign>[+-]?)(?P<year>(?<=-)\d{4}|0000|0001|9999|\d{5,})-\d\d-\d\d"
+    r"([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?"
+)
 
 
 def parse_time(text: object) -> datetime:
@@ -26,6 +31,15 @@ def parse_time(text: object) -> datetime:
     except OverflowError as error:
         raise ValueError("this time lies outside the calendar") from error
     return moment
+
+
+def beyond_the_calendar(text: object) -> datetime | None:
+    """The nearest moment that the calendar has, where a time lies outside it; None for what is no time."""
+    found = _ANY_YEAR.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return None
+    early = found["sign"] == "-" or int(found["year"]) <= 1
+    return datetime(1, 1, 1, tzinfo=UTC) if early else datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def is_day(text: str) -> bool:

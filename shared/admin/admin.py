@@ -15,11 +15,12 @@ from pydantic import Field, TypeAdapter
 from shared import labels
 from shared.errors import BadDelivery, RowConflict
 from shared.labels import Names
-from shared.meeting.aliases import canonical
+from shared.meeting.aliases import Found, canonical
 from shared.meeting.dead_letters import filed_under
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.outcome import OutcomeKind
+from shared.pipeline.sweep import reconcile
 from shared.storage.account import Continuation
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.envelope import Envelope
@@ -88,13 +89,31 @@ class Admin:
 
     async def meeting(self, meeting_id: str) -> MeetingReport | None:
         """How one meeting stands. A bare id is a meeting, or else a calendar event."""
+        found = await self._find(meeting_id)
+        return None if found is None else await self._report(found.stored.key, found.meeting)
+
+    async def write(self, meeting_id: str, *, by: str) -> str | None:
+        """Have what differs in Dynamics written again, and what was refused tried again; None: nothing is known of it.
+
+        `by`: who asked for it, a key's name or a person's id. Returns the correlation id.
+        """
+        found = await self._find(meeting_id)
+        if found is None:
+            return None
+        envelope = reconcile(found.stored.key, now=self.now(), by=by)
+        await self.outbox.put(envelope)
+        meeting = self.names.meeting(envelope.meeting)
+        log.info(line("write_again", correlation_id=envelope.correlation_id, meeting=meeting, by=_who(by)))
+        return envelope.correlation_id
+
+    async def _find(self, meeting_id: str) -> Found | None:
         keys = [MeetingKey.parse(meeting_id)]
         if ":" not in meeting_id:
             keys.append(MeetingKey("calendarEvent", meeting_id))
         for key in keys:
             found = await canonical(key, self.meetings)
             if found.is_known:
-                return await self._report(found.stored.key, found.meeting)
+                return found
         return None
 
     async def list_dead_letters(self) -> list[DeadLetter]:

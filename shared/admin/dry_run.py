@@ -35,7 +35,7 @@ from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import Patch, accepts, read_patch, why_not
 from shared.meeting.ports import Ports
 from shared.pipeline.people import CrmDirectory
-from shared.timestamps import Clock
+from shared.timestamps import Clock, sortable
 
 LookUp = Callable[[], tuple[CrmDirectory, RecordingOutreach]]
 
@@ -138,6 +138,7 @@ class DryRunner:
                 rules=self._rules,
                 ports=ports,
                 alias=patch.alias,
+                at=sortable(now),
             )
             result = _carried_out(start, outcome)
         except (Unmappable, Permanent) as error:
@@ -176,8 +177,9 @@ class DryRunner:
         try:
             wanted = references(values, self._rules.mapping) | creators(values, self._rules.mapping)
             await recording.resolve(wanted - recording.people.keys())
-            return desired(values, mapping=self._rules.mapping, people=recording.people, policy=self._rules.policy)
-        except (Unmappable, Permanent):
+            want = desired(values, mapping=self._rules.mapping, people=recording.people, policy=self._rules.policy)
+            return want.created_by_then(sortable(self._now()))
+        except Permanent:
             return None
 
 

@@ -254,6 +254,8 @@ def _action(
         return "none", "It gives no value for this column." if known else "No event has named it."
     if column == STATE and result == "open" and stamped is not None and stamped.value:
         return "keep", "Closed in Outreach; that stays there (SYNC_ON_CANCEL, SYNC_ON_COMPLETE)."
+    if column in before.mirror.refused:
+        return "keep", f"Dynamics refused this value: {before.mirror.refused[column].reason}."
     if column in applied:
         return "keep", "Dynamics has this value from us."
     if waits:

@@ -21,7 +21,7 @@ from shared.storage import people_cache
 from shared.storage.account import Continuation, Entity, Table
 from shared.storage.documents import unpack_bytes
 from shared.storage.meetings import MeetingTable
-from shared.storage.parked import PARTITION
+from shared.storage.parked import PARTITION, REFUSED
 from shared.storage.room import Room
 
 MAX_ROUNDS = 12
@@ -119,7 +119,7 @@ class Eraser:
     async def _through(self, subject: Subject, *, erase: bool) -> Found:
         appointments: dict[str, str] = {}
         async for row in _every(self._rows):
-            if row["PartitionKey"] != PARTITION and subject.is_in(_content(row)):
+            if row["PartitionKey"] not in {PARTITION, REFUSED} and subject.is_in(_content(row)):
                 key = MeetingKey.parse(row["meeting"])
                 appointment = await self._forget(key) if erase else await self._remembered(key)
                 if appointment is not None:

@@ -24,6 +24,7 @@ from shared.meeting.delivery import parse_json
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import RECENT_EVENTS, Meeting
+from shared.meeting.refused import REFUSED_ADVICE
 from shared.pipeline.signature import MAX_BODY_BYTES
 from shared.pipeline.sweep import Failing
 from shared.storage.sessions import Session
@@ -233,6 +234,7 @@ class Console:
             meeting=found.meeting,
             view=view,
             kept=RECENT_EVENTS,
+            refused_advice=REFUSED_ADVICE,
             made_again=mapping.deleted_in_dynamics == "recreate",
         )
 

@@ -6,7 +6,8 @@ Rules: https://learn.microsoft.com/power-apps/developer/data-platform/webapi/per
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,17 @@ import httpx
 
 from shared.dataverse.client import IMPERSONATED, NOT_FOUND, Dataverse, document, not_dataverse, request_id
 from shared.dataverse.odata import Wires, from_row, selection, to_body
-from shared.errors import Permanent
+from shared.dataverse.refusals import (
+    CREATED_BY,
+    CREATED_ON,
+    Asked,
+    guesses,
+    guesses_of_state,
+    refused_for_all,
+    why,
+)
 from shared.meeting.mirror import Actual, State, Written
-from shared.meeting.ports import TargetMissing
+from shared.meeting.ports import Refused, TargetMissing
 from shared.meeting.wire import LOOKUP_TABLE
 
 _PRIVILEGE_MEMORY_SECONDS = 3600.0
@@ -30,7 +39,7 @@ class AppointmentApi:
         self._dataverse = dataverse
         self._wires = wires
         self._clock = clock
-        # What was refused, and until when it is not asked for again; keyed by `createdon` or `createdby:GUID`.
+        # What the app's user may not set, of Created On and Created By, and until when it is not asked for again.
         self._refused: dict[str, float] = {}
 
     async def create(
@@ -38,31 +47,28 @@ class AppointmentApi:
     ) -> Written:
         """Create under our id, with Created On and Created By where the app may set them.
 
-        Both need a privilege of their own (`prvOverrideCreatedOnCreatedBy`, `prvActOnBehalfOfAnotherUser`), and acting
-        for a booker leaves only what both may do. A refusal never costs the appointment: it is written without, the
-        journal says so, and for an hour the same is not asked for again.
+        Both need a privilege of their own (`prvOverrideCreatedOnCreatedBy`, `prvActOnBehalfOfAnotherUser`). Where a
+        refusal says that the app's user lacks it, the same is asked for by nobody for an hour.
         """
-        notes: list[str] = []
-        for on, by in self._attempts(created_on, created_by):
-            try:
-                response = await self._create(appointment_id, columns, created_on=on, created_by=by)
-            except Permanent:
-                # Most refuse with 403, some with 400; without either wish the next answer counts.
-                if not (on or by):
-                    raise
-                continue
-            written = await self._written(appointment_id, response)
-            notes = self._learn(response, wanted=(created_on, created_by), used=(on, by))
-            return replace(written, notes=tuple(notes))
-        raise AssertionError  # the last attempt asks for nothing and returns or raises
+        on = None if self._is_refused(CREATED_ON) else created_on
+        by = None if self._is_refused(CREATED_BY) else created_by
+        asked = Asked(columns, self._wires, on, by)
+        with self._understanding(asked):
+            response = await self._create(appointment_id, asked)
+        written = await self._written(appointment_id, response)
+        wanted = {CREATED_ON: (created_on, on, "createdon"), CREATED_BY: (created_by, by, "_createdby_value")}
+        return _with_wishes(written, document(response), wanted)
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
         """Write `columns`, fenced by `version`."""
-        return await self._patch(appointment_id, to_body(columns, self._wires), version=version)
+        with self._understanding(Asked(columns, self._wires)):
+            return await self._patch(appointment_id, to_body(columns, self._wires), version=version)
 
     async def set_state(self, appointment_id: str, state: tuple[int, int], *, version: str) -> Written:
         """Write the state, fenced by `version`. Dataverse wants both codes in one request of their own."""
-        return await self._patch(appointment_id, {"statecode": state[0], "statuscode": state[1]}, version=version)
+        with self._understanding(None):
+            body = {"statecode": state[0], "statuscode": state[1]}
+            return await self._patch(appointment_id, body, version=version)
 
     async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
         """The appointment as it is now, or None."""
@@ -80,21 +86,13 @@ class AppointmentApi:
             raise not_dataverse(response)
         return Actual(str(row["@odata.etag"]), from_row(row, columns, self._wires), _state(row))
 
-    def _attempts(self, on: str | None, by: str | None) -> list[tuple[str | None, str | None]]:
-        """From all that is wanted down to nothing, without what was refused lately and without repeats."""
-        on = None if on and self._is_refused("createdon") else on
-        by = None if by and self._is_refused(f"createdby:{by}") else by
-        return list(dict.fromkeys([(on, by), (on, None), (None, by), (None, None)]))
-
-    async def _create(
-        self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
-    ) -> httpx.Response:
+    async def _create(self, appointment_id: str, asked: Asked) -> httpx.Response:
         headers = {"If-None-Match": "*", "Prefer": "return=representation"}
-        if created_by:
-            headers[IMPERSONATED] = created_by
-        body = to_body(columns, self._wires)
-        if created_on:
-            body["overriddencreatedon"] = created_on
+        if asked.created_by:
+            headers[IMPERSONATED] = asked.created_by
+        body = to_body(asked.columns, self._wires)
+        if asked.created_on:
+            body[CREATED_ON] = asked.created_on
         return await self._dataverse.request(
             "PATCH",
             f"/appointments({appointment_id})",
@@ -102,6 +100,18 @@ class AppointmentApi:
             body=body,
             headers=headers,
         )
+
+    @contextmanager
+    def _understanding(self, asked: Asked | None) -> Iterator[None]:
+        """Say of a refusal what it is about, and remember what it says of everybody. `asked`: None: for a state."""
+        try:
+            yield
+        except (Refused, TargetMissing) as error:
+            error.why = why(error.code)
+            error.guesses = guesses_of_state(error.code) if asked is None else guesses(error.code, error.said, asked)
+            if (wish := refused_for_all(error.code, error.said)) and error.guesses == (frozenset({wish}),):
+                self._refused[wish] = self._clock() + _PRIVILEGE_MEMORY_SECONDS
+            raise
 
     async def _patch(self, appointment_id: str, body: Mapping[str, Any], *, version: str) -> Written:
         response = await self._dataverse.request(
@@ -125,30 +135,6 @@ class AppointmentApi:
             version, state = actual.version, actual.state
         return Written(version, request_id=request_id(response), state=state)
 
-    def _learn(
-        self,
-        response: httpx.Response,
-        *,
-        wanted: tuple[str | None, str | None],
-        used: tuple[str | None, str | None],
-    ) -> list[str]:
-        """Notes for the journal on what was refused, and on what Dataverse took without a word and ignored."""
-        row = document(response)
-        notes = []
-        for name, want, use in zip(("createdon", "createdby"), wanted, used, strict=True):
-            if not want:
-                continue
-            key = name if name == "createdon" else f"{name}:{want}"
-            shown = row.get("createdon" if name == "createdon" else "_createdby_value", "")
-            if not use:
-                self._refused.setdefault(key, self._clock() + _PRIVILEGE_MEMORY_SECONDS)
-                lacks = "the app's user lacks the privilege for it"
-                lacks += ", or the booker one that this create needs" if name == "createdby" else ""
-                notes.append(f"{name} was refused; {lacks}.")
-            elif shown and str(shown)[:19].lower() != use[:19].lower():
-                notes.append(f"{name} was ignored by Dynamics.")
-        return notes
-
     def _is_refused(self, key: str) -> bool:
         until = self._refused.get(key)
         if until is not None and until < self._clock():
@@ -159,3 +145,21 @@ class AppointmentApi:
 
 def _state(row: Mapping[str, Any]) -> State:
     return int(row.get("statecode") or 0), int(row.get("statuscode") or 1)
+
+
+def _with_wishes(
+    written: Written, row: Mapping[str, Any], wanted: Mapping[str, tuple[str | None, str | None, str]]
+) -> Written:
+    """`written` with what became of Created On and Created By: `wanted`, what was asked for, where the answer has it.
+
+    Dataverse may take either without a word and ignore it.
+    """
+    notes, without = [], set()
+    for name, (want, asked, shown) in wanted.items():
+        if want and not asked:
+            notes.append(f"{name} was not asked for: Dynamics refused it lately, the app's user lacks the privilege.")
+            without.add(name)
+        elif asked and row.get(shown) and str(row[shown])[:19].lower() != asked[:19].lower():
+            notes.append(f"{name} was ignored by Dynamics.")
+            without.add(name)
+    return replace(written, notes=tuple(notes), without=frozenset(without))

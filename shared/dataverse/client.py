@@ -12,21 +12,19 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from shared.errors import Permanent, RemoteError, Transient
+from shared.dataverse.refusals import CLOSED, DISABLED, PASSING
+from shared.errors import Transient
 from shared.http.authorization import Token, send_authorized
 from shared.http.client import Caller, retry_after
-from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
+from shared.meeting.ports import AppointmentClosed, FenceRefused, Refused, TargetMissing
 from shared.work import current
 
 API = "/api/data/v9.2"
 
-_CLOSED = frozenset({"0x8004022e", "0x80040233"})
 _EXISTS = "0x80040237"
 NOT_FOUND = "0x80040217"
-_USER_DISABLED = "0x80040225"
 IMPERSONATED = "MSCRMCallerID"
 _OTHER_412 = frozenset({"0x80060892", "0x80040333"})  # alternate key, duplicate rule
-_PASSING = frozenset({"0x80044150", "0x80072322", "0x80072321", "0x80072326"})  # deadlock, service protection
 _MAY_PASS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _NO_CONCURRENCY = "0x8006088d"
 
@@ -134,6 +132,14 @@ def error_code(response: httpx.Response) -> str:
         return code
 
 
+def message(response: httpx.Response) -> str:
+    """What Dataverse says in words, which may hold anything; empty for an answer that is not its own."""
+    try:
+        return str(response.json()["error"].get("message") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
 def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
     """What an answer means; `sent`: headers of its request."""
     status, code = response.status_code, error_code(response)
@@ -141,10 +147,10 @@ def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
     if conditional and code != _NO_CONCURRENCY and ((status == 412 and code not in _OTHER_412) or code == _EXISTS):
         return FenceRefused(code)
     if status == 404 and code in {NOT_FOUND, ""} and _is_dataverse(response):
-        return TargetMissing(code)
-    if code == _USER_DISABLED and conditional and IMPERSONATED not in sent:
-        return TargetMissing(code)  # a disabled user can own nothing, which is as if there were none
-    if code in _CLOSED:
+        return TargetMissing(code, message(response))
+    if code in DISABLED and conditional and IMPERSONATED not in sent:
+        return TargetMissing(code, message(response))  # who can own nothing is as good as nobody
+    if code in CLOSED:
         return AppointmentClosed(code)
     if response.is_redirect:
         return not_dataverse(response)
@@ -155,12 +161,12 @@ def _error(response: httpx.Response, *, sent: Mapping[str, str]) -> Exception:
         "request_id": request_id(response),
     }
     unwell = (status in _MAY_PASS and code not in _OTHER_412) or (status == 404 and not _is_dataverse(response))
-    if unwell or code in _PASSING:
+    if unwell or code in PASSING:
         return Transient(_said(status, "is busy or unwell"), retry_after=retry_after(response), **details)
     if status == 401:
         # By its status whatever code comes with it: the alert on credentials looks for that.
         return Transient(_said(status, "did not accept the app's token"), **details | {"code": str(status)})
-    return _refusal(status, code, details)
+    return _refusal(status, code, message(response), details)
 
 
 def _is_dataverse(response: httpx.Response) -> bool:
@@ -171,14 +177,14 @@ def _is_dataverse(response: httpx.Response) -> bool:
         return False
 
 
-def _refusal(status: int, code: str, details: Mapping[str, Any]) -> RemoteError:
+def _refusal(status: int, code: str, said: str, details: Mapping[str, Any]) -> Refused:
     if code == _NO_CONCURRENCY:
         reason = "Optimistic concurrency is off for appointments. Switch it on for the table; writes need the fence."
     elif status == 403:
         reason = _said(status, "refused the app's user. Give its security role the privilege that is missing")
     else:
         reason = _said(status, "refused the appointment as it was sent")
-    return Permanent(reason, **details)
+    return Refused(reason, said=said, **details)
 
 
 def _said(status: int, what: str) -> str:

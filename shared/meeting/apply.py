@@ -30,20 +30,33 @@ from typing import Any
 from shared.errors import LostRace, Permanent, SyncError, Transient, Unmappable
 from shared.meeting.aliases import Found, canonical, with_alias
 from shared.meeting.appointment import Desired, collapse, creators, desired, fingerprint, made_of, references
-from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, state_to_end_in, without_unset
+from shared.meeting.decide import (
+    Plan,
+    Rules,
+    columns_to_write,
+    decide,
+    is_proof,
+    state_to_end_in,
+    tried_again,
+    without_refused,
+    without_unset,
+)
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.merge import Facts, Merged
-from shared.meeting.mirror import OPEN, STATES, Actual, Written
+from shared.meeting.mirror import OPEN, STATES, Actual, State, Written
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.parties import still_ours
 from shared.meeting.people import as_invited
-from shared.meeting.ports import AppointmentClosed, FenceRefused, Ports, Stored, TargetMissing
+from shared.meeting.ports import AppointmentClosed, FenceRefused, Ports, Refused, Stored, TargetMissing
+from shared.meeting.refused import Refusals
 from shared.meeting.surplus import withdraw
-from shared.meeting.transforms import FENCE, PARTIES, STATE
+from shared.meeting.transforms import FENCE, ORGANIZER, PARTIES, STATE, CreatedOnRow
 
 MAX_ROUNDS = 12
+# So often one event may ask for its appointment; a create costs more than any other call.
+MAX_CREATES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +96,20 @@ async def apply(
     alias: MeetingKey | None = None,
     event: Recent | None = None,
     anew: bool = False,
+    again: bool = False,
+    at: str = "",
 ) -> Outcome:
     """Merge `patch` into the meeting and bring its appointment up to date.
 
     With an empty `patch`, what is merged but not yet in Dynamics goes out. `alias` is the record that the patch came
     from, where that is not the meeting itself. `anew`: everybody in the meeting is looked up again, else only those
-    whose columns change. Raises `Unmappable`, `Permanent`, `Transient`; whatever it raises, calling again with the same
-    arguments continues where it stopped.
+    whose columns change. `again`: what differs in Dynamics is written again, and what was refused is tried again.
+    `at`: when the event arrived (sortable); no appointment is said to be created later.
+
+    Raises `Permanent`, `Transient`; whatever it raises, calling again with the same arguments continues where it
+    stopped.
     """
-    work = _Work(key, rules=rules, ports=ports, alias=alias, event=event, anew=anew)
+    work = _Work(key, rules=rules, ports=ports, alias=alias, event=event, anew=anew or again, again=again, at=at)
     for round_ in range(1, MAX_ROUNDS + 1):
         try:
             outcome = await work.round(patch)
@@ -101,7 +119,7 @@ async def apply(
         except SyncError as error:
             error.merged, error.meeting = work.merged, str(work.key)
             raise
-        return replace(outcome, stored=stored, notes=(*outcome.notes, *work.notes), rounds=round_)
+        return replace(outcome, stored=stored, notes=(*outcome.notes, *work.all_notes), rounds=round_)
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
 
 
@@ -117,7 +135,16 @@ class _Work:
     """The rounds of one `apply`: what one round learnt and the next one needs. A round that loses a race raises it."""
 
     def __init__(
-        self, key: MeetingKey, *, rules: Rules, ports: Ports, alias: MeetingKey | None, event: Recent | None, anew: bool
+        self,
+        key: MeetingKey,
+        *,
+        rules: Rules,
+        ports: Ports,
+        alias: MeetingKey | None,
+        event: Recent | None,
+        anew: bool,
+        again: bool,
+        at: str,
     ) -> None:
         self._named = key
         self._alias = alias
@@ -125,6 +152,11 @@ class _Work:
         self._ports = ports
         self._event = event
         self._anew = anew
+        self._again = again
+        self._at = at
+        self._creates = 0
+        self._refusals = Refusals(rules.mapping.digest)
+        self._refusal: Refused | None = None
         self._finished: MeetingKey | None = None
         self._seen: _Seen | None = None
         self._fenced_by: str | None = None
@@ -136,6 +168,11 @@ class _Work:
         self.merged = False
         self.notes: list[str] = []
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """What was found out on the way."""
+        return (*self._refusals.notes, *self.notes)
+
     async def round(self, patch: Facts) -> Outcome:
         """From the row as it is now to what became of the event."""
         self._fenced_by = None
@@ -144,10 +181,12 @@ class _Work:
         meeting, merged = found.meeting.learn(patch)
         self._record_change(merged)
         self.merged = not merged.taken
-        if not self._anew and meeting == found.stored.meeting and meeting.is_settled:
+        settled = meeting.is_settled and not tried_again(meeting.mirror, self._rules.mapping)
+        if settled and not self._anew and meeting == found.stored.meeting:
             # Nothing new, and nothing left to do: not even a look at who the people are.
             return await self._leave(found.stored, meeting)
         meeting = self._as_seen(meeting.choose_appointment(self._rules.new_appointment_id(self.key)))
+        meeting = (meeting.forget_refusals() if self._again else meeting).refuse(self._refusals.columns)
         values = collapse(meeting.facts, self._rules.mapping)
         try:
             want = await self._wanted(meeting, values)
@@ -158,7 +197,7 @@ class _Work:
             if not self.merged:
                 await self._save(found.stored, replace(self._recorded(meeting, outcome), unsettled=True))
             raise
-        plan = decide(meeting, want, values, self._rules)
+        plan = decide(meeting, want, values, self._rules, again=self._again)
         if plan.hold is None:
             meeting = meeting.look_up(made_of(values, self._rules.mapping), want.invited)
         if not plan.writes:
@@ -182,7 +221,7 @@ class _Work:
         self._finished = alias
         # What keeps it from being made now keeps the others from making it too.
         with suppress(Unmappable, Permanent):
-            await apply(alias, {}, rules=self._rules, ports=self._ports)
+            await apply(alias, {}, rules=self._rules, ports=self._ports, at=self._at)
         return True
 
     async def _leave(self, stored: Stored, meeting: Meeting) -> Outcome:
@@ -206,7 +245,8 @@ class _Work:
         found = await self._ports.directory.resolve(wanted, refresh=self._refresh)
         people = as_invited(found, mirror.invited)
         want = desired(values, mapping=mapping, people=people, policy=self._rules.policy, leave=leave)
-        return without_unset(want) if exists else want
+        want = without_unset(want) if exists else want.created_by_then(self._at)
+        return self._refusals.spare(without_refused(want, mirror, mapping))
 
     @property
     def _actual(self) -> Actual | None:
@@ -267,12 +307,16 @@ class _Work:
                 written = await self._raise_version(claim, actual)
         except FenceRefused:
             await self._look(claim, plan.reads(want))
-        except TargetMissing:
-            await self._target_missing(claim, plan.reads(want))
+        except TargetMissing as error:
+            await self._target_missing(error, claim, want, plan.reads(want))
         except AppointmentClosed:
             await self._closed(claim, plan.reads(want))
+        except Refused as error:
+            self._refusals.learn(error, want, exists=claim.mirror.exists)
+            self._refusal = error
         else:
             self._seen = None
+            self._refusals.succeed()
             kind = OutcomeKind.CREATED if creating else OutcomeKind.UPDATED
             return await self._settle(stored, claim, want, plan, kind, written, columns)
         raise LostRace
@@ -287,14 +331,15 @@ class _Work:
         now: Written,
         columns: Mapping[str, Any],
     ) -> Outcome:
-        """Dynamics has what is wanted; `columns`: those that were written for it."""
+        """Dynamics has what is wanted and was not refused; `columns`: those that were written for it."""
+        want, claim = self._refusals.spare(want), claim.refuse(self._refusals.columns)
         parties = claim.mirror.parties
         if PARTIES in plan.columns:
             parties = still_ours(parties, want.columns[PARTIES], columns.get(PARTIES))
         fingerprints = {name: fingerprint(value) for name, value in want.columns.items()}
-        stored = await self._save(
-            stored, self._recorded(claim.settle(now.version, fingerprints, state=now.state, parties=parties), kind)
-        )
+        settled = claim.settle(now.version, fingerprints, state=now.state, parties=parties)
+        taken = want.columns.keys() | ({ORGANIZER} if want.organizer is not None else set())
+        stored = await self._save(stored, self._recorded(settled.take(taken), kind))
         notes = (*want.notes, *now.notes)
         return Outcome(kind, stored, tuple(sorted(columns)), notes, now.request_id, want.unresolved)
 
@@ -302,16 +347,29 @@ class _Work:
         """Make the appointment, closed where it is to be; also the columns that it got."""
         appointments, appointment_id = self._ports.appointments, claim.mirror.appointment_id
         content = {name: value for name, value in want.new.items() if name != STATE and value is not None}
+        self._may_create()
+        self._creates += 1
         written = await appointments.create(
             appointment_id, content, created_on=want.created_on, created_by=want.created_by
         )
-        columns = content | ({"overriddencreatedon": want.created_on} if want.created_on else {})
+        columns = content
+        if want.created_on and CreatedOnRow.only not in written.without:
+            columns[CreatedOnRow.only] = want.created_on
         state = STATES[want.columns.get(STATE, "open")]
-        if state != OPEN:
-            closed = await appointments.set_state(appointment_id, state, version=written.version)
+        if state != OPEN and (closed := await self._set_state(appointment_id, state, written, want)) is not None:
             written = replace(closed, notes=(*written.notes, *closed.notes))
             columns[STATE] = state
         return written, columns
+
+    async def _set_state(self, appointment_id: str, state: State, written: Written, want: Desired) -> Written | None:
+        """The last step of a write that has gone well so far; None where Dynamics refuses the state, and only that."""
+        try:
+            return await self._ports.appointments.set_state(appointment_id, state, version=written.version)
+        except Refused as error:
+            if error.guesses != (frozenset({STATE}),):
+                raise
+            self._refusals.learn(error, want, exists=True)
+            return None
 
     async def _update(self, claim: Meeting, want: Desired, columns: Mapping[str, Any]) -> Written:
         """`columns`, then the state where it is to change or was taken away for the change."""
@@ -325,10 +383,15 @@ class _Work:
             self._fenced_by = written.version
         if content:
             written = await appointments.update(mirror.appointment_id, content, version=written.version)
-        if target is not None and (STATE in columns or mirror.give_back is not None):
-            ended = await appointments.set_state(mirror.appointment_id, target, version=written.version)
-            written = replace(ended, notes=(*written.notes, *ended.notes))
-        return written
+        if target is None or (STATE not in columns and mirror.give_back is None):
+            return written
+        if target == mirror.give_back or not (content or mirror.give_back):
+            # The state that it had must come back, and a refusal of the state alone has written nothing.
+            return await appointments.set_state(mirror.appointment_id, target, version=written.version)
+        ended = await self._set_state(mirror.appointment_id, target, written, want)
+        if ended is None and mirror.give_back is not None:
+            ended = await appointments.set_state(mirror.appointment_id, mirror.give_back, version=written.version)
+        return ended or written
 
     async def _raise_version(self, claim: Meeting, actual: Actual) -> Written:
         """Write something as it stands, so that slower writes are refused: what nobody sees.
@@ -351,13 +414,36 @@ class _Work:
         actual = await self._ports.appointments.read(meeting.mirror.appointment_id, columns)
         self._seen = _Seen(actual, meeting.mirror.version)
 
-    async def _target_missing(self, claim: Meeting, columns: AbstractSet[str]) -> None:
+    def _may_create(self) -> None:
+        """Raise where this attempt has asked for the appointment often enough: the next one knows more, or nobody does.
+
+        What was refused so far is in the claim.
+        """
+        error = self._refusal
+        if error is None or self._creates < MAX_CREATES:
+            return
+        if not self._refusals.columns:
+            raise error
+        raise Transient(
+            "Dynamics refuses one column of the new appointment after the other; those are remembered, and the rest is "
+            "sent in a while.",
+            service="dataverse",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
+
+    async def _target_missing(
+        self, error: TargetMissing, claim: Meeting, want: Desired, columns: AbstractSet[str]
+    ) -> None:
         """A 404: the appointment was deleted, or somebody it points at was deleted, merged or qualified."""
         if claim.mirror.exists:
             await self._look(claim, columns)
             if self._is_gone:
                 return
         if self._refresh:
+            if self._refusals.learn_missing(error, want, exists=claim.mirror.exists):
+                return
             raise Permanent(
                 "Dynamics says that a record which the appointment points at does not exist, and asking again found "
                 "no other. Look for a deleted or merged contact, lead, opportunity or user.",

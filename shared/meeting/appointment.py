@@ -7,19 +7,19 @@ Only the activity parties are a type, in a list sorted by their text. `transform
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from typing import Any, Literal
 
-from shared.errors import Unmappable
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
 from shared.meeting.merge import Facts, Stamp, Stamped, one_text
 from shared.meeting.parties import all_parties
 from shared.meeting.patch import FieldName
 from shared.meeting.people import CrmRecord, Party, People
-from shared.meeting.transforms import PARTIES, STATE, CreatedByRow, CreatedOnRow, Given, Kind
+from shared.meeting.texts import with_links
+from shared.meeting.transforms import ORGANIZER, OWNER, PARTIES, STATE, TIMES, CreatedByRow, CreatedOnRow, Given, Kind
 
 _LONGEST_PLAIN_FINGERPRINT = 200
 
@@ -59,6 +59,24 @@ class Desired:
     unresolved: frozenset[Reference] = frozenset()
     organizer: Party | None = None
     invited: Mapping[Reference, CrmRecord | str] | None = None
+
+    def without(self, names: Collection[str]) -> Desired:
+        """The same but for these columns, Created On, Created By and organizer, who goes with the owner too."""
+        return replace(
+            self,
+            columns={name: value for name, value in self.columns.items() if name not in names},
+            created_on=None if CreatedOnRow.only in names else self.created_on,
+            created_by=None if CreatedByRow.only in names else self.created_by,
+            organizer=None if {OWNER, ORGANIZER} & set(names) else self.organizer,
+        )
+
+    def created_by_then(self, now: str) -> Desired:
+        """The same, created at `now` (sortable) at the latest: Dynamics refuses a Created On that is still to come."""
+        latest = f"{now[:19]}Z"
+        if not now or self.created_on is None or self.created_on <= latest:
+            return self
+        note = f"The booked date {self.created_on} is still to come: {CreatedOnRow.only} is when the event arrived."
+        return replace(self, created_on=latest, notes=(*self.notes, note))
 
     @property
     def new(self) -> dict[str, Any]:
@@ -180,7 +198,7 @@ def desired(
     policy: Policy,
     leave: Collection[str] = (),
 ) -> Desired:
-    """The columns for `values` (see `collapse`). Raises `Unmappable` for what no appointment can be.
+    """The columns for `values` (see `collapse`).
 
     `people` need not hold the `creators`; then nobody is named as one. `leave`: columns that stay as they are, and
     whose people `people` need not hold either.
@@ -191,6 +209,7 @@ def desired(
     organizer: Party | None = None
     invited: Mapping[Reference, CrmRecord | str] | None = None
     notes: list[str] = []
+    links: list[str] = []
     for row in mapping.rows:
         if row.column in leave or (row.on_create and not row.needs(values, mapping.rows) <= people.keys()):
             continue
@@ -199,9 +218,9 @@ def desired(
         organizer = part.organizer or organizer
         invited = part.invited if row.column == PARTIES else invited
         notes += part.notes
-    start, end = columns.get("scheduledstart"), columns.get("scheduledend")
-    if start and end and end < start:
-        raise Unmappable("end_before_start", "The meeting ends before it starts; Dynamics refuses that.")
+        links += part.links
+    notes += _keep_times(columns, values, mapping)
+    notes += _keep_links(columns, links, mapping)
     state = _state(values, policy)
     if state is not None:
         columns[STATE] = state
@@ -215,6 +234,31 @@ def desired(
         organizer,
         invited,
     )
+
+
+def _keep_times(columns: dict[str, Any], values: Mapping[str, Any], mapping: MappingFile) -> list[str]:
+    """Take both times out of `columns` where one is impossible: alone, one could move to the wrong side of the other.
+
+    Returns what people should know of it.
+    """
+    start, end = columns.get("scheduledstart"), columns.get("scheduledend")
+    impossible = [name for name in TIMES if name not in columns and value_of(name, values, mapping) is not None]
+    if not impossible and not (start and end and end < start):
+        return []
+    for name in TIMES:
+        columns.pop(name, None)
+    return (
+        [] if impossible else ["The meeting ends before it starts, which Dynamics refuses: its times stay as they are."]
+    )
+
+
+def _keep_links(columns: dict[str, Any], links: Collection[str], mapping: MappingFile) -> list[str]:
+    """Put links that were cut off into the description. Returns what people should know of it."""
+    row = next((row for row in mapping.rows if row.column == "description"), None)
+    if row is None or not links:
+        return []
+    columns["description"] = with_links(columns.get("description") or "", links, row.max_length)
+    return ["A link that did not fit stands in the description."]
 
 
 def fingerprint(value: object) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.meeting.appointment import Desired, Policy, fingerprint
-from shared.meeting.gates import REQUIRED, Situation, hold
+from shared.meeting.gates import Situation, hold
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
-from shared.meeting.mirror import STATES, Actual, Mirror, State
+from shared.meeting.mirror import STATES, Actual, Mirror, Refusal, State
 from shared.meeting.parties import all_parties
-from shared.meeting.transforms import FENCE, OWNER, PARTIES, STATE
+from shared.meeting.transforms import FENCE, ORGANIZER, OWNER, PARTIES, STATE, TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class Rules:
 class Plan:
     """What to do next. `hold`: why nothing; `columns`: those to write; neither: nothing to do.
 
-    `only_fence`: what is in doubt is wanted no longer, and a write is for the sake of the version alone.
+    `only_fence`: what is in doubt is wanted no longer, and a write is for the sake of the version alone. `compare`:
+    only what differs from what is there.
     """
 
     columns: AbstractSet[str] = frozenset()
     hold: Hold | None = None
     only_fence: bool = False
+    compare: bool = False
 
     @property
     def writes(self) -> bool:
@@ -55,17 +57,20 @@ class Plan:
         if actual is not None:
             return self.lists_parties(want) and PARTIES not in actual.columns
         closes = STATE in self.columns and want.columns[STATE] != "open" and mirror.open_as is None
-        return mirror.exists and (self.only_fence or self.lists_parties(want) or closes)
+        return mirror.exists and (self.only_fence or self.compare or self.lists_parties(want) or closes)
 
     def lists_parties(self, want: Desired) -> bool:
         """Whether the list of parties is written: for the attendees in it, or for the organizer."""
         return PARTIES in self.columns or (OWNER in self.columns and want.organizer is not None)
 
 
-def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Rules) -> Plan:
-    """What to do: nothing, wait for a reason, or write these columns. `values` are those behind `want`."""
+def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Rules, *, again: bool = False) -> Plan:
+    """What to do: nothing, wait for a reason, or write these columns. `values` are those behind `want`.
+
+    `again`: whatever differs from what is there is written again, whoever changed it.
+    """
     mirror = meeting.mirror
-    differing = {name for name in want.columns if not is_applied(name, want, mirror)}
+    differing = {name for name in want.columns if again or not is_applied(name, want, mirror)}
     nothing = mirror.exists and not differing and not mirror.doubt
     if nothing and not mirror.surplus:
         return Plan()
@@ -79,11 +84,13 @@ def decide(meeting: Meeting, want: Desired, values: Mapping[str, Any], rules: Ru
         }
         return Plan(frozenset(columns))
     columns = differing | (mirror.doubt & want.columns.keys())
-    return Plan(columns, only_fence=not columns)
+    return Plan(columns, only_fence=not columns, compare=again)
 
 
 def is_applied(column: str, want: Desired, mirror: Mirror) -> bool:
-    """Whether Dynamics was last given the value that is wanted."""
+    """Whether Dynamics was last given the value that is wanted, and took it."""
+    if column in mirror.refused:
+        return False
     value, applied = want.columns[column], mirror.applied.get(column, _unset(column))
     if column == PARTIES and want.organizer is not None:
         # Rows of earlier versions have the organizer among the parties.
@@ -96,14 +103,42 @@ def without_unset(want: Desired) -> Desired:
 
     A start alone could come to lie behind the end that stays, and Dynamics would refuse the whole event.
     """
-    unset = [name for name in REQUIRED if name in want.columns and want.columns[name] is None]
+    unset = [name for name in TIMES if name in want.columns and want.columns[name] is None]
     if not unset:
         return want
     note = (
         f"Outreach says no {' and '.join(unset)} any more, and an appointment needs both: its times stay as they are."
     )
-    columns = {name: value for name, value in want.columns.items() if name not in REQUIRED}
+    columns = {name: value for name, value in want.columns.items() if name not in TIMES}
     return replace(want, columns=columns, notes=(*want.notes, note))
+
+
+def without_refused(want: Desired, mirror: Mirror, mapping: MappingFile) -> Desired:
+    """`want` without what Dynamics has refused and would refuse again: the same value, under the same mapping."""
+    stands = {
+        name
+        for name, value in want.columns.items()
+        if (refused := mirror.refused.get(name)) is not None and _is(refused, value, mapping)
+    }
+    times = stands.intersection(TIMES)
+    moved = {
+        name for name in TIMES if name in want.columns and name not in times and not is_applied(name, want, mirror)
+    }
+    if moved or not mirror.exists:
+        stands -= times  # with the other one they may be right; and there is no appointment without
+    organizer = mirror.refused.get(ORGANIZER)
+    if organizer is not None and want.organizer is not None and _is(organizer, str(want.organizer), mapping):
+        stands.add(ORGANIZER)
+    return want.without(stands)
+
+
+def _is(refused: Refusal, value: object, mapping: MappingFile) -> bool:
+    return (refused.value, refused.mapping) == (fingerprint(value), mapping.digest)
+
+
+def tried_again(mirror: Mirror, mapping: MappingFile) -> bool:
+    """Whether a column was refused under another mapping."""
+    return any(refused.mapping != mapping.digest for refused in mirror.refused.values())
 
 
 def columns_to_write(mirror: Mirror, want: Desired, plan: Plan, actual: Actual | None) -> dict[str, Any]:

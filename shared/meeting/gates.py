@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.meeting.appointment import Policy
+from shared.meeting.appointment import Policy, value_of
 from shared.meeting.mapping import Condition, MappingFile
 from shared.meeting.meeting import Hold
 from shared.meeting.mirror import Mirror
-
-# An appointment has both, or Dynamics refuses it (0x80040275).
-REQUIRED = ("scheduledstart", "scheduledend")
+from shared.meeting.transforms import TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def gates(mapping: MappingFile, policy: Policy) -> tuple[Gate, ...]:
         _switch("Outbound Create", "SYNC_OUTBOUND_CREATE", _is_new, on=policy.create),
         _switch("Outbound Update", "SYNC_OUTBOUND_UPDATE", _exists, on=policy.update),
         *(_condition(condition) for condition in mapping.create_conditions),
-        *(_known(column) for column in REQUIRED),
+        *(_known(column, mapping) for column in TIMES),
     )
 
 
@@ -84,16 +82,24 @@ def _condition(condition: Condition) -> Gate:
     )
 
 
-def _known(column: str) -> Gate:
-    return Gate(f"{column} is known", _unsaid, lambda situation: column not in _missing(situation), _is_new)
+def _known(column: str, mapping: MappingFile) -> Gate:
+    return Gate(
+        f"{column} is known",
+        lambda situation: _unsaid(situation, mapping),
+        lambda situation: column not in _missing(situation),
+        _is_new,
+    )
 
 
-def _unsaid(situation: Situation) -> str:
-    return f"No event has said {' and '.join(_missing(situation))} yet."
+def _unsaid(situation: Situation, mapping: MappingFile) -> str:
+    unsaid = [name for name in _missing(situation) if value_of(name, situation.values, mapping) is None]
+    if unsaid:
+        return f"No event has said {' and '.join(unsaid)} yet."
+    return "The times in Outreach are none that an appointment can have; the next event that corrects them sends it."
 
 
 def _missing(situation: Situation) -> list[str]:
-    return [name for name in REQUIRED if situation.columns.get(name) is None]
+    return [name for name in TIMES if situation.columns.get(name) is None]
 
 
 def holds(condition: Condition, values: Mapping[str, Any]) -> bool:

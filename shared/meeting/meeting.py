@@ -10,7 +10,7 @@ from typing import Any
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.merge import Facts, Merged, merge
-from shared.meeting.mirror import UNKNOWN_VERSION, Actual, Mirror, State, is_open
+from shared.meeting.mirror import UNKNOWN_VERSION, Actual, Mirror, Refusal, State, is_open
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import CrmRecord, Party
 from shared.meeting.status import Status
@@ -138,6 +138,19 @@ class Meeting:
             deleted=False,
         )
         return claimed.hold(None)
+
+    def refuse(self, refused: Mapping[str, Refusal]) -> Meeting:
+        """Dynamics did not take these columns."""
+        return _mirroring(self, refused={**self.mirror.refused, **refused}) if refused else self
+
+    def take(self, columns: Collection[str]) -> Meeting:
+        """Dynamics took these columns, if it refused them before."""
+        left = {name: one for name, one in self.mirror.refused.items() if name not in columns}
+        return _mirroring(self, refused=left)
+
+    def forget_refusals(self) -> Meeting:
+        """Every column is tried again."""
+        return _mirroring(self, refused={})
 
     def settle(
         self,

@@ -26,6 +26,19 @@ UNKNOWN_VERSION = 'W/"0"'
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A column that Dynamics did not take: with which value (its fingerprint), why, and under which mapping (digest).
+
+    `code`: that of Dynamics; `reason`: for people.
+    """
+
+    value: str
+    code: str
+    reason: str
+    mapping: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """What Dynamics is known to have of a meeting.
 
@@ -33,6 +46,7 @@ class Mirror:
     version         the appointment's etag that the next write is fenced by; None: not confirmed to exist
     applied         column -> fingerprint of the value that Dynamics was last confirmed to have from us
     doubt           the write-ahead note: columns that may hold anything between `applied` and what was last tried
+    refused         columns that Dynamics did not take; what each holds there is none of ours, or unknown
     give_back       the state to give back to a closed appointment that was opened for a change
     open_as         the state (free, busy, tentative, one of their own) that it had when it was last known to be open
     parties         the attendees of ours that may stand there, so that those a person added can be told apart
@@ -48,6 +62,7 @@ class Mirror:
     version: str | None = None
     applied: Mapping[str, str] = field(default_factory=dict)
     doubt: frozenset[str] = frozenset()
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
     give_back: State | None = None
     open_as: State | None = None
     parties: frozenset[Party] = frozenset()
@@ -93,9 +108,13 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A confirmed write: the new etag and state (None: not known), and what the journal should say about it."""
+    """A confirmed write: the new etag and state (None: not known), and what the journal should say about it.
+
+    `without`: what Dynamics did not take of what a create asked for, of Created On and Created By.
+    """
 
     version: str
     notes: tuple[str, ...] = ()
     request_id: str = ""
     state: State | None = None
+    without: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from shared.errors import SyncError
+from shared.errors import Permanent, SyncError
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
@@ -20,10 +20,38 @@ class FenceRefused(SyncError):
     sentence = "Somebody else changed this appointment in Dynamics meanwhile."
 
 
+# Columns that a refusal may be about, Created On (`overriddencreatedon`) and Created By (`createdby`) among them.
+Guess = frozenset[str]
+
+
 class TargetMissing(SyncError):
-    """HTTP 404: the appointment itself, or a record that it points at, does not exist."""
+    """HTTP 404: the appointment itself, or a record that it points at, does not exist, or may not be used any more.
+
+    `guesses` and `why`: as those of `Refused`, for where asking again who everybody is has not helped.
+    """
 
     sentence = "Dynamics has no such record."
+    guesses: tuple[Guess, ...] = ()
+    why = ""
+
+    def __init__(self, code: str = "", said: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.said = said
+
+
+class Refused(Permanent):
+    """Dynamics refused a request, and will refuse the same again. Nothing of it was written.
+
+    `guesses`: the columns to do without, the likeliest first; empty where nothing is known. `why`: the reason, for
+    people. `said`: the message of Dynamics, which may hold anything: only names of our own are looked for in it.
+    """
+
+    def __init__(self, reason: str, *, said: str = "", **details: Any) -> None:
+        super().__init__(reason, **details)
+        self.said = said
+        self.guesses: tuple[Guess, ...] = ()
+        self.why = ""
 
 
 class AppointmentClosed(SyncError):

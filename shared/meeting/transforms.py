@@ -30,12 +30,14 @@ from shared.meeting.delivery import Reference
 from shared.meeting.parties import each_once
 from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
 from shared.meeting.sources import Source, Sources
+from shared.meeting.texts import clean, cut, lost_links
 from shared.meeting.wire import Lookup, Moment, Parties, Plain, Wire
-from shared.timestamps import is_day, parse_time, whole_seconds
+from shared.timestamps import beyond_the_calendar, is_day, parse_time, whole_seconds
 
 PARTIES = "appointment_activity_parties"
 REGARDING = "regardingobjectid"
 OWNER = "ownerid"
+ORGANIZER = "organizer"
 STATE = "statecode"
 # Written as it stands, where an appointment needs a new version and nothing else: Dataverse has it "for internal use
 # only", so it is on no form, and no synchronisation with Exchange or Outlook carries it.
@@ -57,7 +59,8 @@ RESERVED_COLUMNS = frozenset(
     }
 )
 
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+# The times that a column of Dataverse holds: https://learn.microsoft.com/power-apps/developer/data-platform/behavior-format-date-time-attribute
+_EARLIEST, _LATEST = "1753-01-01T00:00:00Z", "9999-12-30T23:59:59Z"
 _EXACT = 2**53  # up to here a float holds every integer
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
 
@@ -133,6 +136,8 @@ def _instant(value: object, name: str) -> str | None:
     try:
         moment = parse_time(value)
     except ValueError as error:
+        if (beyond := beyond_the_calendar(value)) is not None:
+            return beyond.isoformat()
         raise Unmappable("wrong_type", f"{name}: an ISO 8601 time was expected.") from error
     return moment.date().isoformat() if is_day(str(value)) else moment.isoformat()
 
@@ -199,13 +204,15 @@ class Given:
 class Part:
     """What one row contributes to the appointment.
 
-    `organizer`: goes with the column of the row. `invited`: the attendee that each record of Outreach is.
+    `organizer`: goes with the column of the row. `invited`: the attendee that each record of Outreach is. `links`:
+    those that were cut off with the end of a text.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     organizer: Party | None = None
     invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
 
 
 class Row(Strict):
@@ -256,7 +263,7 @@ class Row(Strict):
         return frozenset(target for name in self.reads(rows) for target in targets(values, name))
 
     def part(self, given: Given) -> Part:
-        """What the row contributes. Raises `Unmappable` for a value that no column can take."""
+        """What the row contributes: without a column where this stays as it is."""
         if self.field not in given.values:
             return Part()
         value = given.values[self.field]
@@ -277,15 +284,17 @@ class TextRow(Row):
     kind = Kind.TEXT
     types = frozenset({"String", "Memo"})
 
-    def value(self, value: Any, given: Given) -> str:  # noqa: ARG002 - as above
-        """As Dataverse takes it: without characters that XML has no place for, cut where a column ends.
-
-        Dataverse refuses control characters (0x80040278) and counts UTF-16 code units, of which an emoji has two.
-        """
-        clean = _NO_XML.sub("", value)
-        if self.max_length is None or len(clean) * 2 <= self.max_length:
-            return clean
-        return clean.encode("utf-16-le")[: self.max_length * 2].decode("utf-16-le", "ignore")
+    def part(self, given: Given) -> Part:
+        """The text as Dataverse takes it, and what did not fit."""
+        value = given.values.get(self.field)
+        if value is None:
+            return super().part(given)
+        whole = clean(value)
+        kept = cut(whole, self.max_length)
+        if kept == whole:
+            return Part({self.column: kept})
+        note = f"{self.row}: cut at {self.max_length} characters, where {self.column} ends."
+        return Part({self.column: kept}, notes=(note,), links=lost_links(whole, kept))
 
 
 class BooleanRow(Row):
@@ -313,12 +322,23 @@ class InstantRow(Row):
         """UTC, to the second."""
         return Moment()
 
-    def value(self, value: Any, given: Given) -> str:
-        """UTC, to the second."""
+    def part(self, given: Given) -> Part:
+        """UTC, to the second. A time that Dynamics cannot hold leaves the column as it is."""
+        value = given.values.get(self.field)
+        if value is None:
+            return super().part(given)
+        moment = self.moment(value, given)
+        if moment is not None:
+            return Part({self.column: moment})
+        return Part(notes=(f"{self.row}: Dynamics cannot hold such a time; {self.column} stays as it is.",))
+
+    def moment(self, value: str, given: Given) -> str | None:
+        """The column's value; None for a time that Dynamics cannot hold."""
         try:
-            return self._moment(value, given)
-        except OverflowError as error:
-            raise Unmappable("time_out_of_range", f"{self.field}: no calendar has such a day.") from error
+            moment = self._moment(value, given)
+        except OverflowError:  # no calendar has such a day
+            return None
+        return moment if _EARLIEST <= moment <= _LATEST else None
 
     def _moment(self, value: str, given: Given) -> str:
         moment = parse_time(value)
@@ -365,7 +385,12 @@ class CreatedOnRow(InstantRow):
     def part(self, given: Given) -> Part:
         """A wish; without one Dynamics says when the appointment was created."""
         value = given.values.get(self.field)
-        return Part({self.column: self.value(value, given)}) if value else Part()
+        if not value:
+            return Part()
+        moment = self.moment(value, given)
+        if moment is not None:
+            return Part({self.column: moment})
+        return Part(notes=(f"{self.row}: Dynamics cannot hold such a time and says itself when it was created.",))
 
 
 class _UserRow(Row):
@@ -489,6 +514,9 @@ class RegardingRow(Row):
         known = (str(who) for row in rows for who in row.who(given)[0].values() if isinstance(who, CrmRecord))
         return Part({self.column: next(known, None)}, notes=tuple(notes))
 
+
+# An appointment has both, or Dynamics refuses it (0x80040275).
+TIMES = ("scheduledstart", "scheduledend")
 
 TRANSFORMS: Mapping[str, type[Row]] = {
     "text": TextRow,

@@ -1,7 +1,7 @@
 """What the timer does, every minute: what no event will do by itself, in parts that know nothing of each other.
 
     overflow      events that lie in the overflow table without a pointer in the queue
-    parked        meetings parked under settings or a mapping that have changed since
+    parked        meetings parked, or refused a column, under settings or a mapping that have changed since
     unresolved    meetings written while somebody in them was nobody in Dynamics: 15 minutes, an hour, a day later
     missed        what webhooks missed, from Outreach's events API (`missed.py`)
     subscription  are our webhooks alive (`subscription.py`)
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -169,13 +169,13 @@ class Feeding:
         *,
         queue: Queue,
         overflow: Overflow,
-        parked: Parked,
+        waiting: Sequence[Parked],
         follow_ups: FollowUps,
         now: Clock,
     ) -> None:
         self._queue = queue
         self._overflow = overflow
-        self._parked = parked
+        self._waiting = waiting
         self._follow_ups = follow_ups
         self._now = now
 
@@ -191,14 +191,16 @@ class Feeding:
         return {"sent": len(pointers)}
 
     async def send_parked(self) -> Counts:
-        """Parked meetings, when what they were parked for may have changed."""
-        now = self._now()
-        rows = await self._parked.to_send(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH)
-        for row in rows:
-            # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
-            await self._parked.record_sent_on(row, at=sortable(now))
-            await self._queue.send(reconcile(meeting_of(row), now=now).to_message())
-        return {"sent": len(rows)}
+        """Meetings that wait for other rules, when those may have changed."""
+        now, sent = self._now(), 0
+        for index in self._waiting:
+            rows = await index.to_send(unanswered_since=sortable(now - ANSWER_AGE), limit=BATCH - sent)
+            for row in rows:
+                # Noted first: an instance with the old rules may carry it out at once, and its word must come last.
+                await index.record_sent_on(row, at=sortable(now))
+                await self._queue.send(reconcile(meeting_of(row), now=now).to_message())
+            sent += len(rows)
+        return {"sent": sent}
 
     async def send_unresolved(self) -> Counts:
         """Meetings whose people are to be looked up again."""
@@ -209,15 +211,20 @@ class Feeding:
         return {"sent": len(rows)}
 
 
-def reconcile(key: MeetingKey, *, now: datetime) -> Envelope:
-    """An envelope that brings one meeting up to date without a new event."""
+def reconcile(key: MeetingKey, *, now: datetime, by: str = "") -> Envelope:
+    """An envelope that brings one meeting up to date without a new event.
+
+    `by`: who asked for it; then what differs in Dynamics is written again.
+    """
     correlation_id = uuid4().hex
     return Envelope(
         kind="reconcile",
         correlation_id=correlation_id,
         traceparent=Trace.of(trace_id=correlation_id, span_id=uuid4().hex[:16]).traceparent,
         event_id=correlation_id,
-        event_name="reconcile",
+        event_name="write" if by else "reconcile",
         received_at=sortable(now),
         meeting=str(key),
+        again=bool(by),
+        by=by,
     )

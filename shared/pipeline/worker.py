@@ -239,7 +239,7 @@ class Sync:
             event = _Event(envelope, str(patch.key), patch.stamp)
             if patch.unnamed and not await is_alias(patch.key, self._stores.meetings):
                 return await self._ignore(event, _UNNAMED)
-            sent = await self._stores.meetings.parked.sent(patch.key) if envelope.kind == "reconcile" else None
+            sent = await self._sent_on(patch.key) if envelope.kind == "reconcile" else []
             outcome = await self._apply(patch, envelope)
             outcome = replace(outcome, notes=(*patch.notes, *outcome.notes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be lost
@@ -264,14 +264,19 @@ class Sync:
             return await self._failed(event, describe(error))
         return entry
 
-    async def _answer(self, key: MeetingKey, sent: Entity | None, outcome: Outcome) -> None:
-        """Record in the index of parked meetings what came of looking at one again.
+    async def _sent_on(self, key: MeetingKey) -> list[Entity | None]:
+        return [await index.sent(key) for index in self._stores.meetings.waiting]
+
+    async def _answer(self, key: MeetingKey, sent: list[Entity | None], outcome: Outcome) -> None:
+        """Record in the indexes of meetings that wait for other rules what came of looking at one again.
 
         The rules of this instance may be older than those of the one that sent it on.
         """
-        if outcome.kind is OutcomeKind.PARKED:
-            await self._stores.meetings.parked.add(key)
-        await self._stores.meetings.parked.remove(sent)
+        waits = (outcome.kind is OutcomeKind.PARKED, bool(outcome.meeting.mirror.refused))
+        for index, row, again in zip(self._stores.meetings.waiting, sent, waits, strict=True):
+            if again:
+                await index.add(key)
+            await index.remove(row)
 
     async def _wait_for_dynamics(self, envelope: Envelope) -> None:
         """Sit out a short pause; a long one sends the event back before it costs anything.
@@ -349,6 +354,8 @@ class Sync:
                 alias=patch.alias,
                 event=event,
                 anew=envelope.kind == "reconcile",
+                again=envelope.again,
+                at=envelope.received_at,
             )
         work = current()
         work.rounds, work.unresolved, work.status = outcome.rounds, len(outcome.unresolved), outcome.meeting.status
@@ -403,8 +410,8 @@ class Sync:
         await self._stores.dead_letters.add(dead_letter, again)
         if envelope.kind == "reconcile":
             # A person is asked now; without this the sweep would send it on again, to one more dead letter every hour.
-            parked = self._stores.meetings.parked
-            await parked.remove(await parked.sent(MeetingKey.parse(envelope.meeting)))
+            for index in self._stores.meetings.waiting:
+                await index.remove(await index.sent(MeetingKey.parse(envelope.meeting)))
         if event.meeting:
             with suppress(NewerLayout):  # the dead letter stands in the list, and stays there until a person decides
                 await record_dead_letter(

@@ -19,7 +19,7 @@ from shared.storage.layout import Upgrade, upgraded, version_of
 from shared.timestamps import parse_time
 
 MAX_MESSAGE_BYTES = 64 * 1024
-_UPGRADES: tuple[Upgrade, ...] = ()
+_UPGRADES: tuple[Upgrade, ...] = (lambda document: {**document, "version": 2},)  # nobody could ask for a write again
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # From here on the app may have been running, and until then its clock may say so.
 _YEARS = range(2000, 3000)
@@ -54,6 +54,7 @@ class Envelope(BaseModel):
     received_at     ISO 8601, UTC
     attempt         how often it was put back; 0 the first time
     first_failed_at when it was put back first; empty before
+    again           with `reconcile`: write again what differs in Dynamics, and try what was refused
     by              who sent it again: the name of a key, or a person's id; empty where nobody has
     """
 
@@ -69,6 +70,7 @@ class Envelope(BaseModel):
     first_failed_at: Annotated[str, AfterValidator(_moment_or_nothing)] = ""
     by: _Short = ""
     meeting: _Short = ""
+    again: bool = False
     spill_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:+\-]{0,200}$")] = ""
     body: Any = None
 

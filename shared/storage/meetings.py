@@ -1,4 +1,4 @@
-"""The table `meetings`: one row per meeting, and an index of those that are parked (`parked.py`)."""
+"""The table `meetings`: one row per meeting, and indexes of those that wait for other rules (`parked.py`)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import Aliases, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
-from shared.meeting.mirror import Mirror
+from shared.meeting.mirror import Mirror, Refusal
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party, parse_who, who_text
 from shared.meeting.ports import Stored
 from shared.storage.account import ETAG, Continuation, Entity, Table
 from shared.storage.documents import pack, unpack
 from shared.storage.layout import NewerLayout, upgraded, version_of
-from shared.storage.parked import PARTITION, Parked
+from shared.storage.parked import PARTITION, REFUSED, Parked
 
 TABLE = "meetings"
 _PAGE = 200
@@ -28,12 +28,14 @@ class MeetingTable:
     """Implements `shared.meeting.ports.Meetings` on Table Storage.
 
     A parked meeting stands in the index before its own row says so, and until after it says so no more, so that a crash
-    loses nothing.
+    loses nothing. The same for one with a column that Dynamics refused.
     """
 
     def __init__(self, table: Table, *, rules: str) -> None:
         self._table = table
         self.parked = Parked(table, rules=rules)
+        self.refused = Parked(table, rules=rules, partition=REFUSED)
+        self.waiting = (self.parked, self.refused)
 
     async def load(self, key: MeetingKey) -> Stored:
         """The row as it is. Raises `NewerLayout`."""
@@ -47,11 +49,16 @@ class MeetingTable:
     async def save(self, stored: Stored, meeting: Meeting) -> Stored:
         """Store `meeting`; the plain columns beside the document are for people who look with a storage browser."""
         key, parked = stored.key, meeting.held.reason if meeting.held is not None else ""
-        if parked:
-            await self.parked.add(key)
-        # Read before the row is written: whoever parks the meeting again after that has changed it.
-        goes_out = stored.meeting is not None and stored.meeting.held is not None and not parked
-        waiting = await self.parked.waiting(key) if goes_out else None
+        before = stored.meeting or Meeting()
+        waits = [
+            (self.parked, before.held is not None, bool(parked)),
+            (self.refused, bool(before.mirror.refused), bool(meeting.mirror.refused)),
+        ]
+        for index, _, now in waits:
+            if now:
+                await index.add(key)
+        # Read before the row is written: whoever makes the meeting wait again after that has changed it.
+        over = [(index, await index.waiting(key)) for index, was, now in waits if was and not now]
         name = table_key(str(key))
         entity: Entity = {
             "PartitionKey": name,
@@ -63,7 +70,8 @@ class MeetingTable:
             **pack(to_document(meeting)),
         }
         etag = await self._table.save(entity, etag=stored.version)
-        await self.parked.remove(waiting)
+        for index, row in over:
+            await index.remove(row)
         return Stored(key, meeting, etag)
 
     async def of_appointment(self, appointment_id: str) -> MeetingKey | None:
@@ -77,7 +85,11 @@ class MeetingTable:
     async def page(self, *, after: Continuation | None) -> tuple[list[Stored], Continuation | None]:
         """Some of the meetings, in no order, and where the next begin; without those of a newer version of the app."""
         rows, following = await self._table.page(
-            "PartitionKey ne @parked", {"parked": PARTITION}, after=after, size=_PAGE, select=None
+            "PartitionKey ne @parked and PartitionKey ne @refused",
+            {"parked": PARTITION, "refused": REFUSED},
+            after=after,
+            size=_PAGE,
+            select=None,
         )
         found = []
         for row in rows:
@@ -93,8 +105,8 @@ class MeetingTable:
         There is no index: the service looks at every row, so the caller must limit the time.
         """
         rows, following = await self._table.page(
-            "PartitionKey ne @parked and Timestamp ge @moment",
-            {"parked": PARTITION, "moment": moment},
+            "PartitionKey ne @parked and PartitionKey ne @refused and Timestamp ge @moment",
+            {"parked": PARTITION, "refused": REFUSED, "moment": moment},
             after=after,
             size=_PAGE,
             select=None,
@@ -111,6 +123,7 @@ def to_document(meeting: Meeting) -> dict[str, Any]:
         "appointment_id": mirror.appointment_id,
         "applied": dict(mirror.applied),
         "doubt": sorted(mirror.doubt),
+        "refused": {name: [one.value, one.code, one.reason, one.mapping] for name, one in mirror.refused.items()},
         "crm_version": mirror.version,
         "closed_as": mirror.give_back,
         "open_as": mirror.open_as,
@@ -135,6 +148,7 @@ def from_document(document: Mapping[str, Any]) -> Meeting:
         version=document["crm_version"],
         applied=document["applied"],
         doubt=frozenset(document["doubt"]),
+        refused={name: Refusal(*one) for name, one in document["refused"].items()},
         give_back=tuple(document["closed_as"]) if document["closed_as"] else None,
         open_as=tuple(document["open_as"]) if document["open_as"] else None,
         parties=frozenset(map(Party.parse, document["parties"])),
@@ -177,4 +191,9 @@ def _from_2(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"open_as": None, "made_of": {}, "invited": {}, **document, "version": 3}
 
 
-_UPGRADES = (_from_1, _from_2)
+def _from_3(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Dynamics refused was not remembered."""
+    return {"refused": {}, **document, "version": 4}
+
+
+_UPGRADES = (_from_1, _from_2, _from_3)

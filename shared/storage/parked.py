@@ -1,8 +1,9 @@
-"""Which meetings are parked, and under which rules they were looked at last (in the table `meetings`).
+"""Which meetings wait for other rules, and under which they were looked at last (in the table `meetings`).
 
     partition  row
     ~parked    RULES:KEY  it waits; it was looked at under these rules
     ~parked    sent:KEY   it was sent on, and nobody has said yet what came of it
+    ~refused   the same   of meetings with a column that Dynamics refused
 
 Rows of other rules lie beside those of the present ones, so they are found without reading any that has to wait: most
 calendars are full of meetings without a prospect, which wait for good.
@@ -13,20 +14,22 @@ from __future__ import annotations
 from shared.meeting.identity import MeetingKey, table_key
 from shared.storage.account import ETAG, Entity, Table
 
-PARTITION = "~parked"  # no key of a meeting begins with ~ and ends without a digest
+# No key of a meeting begins with ~ and ends without a digest.
+PARTITION, REFUSED = "~parked", "~refused"
 _SENT = "sent"
 
 
 class Parked:
-    """`rules` is a short text of hex digits that changes when settings or mapping do."""
+    """`rules` is a short text of hex digits that changes when settings or mapping do; `partition`: why they wait."""
 
-    def __init__(self, table: Table, *, rules: str) -> None:
+    def __init__(self, table: Table, *, rules: str, partition: str = PARTITION) -> None:
         self._table = table
         self._rules = rules
+        self._partition = partition
 
     async def add(self, key: MeetingKey) -> None:
         """It was looked at under the rules of this instance, and waits."""
-        await self._table.put(_row(self._rules, key))
+        await self._table.put(self._row(self._rules, key))
 
     async def waiting(self, key: MeetingKey) -> Entity | None:
         """The row that says so, to be given to `remove`."""
@@ -44,7 +47,13 @@ class Parked:
     async def to_send(self, *, unanswered_since: str, limit: int) -> list[Entity]:
         """Up to `limit` rows of other rules, or sent on before `unanswered_since` without a word since."""
         own, after_own = f"{self._rules}:", f"{self._rules};"  # ; follows : in the order of keys
-        parameters = {"parked": PARTITION, "own": own, "after": after_own, "sent": f"{_SENT}:", "end": f"{_SENT};"}
+        parameters = {
+            "parked": self._partition,
+            "own": own,
+            "after": after_own,
+            "sent": f"{_SENT}:",
+            "end": f"{_SENT};",
+        }
         found: list[Entity] = []
         for condition in (
             "RowKey lt @own",
@@ -62,29 +71,28 @@ class Parked:
     async def record_sent_on(self, row: Entity, *, at: str) -> None:
         """It is about to be sent on; whoever carries that out says what came of it."""
         key = meeting_of(row)
-        await self._table.put({**_row(_SENT, key), "sent": at})
-        if row["RowKey"] != _row(_SENT, key)["RowKey"]:
+        await self._table.put({**self._row(_SENT, key), "sent": at})
+        if row["RowKey"] != self._row(_SENT, key)["RowKey"]:
             await self.remove(row)
 
     async def count(self, *, limit: int) -> int:
         """How many meetings are parked, counted up to `limit`."""
-        return await self._table.count("PartitionKey eq @parked", {"parked": PARTITION}, limit=limit)
+        return await self._table.count("PartitionKey eq @parked", {"parked": self._partition}, limit=limit)
 
     async def keys(self, *, limit: int) -> list[MeetingKey]:
         """Up to `limit` of the parked meetings, in no order."""
-        rows = await self._table.query("PartitionKey eq @parked", {"parked": PARTITION}, limit=limit)
+        rows = await self._table.query("PartitionKey eq @parked", {"parked": self._partition}, limit=limit)
         return list(dict.fromkeys(map(meeting_of, rows)))
 
     async def _found(self, rules: str, key: MeetingKey) -> Entity | None:
-        row = _row(rules, key)
+        row = self._row(rules, key)
         found = await self._table.get(row["PartitionKey"], row["RowKey"])
         return None if found is None else {**row, ETAG: found[1]}
+
+    def _row(self, rules: str, key: MeetingKey) -> Entity:
+        return {"PartitionKey": self._partition, "RowKey": f"{rules}:{table_key(str(key))}", "meeting": str(key)}
 
 
 def meeting_of(row: Entity) -> MeetingKey:
     """The meeting that a row is about."""
     return MeetingKey.parse(row["meeting"])
-
-
-def _row(rules: str, key: MeetingKey) -> Entity:
-    return {"PartitionKey": PARTITION, "RowKey": f"{rules}:{table_key(str(key))}", "meeting": str(key)}

@@ -271,18 +271,27 @@ async def test_unread_members_are_named(product: Installation) -> None:
     assert found.unread == ("attributes.mood",)
 
 
-async def test_what_cannot_be_mapped_is_a_dead_letter(product: Installation) -> None:
-    """A wrong type and an impossible time are reported as the dead letter that they would become."""
-    wrong = await preview(product, MeetingScript(7).booked(startTime="soon"))
-    reversed_ = MeetingScript(8).booked(end=datetime(2026, 3, 2, 14, tzinfo=UTC))
-    impossible = await preview(product, reversed_)
+async def test_what_cannot_be_read_is_a_dead_letter(product: Installation) -> None:
+    """A wrong type is reported as the dead letter that it would become."""
+    told = MeetingScript(7).booked(startTime="soon")
+    wrong = await preview(product, told)
     assert (wrong.outcome, wrong.code) == ("dead-lettered", "wrong_type")
-    assert (impossible.outcome, impossible.code) == ("dead-lettered", "end_before_start")
-    assert "before it starts" in impossible.reason
-    assert {one.action for one in impossible.columns} == {"none"}
-    assert {one.name for one in impossible.checks if not one.met} == set()  # its times are known, only impossible
-    entry = await product.sync(reversed_)
-    assert entry["lastError"] == {"code": impossible.code, "reason": impossible.reason}
+    entry = await product.sync(told)
+    assert entry["lastError"] == {"code": wrong.code, "reason": wrong.reason}
+
+
+async def test_impossible_times_wait_for_possible_ones(product: Installation) -> None:
+    """Nothing else is wrong, and the sync says the same."""
+    told = MeetingScript(8).booked(end=datetime(2026, 3, 2, 14, tzinfo=UTC))
+    impossible = await preview(product, told)
+    assert impossible.outcome == "parked"
+    assert any("before it starts" in note for note in impossible.notes)
+    assert {one.name for one in impossible.checks if not one.met} == {
+        "scheduledstart is known",
+        "scheduledend is known",
+    }
+    entry = await product.sync(told)
+    assert (entry["outcome"], entry["lastError"]) == ("parked", {"code": "", "reason": impossible.reason})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Unmappable
 from shared.meeting.appointment import Desired, Policy, collapse, creators, desired, fingerprint, references, value_of
 from shared.meeting.delivery import Reference
 from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile
@@ -73,10 +72,23 @@ class TestRows:
 
     @pytest.mark.parametrize("field", ["starts_at", "ends_at", "booked_at"])
     def test_day_that_no_calendar_has(self, field: str) -> None:
-        """The first day there is begins, east of Greenwich, before the calendar does: that is no appointment."""
-        with pytest.raises(Unmappable) as caught:
-            want({field: "0001-01-01"}, policy=Policy(zone=ZoneInfo("Europe/Berlin")))
-        assert caught.value.code == "time_out_of_range"
+        """The first day there is begins, east of Greenwich, before the calendar does: the column stays as it is."""
+        found = want({field: "0001-01-01", "title": "Intro"}, policy=Policy(zone=ZoneInfo("Europe/Berlin")))
+        assert (found.columns, found.created_on, len(found.notes)) == ({"subject": "Intro"}, None, 1)
+
+    @pytest.mark.parametrize("year", ["0001", "1752", "9999"])
+    @pytest.mark.parametrize(("field", "other"), [("starts_at", "ends_at"), ("ends_at", "starts_at")])
+    def test_a_time_that_dynamics_cannot_hold(self, field: str, other: str, year: str) -> None:
+        """Both times stay as they are, so that none comes to lie on the wrong side of the other; a note says why."""
+        times = {field: f"{year}-12-31T00:00:00+00:00", other: "2026-03-05T11:00:00+00:00"}
+        found = want({**times, "title": "Intro"})
+        assert found.columns == {"subject": "Intro"}
+        assert "cannot hold such a time" in found.notes[0]
+
+    def test_the_earliest_and_the_latest_time(self) -> None:
+        """What Dynamics can hold is written."""
+        times = {"starts_at": "1753-01-01T00:00:00+00:00", "ends_at": "9999-12-30T23:59:59+00:00"}
+        assert columns(times) == {"scheduledstart": "1753-01-01T00:00:00Z", "scheduledend": "9999-12-30T23:59:59Z"}
 
     def test_booker(self) -> None:
         """The booker is whom the create is done for."""
@@ -107,11 +119,10 @@ class TestRows:
         assert found.notes == ("Owner: user 1 is no user in Dynamics.",)
 
     def test_end_before_start(self) -> None:
-        """A meeting that ends before it starts is refused with a sentence; one without length is not."""
-        with pytest.raises(Unmappable) as caught:
-            want({"starts_at": "2026-03-05T10:00:00+00:00", "ends_at": "2026-03-05T10:30:00+01:00"})
-        assert caught.value.code == "end_before_start"
-        assert want({"starts_at": "2026-03-05T10:00:00+00:00", "ends_at": "2026-03-05T11:00:00+01:00"})
+        """The times of a meeting that ends before it starts stay as they are; one without length has its own."""
+        found = want({"starts_at": "2026-03-05T10:00:00+00:00", "ends_at": "2026-03-05T10:30:00+01:00"})
+        assert (found.columns, len(found.notes)) == ({}, 1)
+        assert columns({"starts_at": "2026-03-05T10:00:00+00:00", "ends_at": "2026-03-05T11:00:00+01:00"})
 
     def test_only_named_fields(self) -> None:
         """Of what no event named there is no column."""
@@ -140,6 +151,20 @@ class TestText:
         if cut != clean and not any(ord(letter) < ord(" ") for letter in text):
             assert clean.startswith(cut)
             assert units >= 199
+
+    def test_a_note_tells_what_was_cut(self) -> None:
+        """And only that."""
+        assert want({"title": "x" * 200}).notes == ()
+        assert want({"title": "x" * 201}).notes == ("Title: cut at 200 characters, where subject ends.",)
+
+    @pytest.mark.parametrize("told", [{}, {"description": None}, {"description": "Agenda"}])
+    def test_a_link_that_does_not_fit_stands_in_the_description(self, told: dict[str, Any]) -> None:
+        """A link to a call that was cut would lead nowhere; the description has room for all of it."""
+        link = "https://meet.example.com/j/" + "0123456789" * 20
+        found = want({"location": f"Call: {link}", **told})
+        assert len(found.columns["location"]) == 200
+        assert found.columns["description"] == (f"Agenda\n\n{link}" if told.get("description") else link)
+        assert found.notes[-1] == "A link that did not fit stands in the description."
 
     @pytest.mark.parametrize("letter", FORBIDDEN)
     def test_letters_without_a_place_in_xml(self, letter: str) -> None:
@@ -460,19 +485,18 @@ _people = st.builds(
 
 @law
 @given(st.data(), st.sampled_from(ZONES))
-def test_any_fields_are_an_appointment_or_unmappable(data: st.DataObject, zone: str) -> None:
-    """Whatever was merged, it becomes columns of known names or an `Unmappable`."""
+def test_any_fields_are_an_appointment(data: st.DataObject, zone: str) -> None:
+    """Whatever was merged, it becomes columns of known names, with times in order that Dynamics can hold."""
     names = {f"{item.field}{of}": item.kind for item in DEFAULT.inputs for of in ("", "@1", "@2")}
     strategies = {name: st.none() | _by_kind[kind] for name, kind in names.items()}
     values = collapse(stamped(data.draw(st.fixed_dictionaries({}, optional=strategies))), DEFAULT)
     wanted = references(values, DEFAULT) | creators(values, DEFAULT)
     people = {reference: data.draw(_people) for reference in sorted(wanted)}
     policy = Policy(on_cancel="cancel", zone=ZoneInfo(zone))
-    try:
-        found = desired(values, mapping=DEFAULT, people=people, policy=policy)
-    except Unmappable as error:
-        assert error.code in {"time_out_of_range", "end_before_start"}
-        return
+    found = desired(values, mapping=DEFAULT, people=people, policy=policy)
+    start, end = (found.columns.get(name) for name in ("scheduledstart", "scheduledend"))
+    assert all("1753-01-01" <= time < "9999-12-31" for time in (start, end, found.created_on) if time)
+    assert not (start and end) or start <= end
     assert set(found.columns) <= {row.column for row in DEFAULT.rows} | {"statecode"}
     again = desired(values, mapping=DEFAULT, people=people, policy=policy)
     assert found == again

@@ -117,7 +117,6 @@ def test_alias_of_a_wrong_type_is_passed_over() -> None:
         {"startTime": "soon"},
         {"allDay": "perhaps"},
         {"allDay": 2},
-        {"startTime": "0001-01-01T00:00:00+14:00"},
     ],
 )
 def test_wrong_type_is_unmappable(attributes: dict[str, Any]) -> None:
@@ -125,6 +124,22 @@ def test_wrong_type_is_unmappable(attributes: dict[str, Any]) -> None:
     with pytest.raises(Unmappable) as caught:
         of_attributes(**attributes)
     assert caught.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+00:00"),
+        ("0000-00-00T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ("-0044-03-15", "0001-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59+00:00"),
+        ("+275760-09-13T00:00:00.000Z", "9999-12-31T23:59:59+00:00"),
+        ("10000-01-01", "9999-12-31T23:59:59+00:00"),
+    ],
+)
+def test_a_time_that_no_calendar_has_costs_nothing_else(told: str, read: str) -> None:
+    """It stands as the nearest one that there is, which no appointment can have either; the rest counts."""
+    assert of_attributes(startTime=told, title="Intro") == {"starts_at": read, "title": "Intro"}
 
 
 def test_signal_of_a_wrong_type_says_nothing() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sandbox.azurite import StorageNames
 from sandbox.dataverse.faults import Fault, FaultPlan
+from sandbox.dataverse.plugins import Plugin
 from sandbox.dataverse.seed import CONTACT_IDS, USER_IDS
 from sandbox.outreach.deliveries import Delivery, MeetingScript, Target
 from shared.dataverse.appointments import AppointmentApi
@@ -152,9 +153,11 @@ async def test_dead_letters_of_a_calendar_event_stand_under_its_meeting(product:
     script = MeetingScript(17, resource="calendarEvent", meeting=5)
     await product.sync(script.booked())
     later = MeetingScript(17, resource="calendarEvent", now=script._now)
-    await product.sync(later.changed(endTime="2020-01-01T00:00:00Z"))
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    await product.sync(later.changed(title="New title"))
     (dead_letter,) = await product.dead_letters()
     assert dead_letter["meetingId"] == "meeting:5"
+    product.crm.plugins.registered.clear()
     await product.sync(later.changed(endTime="2026-03-02T16:00:00Z"))
     assert await product.dead_letters() == []
 
@@ -252,22 +255,28 @@ async def test_times_cleared_in_outreach_stay_in_dynamics(product: Installation)
     assert product.appointment.values["scheduledstart"] == "2026-03-02T15:15:00Z"
 
 
-async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(product: Installation) -> None:
+async def test_a_dead_letter_from_before_the_link_goes_with_the_meeting(
+    product: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A calendar event's dead letter stands under the meeting that it turned out to belong to, until that is right."""
     meeting = MeetingScript(5)
     await product.sync(meeting.booked())
     calendar_event = MeetingScript(17, resource="calendarEvent", now=meeting._now)
-    await product.sync(
-        calendar_event.changed(startTime="2026-03-02T15:00:00Z", endTime="2020-01-01T00:00:00Z", title="New title")
-    )
+
+    async def refuses(*_: object, **__: object) -> None:
+        raise Permanent("Outreach refused the app.", service="outreach", status=403, code="403")
+
+    monkeypatch.setattr(CrmDirectory, "resolve", refuses)
+    await product.sync(calendar_event.changed(startTime="2026-03-02T15:00:00Z", title="New title"))
     (dead_letter,) = await product.dead_letters()
     assert dead_letter["meetingId"] == "calendarEvent:17"
     named = {"meeting": Target("meeting", 5)}
     await product.sync(calendar_event.changed(relationships=named))
     shown = await product.meeting("5")
     assert shown is not None
-    assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "end_before_start")
-    await product.sync(calendar_event.changed(relationships=named, endTime="2026-03-02T16:00:00Z"))
+    assert (shown["state"], shown["lastError"]["code"]) == ("needs attention", "403")
+    monkeypatch.undo()
+    await product.sync(calendar_event.changed(relationships=named, endTime="2026-03-02T16:30:00Z"))
     assert product.appointment.values["subject"] == "New title"
     assert await product.dead_letters() == []
 
@@ -415,9 +424,9 @@ async def test_a_wrong_value_under_one_alias(product: Installation) -> None:
 
 
 async def test_far_days(product: Installation) -> None:
-    """An all-day meeting beyond the calendar is reported, not tried again and again."""
+    """An all-day meeting beyond the calendar waits for times that an appointment can have."""
     entry = await product.sync(MeetingScript(1).booked(allDay=True, startTime="9999-12-31", endTime="9999-12-31"))
-    assert (entry["outcome"], entry["attempts"]) == ("dead-lettered", 1)
+    assert (entry["outcome"], entry["attempts"]) == ("parked", 1)
 
 
 def test_other_alphabets_fit_the_queue() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import re
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +17,10 @@ from aiohttp import web
 
 from sandbox.azurite import StorageNames, connection_string
 from sandbox.dataverse.faults import Fault, FaultPlan
+from sandbox.dataverse.plugins import Plugin
 from sandbox.gate import Gate, How
 from sandbox.outreach.deliveries import MeetingScript
 from shared.errors import BadDelivery, Transient
-from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.pipeline.held import BOUNDS, Held
 from shared.pipeline.signature import sign
 from shared.runtime import new_trace
@@ -102,15 +100,10 @@ async def test_a_day_of_failure_ends_as_dead_letter(product: Installation) -> No
     assert await product.work(limit=1) == 0
 
 
-async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation, tmp_path: Path) -> None:
-    """A column that Dynamics does not have: the reason in words, the code, the request id; replay after the mending."""
-    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
-    extra = {"row": "Meeting type", "field": "meeting_type", "column": "new_meetingtype", "transform": "text"}
-    content["rows"].append(extra | {"sources": ["attributes.meetingType"]})
-    wrong = tmp_path / "mapping.json"
-    wrong.write_text(json.dumps(content), encoding="utf-8")
-    await product.restart(MAPPING_FILE=str(wrong))
-    entry = await product.sync(MeetingScript(1).booked(meetingType="Demo"))
+async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation) -> None:
+    """A plug-in that says no to everything: the reason in words, the code, the request id; replay after the mending."""
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    entry = await product.sync(MeetingScript(1).booked())
     assert entry["outcome"] == "dead-lettered"
     (dead_letter,) = await product.dead_letters()
     assert dead_letter["meetingId"] == "meeting:1"
@@ -122,7 +115,7 @@ async def test_permanent_trouble_is_a_dead_letter_at_once(product: Installation,
     assert shown["state"] == "needs attention"
     assert shown["lastError"]["code"] == dead_letter["code"]
 
-    await product.restart(MAPPING_FILE="")
+    product.crm.plugins.registered.clear()
     assert await product.runtime.admin.replay(None, by="_master") == [dead_letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1
@@ -133,9 +126,10 @@ async def test_a_later_good_event_clears_the_dead_letter(product: Installation) 
     """What a failed event said goes out with the next good one of its meeting, and its dead letter goes."""
     script = MeetingScript(1)
     await product.sync(script.booked())
-    moved = script.changed(endTime="2020-01-01T00:00:00Z", title="New title")
-    entry = await product.sync(moved)
-    assert (entry["outcome"], entry["lastError"]["code"]) == ("dead-lettered", "end_before_start")
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    entry = await product.sync(script.changed(title="New title"))
+    assert (entry["outcome"], entry["lastError"]["code"]) == ("dead-lettered", "0x80040265")
+    product.crm.plugins.registered.clear()
     await product.sync(script.changed(endTime="2026-03-02T16:00:00Z"))
     assert product.appointment.values["subject"] == "New title"
     assert await product.dead_letters() == []
@@ -144,12 +138,13 @@ async def test_a_later_good_event_clears_the_dead_letter(product: Installation) 
 
 async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good event takes away no dead letter of an event that came after it was written: nobody has done that yet."""
-    script, too_early = MeetingScript(1), "2020-01-01T00:00:00Z"
+    script = MeetingScript(1)
     await product.sync(script.booked())
-    await product.sync(script.changed(endTime=too_early))
+    product.crm.plugins.registered.append(Plugin("subject", value="Refused", message="No."))
+    await product.sync(script.changed(title="Refused"))
     dead_letters_of = product.runtime.dead_letters.of_meetings
-    good = script.changed(endTime="2026-03-02T16:00:00Z")
-    later = [script.changed(endTime=too_early, title="Said meanwhile")]
+    good = script.changed(title="Taken")
+    later = [script.changed(title="Refused", location="Said meanwhile")]
 
     async def late(meetings: Collection[str]) -> list[DeadLetter]:
         if later:
@@ -160,8 +155,8 @@ async def test_clearing_leaves_what_failed_meanwhile(product: Installation, monk
     await product.sync(good)
     assert ((await product.meeting("1")) or {})["state"] == "needs attention"
     assert await product.dead_letters()
-    await product.sync(script.changed(endTime="2026-03-02T17:00:00Z"))
-    assert product.appointment.values["subject"] == "Said meanwhile"
+    await product.sync(script.changed(title="Taken"))
+    assert product.appointment.values["location"] == "Said meanwhile"
     assert await product.dead_letters() == []
 
 

@@ -112,7 +112,7 @@ def test_no_member_is_called_like_metadata(one: Envelope) -> None:
     """The trigger overwrites a message's metadata with members of the same name, so none has such a name."""
     content = json.loads(decoded(one.to_message()))
     assert not METADATA & content.keys()
-    assert content["version"] == 1
+    assert content["version"] == 2
 
 
 def test_every_member_is_safe() -> None:
