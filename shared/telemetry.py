@@ -177,6 +177,11 @@ LINES = (
         "an admin dismissed a dead letter; its journal has the reason that they gave",
         ("correlation_id", "event", "meeting", "code", "by"),
     ),
+    Line(
+        "expired",
+        "a dead letter was kept for `SYNC_RETENTION_DAYS` after its last failure, and is let go",
+        ("correlation_id", "event", "meeting", "code"),
+    ),
     Line("journal_not_written", "an event is safe, but its journal could not be written", ("correlation_id", "code")),
     Line("statistics_not_stored", "the console's chart misses some events", ("error",)),
     Line(
