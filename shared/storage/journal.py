@@ -81,7 +81,7 @@ class Journal:
             {"id": entry.correlation_id, "event": entry.event_id},
             limit=_MOST_READ,
         )
-        # Letters of an earlier version do not say when their event came.
+        # Dead letters of an earlier version do not say when their event came.
         if known := min(found, key=lambda one: one["received_at"] != entry.received_at, default=None):
             if known["outcome"] not in _NOT_DONE:
                 return False
