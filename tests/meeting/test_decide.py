@@ -14,6 +14,8 @@ from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proo
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
 from shared.meeting.mirror import CANCELED, COMPLETED, OPEN, Actual, Mirror
+from shared.meeting.people import CrmRecord, Party, Role
+from shared.meeting.transforms import FENCE
 from tests.samples import DEFAULT, law, mapping_with, ref
 
 WANTED: dict[str, Any] = {
@@ -259,3 +261,51 @@ def test_only_what_differs_from_what_is_there_is_written(there: dict[str, Any] |
 def test_a_look_is_proof_where_no_write_can_follow(mirror: Mirror, version: str, *, proof: bool) -> None:
     """A write in one step is refused by another version; one in several steps may go on behind it."""
     assert is_proof(mirror, Actual(version, {}, OPEN)) == proof
+
+
+ORGANIZER = Party(Role.ORGANIZER, CrmRecord("systemuser", "a"))
+FORMER = Party(Role.ORGANIZER, CrmRecord("systemuser", "b"))
+GUEST = Party(Role.REQUIRED, "guest@example.com")
+
+
+@pytest.mark.parametrize(
+    ("state", "mirror", "looks"),
+    [
+        ("canceled", Mirror(version="1"), True),
+        ("canceled", Mirror(version="1", open_as=OPEN), False),
+        ("open", Mirror(version="1"), False),
+        ("canceled", Mirror(), False),
+    ],
+)
+def test_whoever_closes_an_appointment_looks_how_it_was_open(state: str, mirror: Mirror, *, looks: bool) -> None:
+    """Unless that is known, or nothing is closed that exists."""
+    closing = Plan(frozenset({"statecode"}))
+    assert closing.must_look(mirror, Desired({"statecode": state}), None) == looks
+
+
+@pytest.mark.parametrize(
+    ("columns", "organizer", "lists"),
+    [
+        ({"appointment_activity_parties"}, None, True),
+        ({"ownerid"}, ORGANIZER, True),
+        ({"ownerid"}, None, False),
+        ({"subject"}, ORGANIZER, False),
+    ],
+)
+def test_the_list_of_parties_is_read_where_it_is_written(
+    columns: set[str], organizer: Party | None, *, lists: bool
+) -> None:
+    """For the attendees, or for an organizer that goes with the owner."""
+    some, want = Plan(frozenset(columns)), Desired({}, organizer=organizer)
+    assert some.lists_parties(want) == lists
+    assert some.reads(want) == columns | {FENCE} | ({"appointment_activity_parties"} if lists else set())
+
+
+@pytest.mark.parametrize(("changed", "left"), [("ownerid", ORGANIZER), ("appointment_activity_parties", FORMER)])
+def test_the_organizer_goes_with_the_owner_alone(changed: str, left: Party) -> None:
+    """Where only attendees change, whoever organizes it in Dynamics stays."""
+    want = Desired({"ownerid": "systemuser:a", "appointment_activity_parties": []}, organizer=ORGANIZER)
+    actual = Actual("1", {"ownerid": "systemuser:b", "appointment_activity_parties": [FORMER, GUEST]}, OPEN)
+    written = columns_to_write(replace(EXISTS, parties=frozenset({GUEST})), want, Plan(frozenset({changed})), actual)
+    assert left in written["appointment_activity_parties"]
+    assert len([party for party in written["appointment_activity_parties"] if party.role is Role.ORGANIZER]) == 1

@@ -113,3 +113,23 @@ def test_messages_keep_secrets(body: bytes) -> None:
         error = refused(body, signature, "open-sesame")
         assert "open-sesame" not in error.message
         assert sign(body, "open-sesame") not in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "signature", "message"),
+    [
+        (b" " * (MAX_BODY_BYTES + 1), "x", f"The body is over {MAX_BODY_BYTES} bytes; Outreach sends far less."),
+        (b"", "", "The header Outreach-Webhook-Signature is missing."),
+        (
+            b"",
+            "\udcff",
+            "The signature does not fit the body. Compare OUTREACH_WEBHOOK_SECRET with the secret of the webhook.",
+        ),
+    ],
+    ids=["too large", "missing", "bytes outside ASCII"],
+)
+def test_a_refusal_says_what_to_do(body: bytes, signature: str, message: str) -> None:
+    """In one sentence, whatever bytes the header has."""
+    with pytest.raises(BadDelivery) as caught:
+        verify(body, signature, secrets=["secret"])
+    assert caught.value.message == message
