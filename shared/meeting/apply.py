@@ -315,7 +315,7 @@ class _Work:
             self._refusals.learn(error, want, exists=claim.mirror.exists)
             self._refusal = error
         else:
-            self._seen = None
+            self._seen, self._refusal = None, None
             self._refusals.succeed()
             kind = OutcomeKind.CREATED if creating else OutcomeKind.UPDATED
             return await self._settle(stored, claim, want, plan, kind, written, columns)
@@ -415,9 +415,9 @@ class _Work:
         self._seen = _Seen(actual, meeting.mirror.version)
 
     def _may_create(self) -> None:
-        """Raise where this attempt has asked for the appointment often enough: the next one knows more, or nobody does.
+        """Raise where this attempt was refused the appointment often enough: the next one knows more, or nobody does.
 
-        What was refused so far is in the claim.
+        What was refused so far is in the claim. Where it was made, and only the row was not told, there is no need.
         """
         error = self._refusal
         if error is None or self._creates < MAX_CREATES:

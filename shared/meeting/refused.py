@@ -38,8 +38,11 @@ class Refusals:
         self._trial: Guess = frozenset()
 
     def spare(self, want: Desired) -> Desired:
-        """`want` without what was refused, and without what is being tried."""
-        return want.without(self.columns.keys() | self._wishes | self._trial)
+        """`want` without what was refused, and without what is being tried: another value is another matter."""
+        values = {**want.columns, **_beside(want)}
+        refused = {**self.columns, **self._tried.get(self._trial, {})}
+        same = {name for name, one in refused.items() if fingerprint(values.get(name)) == one.value}
+        return want.without(same | self._wishes)
 
     def learn(self, error: Refused, want: Desired, *, exists: bool) -> None:
         """A write of `want` was refused. Raises `error` where nothing is left to do without."""
@@ -72,7 +75,7 @@ class Refusals:
         if frozenset(refused) in self._others:
             self._trial = frozenset()  # it was this one, and not what was tried
         for name, one in sorted(refused.items()):
-            if name in self.columns or name in self._wishes:
+            if self.columns.get(name) == one or name in self._wishes:
                 continue
             if name in _WISHES:
                 self._wishes.add(name)

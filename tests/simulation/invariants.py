@@ -62,7 +62,8 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
         return
     if crm.deleted and leave and not scenario.apart:
         yield "a deleted appointment is there again"
-    yield from _columns(appointment, wanted(accepted, rules, missing=scenario.organisation.missing))
+    yield from _said_to_be_refused(mirror, scenario)
+    yield from _columns(appointment, mirror, wanted(accepted, rules, missing=scenario.organisation.missing))
     yield from _applied(mirror, appointment)
 
 
@@ -90,8 +91,13 @@ def _chain(key: MeetingKey, table: Table) -> list[MeetingKey]:
     return chain
 
 
-def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
-    """Every column is as the merge says, or as a person left it after Outreach's last word on it."""
+def _said_to_be_refused(mirror: Mirror, scenario: Scenario) -> Iterator[str]:
+    for name in mirror.refused.keys() - scenario.organisation.refuses:
+        yield f"{name} is said to be refused, and was not"
+
+
+def _columns(now: Appointment, mirror: Mirror, want: Mapping[str, Any]) -> Iterator[str]:
+    """Every column is as the merge says, or as a person left it since, or the row says that this value was refused."""
     for name, value in want.items():
         if name == PARTIES:
             yield from _parties(now, set(value))
@@ -100,6 +106,9 @@ def _columns(now: Appointment, want: Mapping[str, Any]) -> Iterator[str]:
         actual = now.state if name == STATE else now.columns.get(name)
         theirs = now.theirs.get(name)
         by_person = theirs is not None and theirs.value == actual and theirs.over == due
+        refused = mirror.refused.get(name)
+        if refused is not None and refused.value == fingerprint(value):
+            continue
         if actual != due and not by_person:
             yield f"{name} is {actual!r}, the merge says {due!r}"
     yield from _organizer(now)

@@ -341,12 +341,46 @@ _CHAINS: tuple[Scenario, ...] = (
     ),
 )
 
+_NO_TITLE = frozenset({"subject"})
+_REFUSALS: tuple[Scenario, ...] = (
+    Scenario(
+        "a title is refused for good, two workers",
+        (event(5, title="Second", location="B"), _PLACE),
+        (booked(),),
+        organisation=Organisation(refuses=_NO_TITLE),
+    ),
+    Scenario(
+        "a title is refused for good from the first create on",
+        (booked(location="A"), _SECOND),
+        organisation=Organisation(refuses=_NO_TITLE),
+    ),
+    Scenario(
+        "a title is refused for a while, there and back again",
+        (_SECOND, _FIRST_AGAIN),
+        (booked(),),
+        organisation=Organisation(refuses=_NO_TITLE, times=1),
+    ),
+    Scenario(
+        "a person's plug-in refuses the title and touches the row",
+        (_SECOND, _PLACE),
+        (booked(),),
+        (_PLUGIN,),
+        organisation=Organisation(refuses=_NO_TITLE),
+    ),
+    Scenario(
+        "a state is refused, and the rest is written",
+        (event(9, completed=True, title="Second"), _PLACE),
+        (booked(),),
+        organisation=Organisation(refuses=frozenset({"statecode"})),
+    ),
+)
+
 _THREE_WORKERS: tuple[Scenario, ...] = (
     Scenario("three workers: create and two updates", (booked(), _SECOND, _THIRD), workers=3, faults=0),
     Scenario("three workers: there and back again", (_SECOND, _FIRST_AGAIN, _SECOND), (booked(),), workers=3, faults=0),
 )
 
-EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_CHAINS, *_THREE_WORKERS)
+EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_CHAINS, *_REFUSALS, *_THREE_WORKERS)
 
 SAMPLED: tuple[Scenario, ...] = (
     Scenario(

@@ -15,7 +15,7 @@ from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Stamp, Stamped
 from shared.meeting.mirror import Actual, Written
 from shared.meeting.people import CrmRecord, Party, Role
-from shared.meeting.ports import Appointments, FenceRefused, Meetings, Stored
+from shared.meeting.ports import Appointments, FenceRefused, Meetings, Refused, Stored
 from shared.meeting.transforms import PARTIES
 from tests.simulation.operations import Acknowledge, Create, Filed, Save, SetState, SimulatedDeadLetters, Update
 from tests.simulation.scenario import Ports, Variant
@@ -262,6 +262,32 @@ def forgets_the_aliases_of_an_alias(ports: Ports) -> Ports:
     return replace(ports, meetings=_KnowsTheNearestOnly(ports.meetings))
 
 
+class _LearnsFromAnyCode(PassedOn):
+    """Whatever is refused, the location is taken to be what was."""
+
+    async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
+        try:
+            return await self.inner.update(appointment_id, columns, version=version)
+        except Refused as error:
+            error.guesses = (frozenset({"location"} & columns.keys()) or error.guesses[0],)
+            raise
+
+
+class _ForgetsRefusals(_Meetings):
+    async def save(self, stored: Stored, meeting: Meeting) -> Stored:
+        return await self.inner.save(stored, replace(meeting, mirror=replace(meeting.mirror, refused={})))
+
+
+def learns_from_any_code(ports: Ports) -> Ports:
+    """A refusal of one column is taken for one of another."""
+    return replace(ports, appointments=_LearnsFromAnyCode(ports.appointments))
+
+
+def sends_a_refused_column_with_every_change(ports: Ports) -> Ports:
+    """No row remembers what was refused."""
+    return replace(ports, meetings=_ForgetsRefusals(ports.meetings))
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
     no_fence,
     repeats_the_write_without_loading,
@@ -277,4 +303,6 @@ SEEDED_BUGS: tuple[Variant, ...] = (
     takes_every_letter_for_merged,
     forgets_the_spare,
     forgets_the_aliases_of_an_alias,
+    learns_from_any_code,
+    sends_a_refused_column_with_every_change,
 )

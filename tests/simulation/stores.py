@@ -6,7 +6,7 @@ remembers, not even after a deletion; completed and canceled appointments refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.mirror import OPEN, Actual, Written
 from shared.meeting.people import Party
-from shared.meeting.ports import AppointmentClosed, FenceRefused, Stored, TargetMissing
+from shared.meeting.ports import AppointmentClosed, FenceRefused, Refused, Stored, TargetMissing
 from shared.meeting.transforms import PARTIES, STATE
 from tests.simulation.interned import Version
 from tests.simulation.operations import (
@@ -96,9 +96,10 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Crm:
-    """One Dynamics organisation. `deleted`: a person deleted the appointment, with everything in it that there will be or not."""
+    """One Dynamics organisation. `refused`: how often a plug-in has refused; `deleted`: a person deleted the appointment, with everything in it that there will be or not."""
 
     appointments: Mapping[str, Appointment] = field(default_factory=dict)
+    refused: int = 0
     deleted: Literal["", "complete", "incomplete"] = ""
 
 
@@ -108,13 +109,54 @@ class Organisation:
 
     strict         completed and canceled rows refuse changes
     checks_first   which refusal wins where both the version is stale and the row is closed
+    refuses        columns that a plug-in refuses, whatever their value; it names the column
+    times          how often it refuses in all; None: for good
     missing        records that were deleted or merged: writes that point at them get a 404
     """
 
     strict: bool = False
     checks_first: Literal["fence", "closed"] = "fence"
     missing: frozenset[str] = frozenset()
+    refuses: frozenset[str] = frozenset()
+    times: int | None = None
 
+    def refusal(self, columns: Iterable[str], *, so_far: int) -> type[RefusedColumn] | None:
+        """How it refuses a body with `columns`, if it does; `so_far`: how often it has refused before."""
+        if self.times is not None and so_far >= self.times:
+            return None
+        return next((_REFUSALS[name] for name in sorted(columns) if name in self.refuses), None)
+
+
+class RefusedColumn(Refused):
+    """A plug-in says no to a column, and names it."""
+
+    column = ""
+
+    def __init__(self) -> None:
+        super().__init__("Dynamics refused it.", service="dataverse", status=400, code="0x80040265")
+        self.guesses = (frozenset({self.column}),)
+        self.why = "a plug-in refuses it"
+
+
+class RefusedTitle(RefusedColumn):
+    """It is about the title."""
+
+    column = "subject"
+
+
+class RefusedPlace(RefusedColumn):
+    """It is about the location."""
+
+    column = "location"
+
+
+class RefusedState(RefusedColumn):
+    """It is about the state."""
+
+    column = STATE
+
+
+_REFUSALS = {one.column: one for one in (RefusedTitle, RefusedPlace, RefusedState)}
 
 ON_TABLE = (Load, Save, Acknowledge, File, DeadLetters, Remove)
 
@@ -180,9 +222,7 @@ def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh:
             refusal = _refusal(crm, appointment_id, version, replace(organisation, strict=False))
             if refusal is not None:
                 return crm, Answer(error=refusal)
-            now = crm.appointments[appointment_id]
-            changed = replace(now, version=fresh, state=state, ours={**now.ours, STATE: state})
-            return with_appointment(crm, appointment_id, changed), Answer(Written(fresh, state=state))
+            return _set_state(crm, appointment_id, state, organisation, fresh=fresh)
     raise TypeError(operation)
 
 
@@ -212,12 +252,29 @@ def _refusal(
     return AppointmentClosed if closed else None
 
 
+def _set_state(
+    crm: Crm, appointment_id: str, state: tuple[int, int], organisation: Organisation, *, fresh: Version
+) -> tuple[Crm, Answer]:
+    if (no := organisation.refusal({STATE}, so_far=crm.refused)) is not None:
+        return replace(crm, refused=_counted(crm, organisation)), Answer(error=no)
+    now = crm.appointments[appointment_id]
+    changed = replace(now, version=fresh, state=state, ours={**now.ours, STATE: state})
+    return with_appointment(crm, appointment_id, changed), Answer(Written(fresh, state=state))
+
+
+def _counted(crm: Crm, organisation: Organisation) -> int:
+    """One refusal more, where they come to an end."""
+    return 0 if organisation.times is None else crm.refused + 1
+
+
 def _write(
     crm: Crm, appointment_id: str, now: Appointment, columns: Mapping[str, Any], organisation: Organisation
 ) -> tuple[Crm, Answer]:
     mentioned = {str(party.who) for party in columns.get(PARTIES) or ()}
     if mentioned & organisation.missing:
         return crm, Answer(error=TargetMissing)
+    if (no := organisation.refusal(columns, so_far=crm.refused)) is not None:
+        return replace(crm, refused=_counted(crm, organisation)), Answer(error=no)
     # Who writes back what a person wrote has not written anything.
     left = {name for name, edit in now.theirs.items() if columns.get(name, edit.value) == edit.value}
     changed = replace(

@@ -12,12 +12,14 @@ from tests.simulation.seeded_bugs import (
     believes_a_look,
     forgets_the_aliases_of_an_alias,
     forgets_the_spare,
+    learns_from_any_code,
     merges_by_arrival,
     never_saves,
     no_fence,
     no_record_of_doubt,
     repeats_the_write_without_loading,
     saves_over_others,
+    sends_a_refused_column_with_every_change,
     takes_every_letter_for_merged,
     takes_in_before_it_moves,
     tells_no_row_what_it_knows,
@@ -25,6 +27,8 @@ from tests.simulation.seeded_bugs import (
 )
 
 CAUGHT_IN = {
+    learns_from_any_code: "a title is refused for good, two workers",
+    sends_a_refused_column_with_every_change: "a title is refused for good, two workers",
     no_fence: "create and update",
     repeats_the_write_without_loading: "two updates of one column",
     believes_a_look: "attendees there and back again",
