@@ -15,11 +15,13 @@ from tests.differential.steps import History, Outage, Say, Step
 def replay(history: History) -> list[str]:
     """One sentence for everything that is not as it must be at the end of `history`."""
     world = played(history)
-    found = list(differences(Model(history), world.seen()))
+    model = Model(history)
+    found = list(differences(model, world.seen()))
     known = {number for number, row in world.seen().items() if row is not None}
     if len(world.crm.appointments) != len(known):
         found.append(f"{len(world.crm.appointments)} appointments for {len(known)} meetings")
-    return [*found, *(f"a dead letter: {reason}" for reason in world.dead_letters())]
+    unsure = {f"meeting:{number}" for number, meeting in model.meetings.items() if meeting.unsure}
+    return [*found, *(f"a dead letter: {why}" for meeting, why in world.dead_letters() if meeting not in unsure)]
 
 
 def fault(history: History) -> str:

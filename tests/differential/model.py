@@ -64,7 +64,7 @@ class Meeting:
     waiting  columns that Outreach has changed since, each with all that it wanted meanwhile
     wishes   Created On and Created By, as they were each time when the appointment could have been made
     deleted  a person deleted the appointment, and nothing has gone out since
-    unsure   whether there is an appointment depends on what went out when
+    unsure   nothing promises how it ends: it depends on what went out when
     """
 
     told: Told = field(default_factory=Told)
@@ -151,10 +151,15 @@ class Model:
         created = meeting.wishes | {meeting.told.created}
         made = meeting.appointment = Appointment()
         made.columns["created_on"] = {on or ANY for on, _ in created}
-        made.columns["created_by"] = {by or ANY for _, by in created}
+        made.columns["created_by"] = {ANY if by is None or self._is_refused("owner", by) else by for _, by in created}
+        refused = {name for name, value in meeting.given.items() if meeting.taken.get(name, _untold(name)) != value}
         meeting.given, meeting.taken, meeting.invited = {}, {}, frozenset()
         for column, value in self._wanted(meeting).items():
-            self._write(meeting, made, column, value)
+            if column in refused:  # of the appointment before; a new one may be asked again or not
+                self._perhaps(meeting, made, column, value)
+                meeting.given[column] = value
+            else:
+                self._write(meeting, made, column, value)
         meeting.wishes.clear()
         meeting.waiting.clear()
 
@@ -206,8 +211,8 @@ class Model:
             case "state":
                 _set_state(there, value)
             case "start" | "end" if _contradicts(there, column, value):
-                # A person moved both; Outreach's two belong together.
-                there.columns["start"], there.columns["end"] = ({one} for one in meeting.told.times or ())
+                # A person moved both, and Outreach one of them to the wrong side: nothing promises what becomes of it.
+                meeting.unsure = True
             case _:
                 there.columns[column] = {value}
 
@@ -223,7 +228,8 @@ class Model:
         if step.state is not None:
             there.columns["state"] = {step.state}
             there.open_as = step.state if not there.is_closed else there.open_as
-        if not (self._strict and there.is_closed):
+        may_own = not step.owner or not self._is_refused("owner", USERS[step.owner])
+        if may_own and not (self._strict and there.is_closed):
             _edit(there, step)
 
 

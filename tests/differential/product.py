@@ -17,9 +17,9 @@ from typing import Any
 from unittest.mock import patch
 
 from sandbox.dataverse import people
-from sandbox.dataverse.errors import ODataError
+from sandbox.dataverse.errors import NO_ROLES, READ_ONLY_ROW, ODataError
 from sandbox.dataverse.plugins import Plugin
-from sandbox.dataverse.seed import CONTACT_IDS, LEAD_IDS, USER_IDS
+from sandbox.dataverse.seed import APP_USER_ID, CONTACT_IDS, LEAD_IDS, USER_IDS
 from sandbox.dataverse.seed import seed as seed_dataverse
 from sandbox.dataverse.store import Rights, Row, Store
 from sandbox.outreach.deliveries import encode
@@ -207,15 +207,16 @@ class World:
         if row is None:
             return
         if edit.state is not None:
-            people.edit(self.crm, {"id": row.id, "changes": {"statecode": edit.state[0], "statuscode": edit.state[1]}})
-            row = self.crm.appointments[row.id]
-        changes = _changes(edit, row)
-        try:
-            if changes:
-                people.edit(self.crm, {"id": row.id, "changes": changes})
-        except ODataError as error:
-            if error.code != "0x8004022e":  # this row is closed
-                raise
+            self._change(row.id, {"statecode": edit.state[0], "statuscode": edit.state[1]})
+        if changes := _changes(edit, row):
+            try:
+                self._change(row.id, changes)
+            except ODataError as error:
+                if error.code not in {READ_ONLY_ROW, NO_ROLES}:  # nobody changes what is closed, or makes them an owner
+                    raise
+
+    def _change(self, row_id: str, changes: dict[str, Any]) -> None:
+        people.edit(self.crm, {"id": row_id, "changes": changes, "user": APP_USER_ID})
 
     def _refuse(self, step: Refuse | Allow) -> None:
         if isinstance(step, Allow):
@@ -226,9 +227,9 @@ class World:
         else:
             self.crm.plugins.registered.append(Plugin(LOGICAL[step.what]))
 
-    def dead_letters(self) -> list[str]:
-        """Why each of them is one."""
-        return [f"{row['meeting']}: {row['reason']}" for row, _ in self.tables[dead_letters.TABLE].rows.values()]
+    def dead_letters(self) -> list[tuple[str, str]]:
+        """The meeting of each, and why it is one."""
+        return [(str(row["meeting"]), str(row["reason"])) for row, _ in self.tables[dead_letters.TABLE].rows.values()]
 
     def seen(self) -> dict[int, dict[str, Any] | None]:
         """What is in Dynamics, by meeting, in the words of the model."""

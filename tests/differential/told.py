@@ -93,6 +93,7 @@ FLAGS = {
 }
 
 Stamp = tuple[datetime, datetime]
+_DAY = timedelta(days=1)
 
 
 class Name(NamedTuple):
@@ -277,6 +278,15 @@ def _cut(text: str | None, longest: int) -> str | None:
 
 
 def _days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """From midnight to midnight in UTC, for a whole number of days that begin at the sender's midnight."""
-    first = start.replace(hour=0, minute=0) + timedelta(days=1 if start.hour >= 13 else 0)
-    return first, first + timedelta(days=max(round((end - start) / timedelta(days=1)), 1))
+    """From midnight to midnight in UTC: whole days begin at the sender's midnight, anything else on the day in UTC."""
+    length = end - start
+    days = round(length / _DAY)
+    if length <= timedelta() or (days and abs(length - days * _DAY) <= timedelta(hours=2, minutes=1)):
+        first = _midnight(start) + (_DAY if start.hour >= 13 else timedelta())
+        return first, first + max(days, 1) * _DAY
+    after = _midnight(end) + (_DAY if end != _midnight(end) else timedelta())
+    return _midnight(start), max(after, _midnight(start) + _DAY)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0)

@@ -33,7 +33,7 @@ def test_its_end_counts(end: str) -> None:
     assert counts_from(meeting(ends_at=end, at=LATE), DEFAULT) == END
 
 
-@pytest.mark.parametrize("fields", [{}, {"ends_at": None}, {"title": "No end"}])
+@pytest.mark.parametrize("fields", [{}, {"ends_at": None}, {"ends_at": "0001-01-01T00:00:00+00:00"}, {"title": "a"}])
 def test_without_an_end_its_last_event_counts(fields: dict[str, Any]) -> None:
     """That of the time line, or the stamp of what it said."""
     assert counts_from(meeting(**fields), DEFAULT) == EVENT
