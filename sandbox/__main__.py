@@ -67,10 +67,16 @@ def soak(
     kill_every: Annotated[float, typer.Option(help="seconds between two kills of the app on our own host")] = 5.0,
     seed: Annotated[int, typer.Option(help="another seed is another run")] = 1,
     calm: Annotated[bool, typer.Option("--calm", help="nothing breaks; events come twice, in any order")] = False,  # noqa: FBT002 - a flag of the command line
+    refused: Annotated[float, typer.Option(help="share of the writes that are refused for one column")] = 0.0,
+    refused_owner: Annotated[float, typer.Option(help="share of the writes that are refused for the owner")] = 0.0,
+    for_good: Annotated[float, typer.Option(help="share of these refusals that stay")] = 0.5,
     on: OnHost = "sandbox",
 ) -> None:
     """Thousands of events while everything breaks; 0 only if nothing is lost, twice or stale."""
-    plan = SoakPlan(events=events, host=on, kill_every=kill_every, seed=seed)
+    plan = SoakPlan(
+        events=events, host=on, kill_every=kill_every, seed=seed, refused=refused, refused_owner=refused_owner
+    )
+    plan = replace(plan, for_good=for_good)
     raise typer.Exit(run_soak(replace(plan, trouble=False, disorder=0) if calm else plan))
 
 

@@ -17,7 +17,8 @@ from sandbox.dataverse.values import parse_guid
 
 OWNER_COLUMN: Final = "ownerid"
 # An appointment has both, so nothing can be created without them: a refusal of these alone would cost the whole row.
-_ALWAYS: Final = frozenset({"scheduledstart", "scheduledend", "activityid", "statuscode"})
+_ALWAYS: Final = frozenset({"scheduledstart", "scheduledend", "activityid", "statuscode", "timezoneruleversionnumber"})
+_STATE: Final = "statecode"
 _AFEW: Final = 2
 
 
@@ -86,7 +87,10 @@ class Chance:
             return Plugin(OWNER_COLUMN, owner, row_id, times, 403, NO_ROLES, said)
         candidates = sorted(written.keys() - _ALWAYS - {OWNER_COLUMN})
         if self.owner <= fate < self.owner + self.column and candidates:
-            return Plugin(self.dice.choice(candidates), None, row_id, times)
+            column = self.dice.choice(candidates)
+            # a state that may not be left would keep everything else out of a closed row
+            value = written[column] if column == _STATE else None
+            return None if column == _STATE and not value else Plugin(column, value, row_id, times)
         return None
 
 

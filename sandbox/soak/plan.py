@@ -19,7 +19,8 @@ class Plan:
     `trouble` off: no faults, kills or stops, only repeats and disorder. `storage_stops`: how often storage goes away,
     for `away` seconds. `disorder`: how many places an event may come from its own; 0 means any place at all.
     Our own host is killed about every `kill_every` seconds. Microsoft's is killed once and its worker three times,
-    because what a killed host has in work stays hidden for ten minutes.
+    because what a killed host has in work stays hidden for ten minutes. `refused`, `refused_owner`: the shares of all
+    writes that Dynamics refuses for one column, and for the owner; `for_good`: the share of those that stay so.
     """
 
     events: int = 20_000
@@ -30,6 +31,9 @@ class Plan:
     seed: int = 1
     disorder: int = DISORDER
     trouble: bool = True
+    refused: float = 0.0
+    refused_owner: float = 0.0
+    for_good: float = 0.5
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Count:
     duplicated: int = 0
     stale: int = 0
     dead_lettered: int = 0
+    columns_refused: int = 0
     dataverse_calls: int = 0
     examples: list[str] = field(default_factory=list)
 

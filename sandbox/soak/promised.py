@@ -66,6 +66,13 @@ class Life:
                 allowed.add(one.columns[column])
         return None if allowed is None else frozenset(allowed)
 
+    def wrong_columns(self, actual: Appointment, fates: Mapping[str, Fate]) -> frozenset[str]:
+        """The columns that hold what they must not."""
+        right = {column: self.right(column, fates) for column in COLUMNS}
+        return frozenset(
+            name for name, values in right.items() if values is not None and getattr(actual, name) not in values
+        )
+
     def wrong(self, actual: Appointment, fates: Mapping[str, Fate]) -> list[str]:
         """One sentence for every column that holds what it must not."""
         return [

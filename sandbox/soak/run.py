@@ -21,7 +21,7 @@ from rich.table import Table
 
 from sandbox.appointments import Appointment, all_appointments
 from sandbox.patience import PATIENCE
-from sandbox.soak.breaking import FAULT_RATE, FAULTS, break_things, dataverse_calls, set_faults
+from sandbox.soak.breaking import FAULT_RATE, FAULTS, break_things, dataverse_calls, set_faults, set_refusals
 from sandbox.soak.events import write_events
 from sandbox.soak.plan import Count, Plan
 from sandbox.soak.promised import Fate, Life
@@ -52,6 +52,8 @@ def soak(plan: Plan, console: Console | None = None) -> int:
             if plan.trouble:
                 faults = {"rate": FAULT_RATE, "kinds": list(FAULTS), "retry_after": 1, "seed": plan.seed}
                 asyncio.run(set_faults(stack, **faults))
+            if plan.refused or plan.refused_owner:
+                asyncio.run(set_refusals(stack, plan))
             # Children die with the thread that started them, so the breaking is done here and the sending elsewhere.
             thread = threading.Thread(target=sending.run)
             thread.start()
@@ -111,11 +113,32 @@ def _compare(stack: Stack, lives: Mapping[int, Life], fates: Mapping[str, Fate],
             continue
         count.applied += 1
         count.duplicated += len(mine) - 1
-        wrong = life.wrong(mine[0], fates)
-        if wrong:
+        wrong = life.wrong_columns(mine[0], fates)
+        named = _refused(stack, number) if wrong else frozenset()
+        count.columns_refused += len(wrong & named)
+        if wrong - named:
             count.stale += 1
-            count.examples.append(f"Meeting {number}: {'; '.join(wrong)}.")
+            count.examples.append(f"Meeting {number}: {'; '.join(life.wrong(mine[0], fates))}.")
     count.duplicated += sum(map(len, by_number.values()))
+
+
+# What the app calls the columns of an appointment as people see it. The organizer goes with the owner.
+_NAMES: Final = {
+    "isalldayevent": {"is_all_day"},
+    "scheduledstart": {"start", "end"},
+    "scheduledend": {"start", "end"},
+    "ownerid": {"owner", "organizer"},
+    "regardingobjectid": {"regarding"},
+    "appointment_activity_parties": {"attendees"},
+    "statecode": {"state"},
+}
+
+
+def _refused(stack: Stack, meeting: int) -> frozenset[str]:
+    """The columns that the app says Dynamics refused."""
+    headers = {"x-functions-key": stack.access.admin_key}
+    found = httpx.get(f"{stack.host_url}/api/meetings/{meeting}", headers=headers, timeout=PATIENCE).json()
+    return frozenset().union(*(_NAMES.get(one["column"], {one["column"]}) for one in found["refused"]))
 
 
 def _by_meeting(found: Mapping[str, Appointment], known: Mapping[str, int]) -> dict[int, list[Appointment]]:
@@ -170,6 +193,7 @@ def _table(count: Count, meetings: int, seconds: float) -> Table:
         ("lost", f"{count.lost:,}"),
         ("duplicated", f"{count.duplicated:,}"),
         ("stale", f"{count.stale:,}"),
+        ("columns that Dynamics refused, each named in its meeting", f"{count.columns_refused:,}"),
         ("dead-lettered", f"{count.dead_lettered:,}"),
         ("Dataverse calls per accepted delivery", f"{calls:.2f}"),
         ("host killed", f"{count.host_kills:,} times"),
