@@ -6,6 +6,8 @@ ports, and the name of the Dynamics organisation is known in the app's own proce
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -18,7 +20,7 @@ from sandbox.certificates import Certificates
 from sandbox.identity import CLIENT_ID, HEADER, TOKEN_PATH
 from sandbox.insights import INSTRUMENTATION_KEY
 from sandbox.service import OwnProgram, Service
-from shared.settings import SETTINGS
+from shared.settings import SETTINGS, TOKEN_KEY_BYTES
 
 DATAVERSE_NAME: Final = "sandbox.crm.dynamics.com"
 S2S_GUID: Final = "5a9d0b5e-0000-4000-8000-000000000525"
@@ -94,6 +96,7 @@ class Deployment:
             "OUTREACH_S2S_GUID": S2S_GUID,
             "OUTREACH_S2S_INSTALL_ID": S2S_INSTALL_ID,
             "OUTREACH_S2S_PRIVATE_KEY": key.decode(),
+            "SYNC_TOKEN_KEY": base64.b64encode(secrets.token_bytes(TOKEN_KEY_BYTES)).decode(),
         }
 
     def platform(self) -> dict[str, str]:

@@ -81,11 +81,11 @@ class Service:
     """A program as a child, on the same port from one start to the next."""
 
     def __init__(self, program: Program, *, log: Path, environment: Mapping[str, str], port: int | None = None) -> None:
-        """`environment`: all of it. `port`: the one wanted; without it, or where it is taken, a free one."""
+        """`environment`: all of it. `port`: the one wanted; without it, at 0, or where it is taken, a free one."""
         self.program = program
         self._log = log
         self._environment = dict(environment)
-        self._port = port
+        self._port = port or None
         self._url: str | None = None
         self._child: Child | None = None
 
