@@ -54,6 +54,13 @@ class Desk:
         return RunningApp(self.stack).carry_out(delivery)
 
     @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Within it a plug-in of Dynamics refuses whatever is written, and says nothing of a column."""
+        RunningApp(self.stack).dataverse("plugins", {"plugins": [{"message": "No."}]})
+        yield
+        RunningApp(self.stack).dataverse("plugins", {})
+
+    @contextmanager
     def signed_in(self, **options: Any) -> Iterator[Page]:
         """A page of a browser that has signed in; `options` as Playwright's `new_context` takes them."""
         with self.page(**options) as page:

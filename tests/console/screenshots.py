@@ -35,7 +35,7 @@ def fill(desk: Desk) -> None:
     desk.deliver(script.booked(title="Intro call", start=soon, prospects=(101, 104), location="Video call"))
     desk.deliver(script.changed(title="Intro call with pricing"))
     desk.deliver(script.rescheduled(soon + timedelta(hours=2)))
-    desk.deliver(MeetingScript(21).booked(endTime="2020-01-01T00:00:00Z"))
+    desk.deliver(MeetingScript(21).booked(startTime="nonsense"))
     desk.deliver(MeetingScript(22).booked(startTime="tomorrow"))
     desk.deliver(MeetingScript(23).booked(prospects=()))
 

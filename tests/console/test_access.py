@@ -161,7 +161,7 @@ async def test_a_session_ends(product: Installation) -> None:
 @pytest.mark.parametrize("page", ["replay", "dismiss", "preview", "find", "sign-out"])
 async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
     """Without the token of this very session nothing is done: not without one, not with another's."""
-    failed = await product.sync(MeetingScript(1).booked(endTime="2020-01-01T00:00:00Z"))
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     request, other = await signed_in(product), await signed_in(product)
     for token in ("", "made-up", "ü", await form_token(product, other)):
         body = urlencode({"form": token, "all": "yes", "id": failed["correlationId"], "reason": "x"}).encode()
@@ -174,7 +174,7 @@ async def test_a_form_must_be_ours(product: Installation, page: str) -> None:
 async def test_replay_sends_what_was_chosen(product: Installation) -> None:
     """One dead letter goes by its id, all by their button; what is not chosen stays."""
     for number in (1, 2, 3):
-        await product.sync(MeetingScript(number).booked(endTime="2020-01-01T00:00:00Z"))
+        await product.sync(MeetingScript(number).booked(startTime="nonsense"))
     chosen = (await product.dead_letters())[0]["correlationId"]
     request = await signed_in(product)
     token = await form_token(product, request)
