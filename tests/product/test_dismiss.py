@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.requests import read_dismissal
+from sandbox.dataverse.plugins import Plugin
 from sandbox.outreach.deliveries import MeetingScript, Target
 from shared.admin.admin import MAX_REASON
 from shared.errors import BadDelivery, Transient
@@ -16,7 +17,6 @@ from shared.storage import dead_letters, overflow
 from shared.storage.account import Entity
 from tests.product.bench import Installation
 
-TOO_EARLY = "2020-01-01T00:00:00Z"
 WHY = "The meeting was deleted."
 
 
@@ -42,7 +42,7 @@ async def rows_of(product: Installation, table: str) -> list[Entity]:
 
 async def test_the_journal_says_what_became_of_it(product: Installation) -> None:
     """Dismissed and why, beside why it failed and when it was changed; it is in no list and not sent again."""
-    failed = await product.sync(MeetingScript(1).booked(endTime=TOO_EARLY))
+    failed = await product.sync(MeetingScript(1).booked(startTime="nonsense"))
     assert await dismiss(product, failed["correlationId"]) == [failed["correlationId"]]
     entry = await product.correlation(failed["correlationId"])
     assert entry is not None
@@ -53,14 +53,19 @@ async def test_the_journal_says_what_became_of_it(product: Installation) -> None
     assert await product.runtime.admin.replay(None, by="_master") == []
 
 
-@pytest.mark.parametrize("wrong", [{"endTime": TOO_EARLY}, {"startTime": "nonsense"}])
-async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "state"),
+    [({}, "being written"), ({"startTime": "nonsense"}, "remembered")],
+    ids=["refused: the columns stay in doubt", "not read"],
+)
+async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, Any], state: str) -> None:
     """Whether it could be remembered or not, its meeting's time line has it once, as dismissed."""
+    product.crm.plugins.registered.append(Plugin(message="No."))
     failed = await product.sync(MeetingScript(1).booked(**wrong))
     assert (await meeting(product))["state"] == "needs attention"
     await dismiss(product, failed["correlationId"])
     shown = await meeting(product)
-    assert (shown["state"], shown["lastError"]) == ("remembered", None)
+    assert (shown["state"], shown["lastError"]) == (state, None)
     (event,) = shown["recent"]
     assert (event["correlationId"], event["outcome"]) == (failed["correlationId"], "dismissed")
 
@@ -97,7 +102,9 @@ async def test_one_behind_the_first_page_goes(product: Installation, monkeypatch
 async def test_a_later_event_of_the_meeting_goes_its_way(product: Installation) -> None:
     """What a dismissed event said is remembered as far as it was; the next good event is carried out as any other."""
     script = MeetingScript(1)
-    failed = await product.sync(script.booked(endTime=TOO_EARLY, title="Said by the dismissed"))
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    failed = await product.sync(script.booked(title="Said by the dismissed"))
+    product.crm.plugins.registered.clear()
     await dismiss(product, failed["correlationId"])
     entry = await product.sync(script.changed(endTime="2026-03-02T16:00:00Z"))
     assert entry["outcome"] == "created"

@@ -23,6 +23,7 @@ from azure.storage.queue import QueueMessage
 
 from sandbox.azurite import Azurite
 from sandbox.dataverse import people
+from sandbox.dataverse.plugins import Plugin
 from sandbox.outreach.deliveries import MeetingScript, Target
 from shared.dataverse.appointments import AppointmentApi
 from shared.errors import Transient
@@ -77,7 +78,10 @@ async def _linked(product: Installation) -> None:
 async def _dead_letters(product: Installation) -> None:
     """Of meetings 9 (remembered), 10 (not remembered, large); 12 has had one that was dismissed; one of nobody's."""
     remembered = MeetingScript(9)
-    await product.sync(remembered.booked(), remembered.changed(endTime=TOO_EARLY, title="Ends before it starts"))
+    await product.sync(remembered.booked())
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    await product.sync(remembered.changed(title="Refused"))
+    product.crm.plugins.registered.clear()
     await product.sync(MeetingScript(10).booked(startTime="nonsense", description=_noise(90_000)))
     entry = await product.sync(MeetingScript(12).booked(startTime="nonsense"))
     await product.runtime.admin.dismiss(frozenset({entry["correlationId"]}), reason="Booked by mistake.", by="_master")
