@@ -373,6 +373,22 @@ class TestTimes:
         await product.sync(script.changed(startTime="2026-12-03T15:00:00Z", endTime="2026-12-03T15:30:00Z"))
         assert product.appointment.values["scheduledstart"] == "2026-12-03T15:00:00Z"
 
+    async def test_a_time_that_does_not_fit_a_persons_freezes_nothing(self, product: Installation) -> None:
+        """A person moved both, Outreach moves the end before that start: both are named as refused, no more."""
+        script = MeetingScript(1)
+        start = datetime(2026, 12, 3, 8, tzinfo=UTC)
+        await product.sync(script.booked(start=start, end=start + timedelta(minutes=15)))
+        product.edit(scheduledstart="2026-12-10T08:00:00Z", scheduledend="2026-12-10T09:00:00Z")
+        entry = await product.sync(script.changed(endTime="2026-12-03T09:00:00Z", title="x"))
+        assert (entry["outcome"], entry["columns"]) == ("updated", ["subject"])
+        assert any("scheduledend" in note for note in entry["notes"])
+        refused = ((await product.meeting("1")) or {})["refused"]
+        assert [one["column"] for one in refused] == ["scheduledend", "scheduledstart"]
+        await product.sync(script.changed(startTime="2026-12-04T08:00:00Z", endTime="2026-12-04T09:00:00Z"))
+        values = product.appointment.values
+        assert (values["scheduledstart"], values["scheduledend"]) == ("2026-12-04T08:00:00Z", "2026-12-04T09:00:00Z")
+        assert await product.dead_letters() == []
+
     async def test_a_new_meeting_with_impossible_times_waits_for_possible_ones(self, product: Installation) -> None:
         """It is no dead letter; the meeting says what it waits for."""
         script = MeetingScript(1)
