@@ -172,6 +172,7 @@ LINES = (
         ("correlation_id", "code"),
     ),
     Line("sent_again", "an admin sent a dead letter again", ("correlation_id", "event", "by")),
+    Line("write_again", "an admin has a meeting written again", ("correlation_id", "meeting", "by")),
     Line(
         "dismissed",
         "an admin dismissed a dead letter; its journal has the reason that they gave",

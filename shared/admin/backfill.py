@@ -25,6 +25,7 @@ from shared.meeting.mapping import MappingFile
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.patch import accepts, read_patch, why_not
 from shared.meeting.people import Person
+from shared.meeting.transforms import TIMES
 from shared.pipeline.retry import delay_seconds
 from shared.storage.account import Queue
 from shared.storage.envelope import Envelope, Trace
@@ -280,8 +281,11 @@ async def count_outcomes(journal: Journal, progress: Progress) -> Outcomes:
 def _start(values: Mapping[str, Any], rules: Rules) -> date:
     """The day on which the meeting begins, in UTC. Raises `BadRow` and `Unmappable` for what no appointment can be."""
     nobody = {reference: Person() for reference in references(values, rules.mapping)}
-    columns = desired(values, mapping=rules.mapping, people=nobody, policy=rules.policy).columns
-    if any(columns.get(name) is None for name in ("scheduledstart", "scheduledend")):
+    want = desired(values, mapping=rules.mapping, people=nobody, policy=rules.policy)
+    columns = want.columns
+    if any(columns.get(name) is None for name in TIMES):
+        if all(values.get(name) for name in ("start_time", "end_time")):
+            raise BadRow("; ".join(want.notes) or "START_TIME or END_TIME cannot be.")
         raise BadRow("START_TIME or END_TIME is empty; an appointment needs both.")
     return date.fromisoformat(columns["scheduledstart"][:10])
 

@@ -18,8 +18,8 @@ from tests.differential.judge import fault, first_fault, replay, smallest
 from tests.differential.steps import Delete, Edit, History, Say, Step, Wait
 from tests.summary import SUMMARY
 
-# `python -m tests.differential 5000` plays as many as one likes; these few take a minute of one core at most.
-HISTORIES = 1000
+# `python -m tests.differential 5000` plays as many as one likes; these few take half a minute of one core.
+HISTORIES = 500
 # So many in one test.
 SOME = 250
 BOOKED = Say(

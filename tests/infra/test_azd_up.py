@@ -6,6 +6,7 @@ refuse. Nothing leaves the machine.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -99,6 +100,7 @@ def test_azd_up_reaches_its_end(tmp_path: Path) -> None:
     in_the_vault = {name: found for name, value in settings.items() if (found := REFERENCE.fullmatch(value))}
     values = {name: state["secrets"][f"{found[1]}/{found[2]}"] for name, found in in_the_vault.items()}
     assert len(bytes.fromhex(values.pop("OUTREACH_WEBHOOK_SECRET"))) == 32
+    assert len(base64.b64decode(values.pop("SYNC_TOKEN_KEY"), validate=True)) == 32
     assert values == SECRETS
 
 

@@ -344,7 +344,7 @@ async def test_owner_who_left(product: Installation) -> None:
     product.outreach.records["user"][FORMER_USER].data_connections = [connection("SystemUser", DISABLED_USER_ID)]
     entry = await product.sync(MeetingScript(1).booked(user=FORMER_USER))
     assert entry["outcome"] == "created"
-    assert f"Owner: user {FORMER_USER} is no user in Dynamics." in entry["notes"]
+    assert entry["notes"] == ["ownerid was refused by Dynamics (0x80040225): the user is disabled."]
 
 
 async def test_owner_who_leaves_between_two_events(product: Installation) -> None:

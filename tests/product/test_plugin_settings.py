@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.dataverse import people
+from sandbox.dataverse.plugins import Plugin
 from sandbox.dataverse.seed import LEAD_IDS
 from sandbox.outreach.deliveries import MeetingScript, Target
 from shared.mapping_file import DEFAULT_MAPPING_FILE
@@ -112,19 +113,17 @@ async def test_the_sweep_leaves_alone_what_still_waits(product: Installation) ->
     assert (await product.runtime.sweep.run()).sent("parked") == 0
 
 
-async def test_parked_meeting_that_fails_when_it_is_sent_on(product: Installation, tmp_path: Path) -> None:
+async def test_parked_meeting_that_fails_when_it_is_sent_on(product: Installation) -> None:
     """It is a dead letter, and the sweep has done with it: it does not make another one every hour."""
-    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
-    unknown = {"row": "Meeting type", "field": "meeting_type", "column": "new_meetingtype", "transform": "text"}
-    rows = [*content["rows"], unknown | {"sources": ["attributes.meetingType"]}]
-    await product.restart(SYNC_PUSHING="false", MAPPING_FILE=mapping_file(tmp_path, rows=rows))
-    await product.sync(MeetingScript(1).booked(meetingType="Demo"))
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    await product.restart(SYNC_PUSHING="false")
+    await product.sync(MeetingScript(1).booked())
     await product.restart(SYNC_PUSHING="true")
     await swept(product)
     (dead_letter,) = await product.dead_letters()
     product.runtime.later = timedelta(hours=2)
     assert (await product.runtime.sweep.run()).sent("parked") == 0
-    await product.restart(MAPPING_FILE="")
+    product.crm.plugins.registered.clear()
     assert await product.runtime.admin.replay(None, by="_master") == [dead_letter["correlationId"]]
     await product.work()
     assert len(product.crm.appointments) == 1

@@ -165,6 +165,13 @@ _DEAD_LETTERS: tuple[Scenario, ...] = (
         dead_letters=True,
     ),
     Scenario(
+        "a title is refused, nobody knows why, and what mends it",
+        (_SECOND, _THIRD),
+        (booked(),),
+        organisation=Organisation(puzzle="Second"),
+        dead_letters=True,
+    ),
+    Scenario(
         "Outreach refuses the app, then it does not, and the dead letters are replayed",
         (event(5, title="Second", prospects=["2"]), _THIRD),
         (booked(),),

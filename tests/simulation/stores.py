@@ -6,7 +6,7 @@ remembers, not even after a deletion; completed and canceled appointments refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -111,6 +111,7 @@ class Organisation:
     checks_first   which refusal wins where both the version is stale and the row is closed
     refuses        columns that a plug-in refuses, whatever their value; it names the column
     times          how often it refuses in all; None: for good
+    puzzle         a title that is refused without a word of what is wrong with it
     missing        records that were deleted or merged: writes that point at them get a 404
     """
 
@@ -119,12 +120,22 @@ class Organisation:
     missing: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     times: int | None = None
+    puzzle: str | None = None
 
-    def refusal(self, columns: Iterable[str], *, so_far: int) -> type[RefusedColumn] | None:
+    def refusal(self, columns: Mapping[str, Any], *, so_far: int) -> type[Refused] | None:
         """How it refuses a body with `columns`, if it does; `so_far`: how often it has refused before."""
+        if self.puzzle is not None and columns.get("subject") == self.puzzle:
+            return RefusedForNothingKnown
         if self.times is not None and so_far >= self.times:
             return None
         return next((_REFUSALS[name] for name in sorted(columns) if name in self.refuses), None)
+
+
+class RefusedForNothingKnown(Refused):
+    """Dynamics says no, and names nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("Dynamics refused it.", service="dataverse", status=400, code="0x80040265")
 
 
 class RefusedColumn(Refused):
@@ -255,7 +266,7 @@ def _refusal(
 def _set_state(
     crm: Crm, appointment_id: str, state: tuple[int, int], organisation: Organisation, *, fresh: Version
 ) -> tuple[Crm, Answer]:
-    if (no := organisation.refusal({STATE}, so_far=crm.refused)) is not None:
+    if (no := organisation.refusal({STATE: None}, so_far=crm.refused)) is not None:
         return replace(crm, refused=_counted(crm, organisation)), Answer(error=no)
     now = crm.appointments[appointment_id]
     changed = replace(now, version=fresh, state=state, ours={**now.ours, STATE: state})

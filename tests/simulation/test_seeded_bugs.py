@@ -39,7 +39,7 @@ CAUGHT_IN = {
     saves_over_others: "there and back again",
     takes_in_before_it_moves: "a calendar event with an appointment turns out to be of a meeting",
     never_saves: "create and update",
-    tells_no_row_what_it_knows: "an end before its start, and what mends it",
+    tells_no_row_what_it_knows: "Outreach refuses the app, then it does not, and the dead letters are replayed",
     forgets_the_spare: "a calendar event and its meeting each have an appointment",
     forgets_the_aliases_of_an_alias: "a service does not answer while a task tells of its meeting along a calendar event",
     takes_every_letter_for_merged: "a service does not answer, and the dead letter is sent again",
