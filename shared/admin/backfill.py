@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from shared.admin.export import RESOURCE, BadRow, Numbered, delivery_of, organisation
 from shared.errors import BadDelivery, Transient, Unmappable
-from shared.meeting.appointment import Policy, collapse, desired, references
+from shared.meeting.appointment import Policy, collapse, desired, references, value_of
 from shared.meeting.delivery import parse_delivery
 from shared.meeting.mapping import MappingFile
 from shared.meeting.outcome import OutcomeKind
@@ -284,8 +284,8 @@ def _start(values: Mapping[str, Any], rules: Rules) -> date:
     want = desired(values, mapping=rules.mapping, people=nobody, policy=rules.policy)
     columns = want.columns
     if any(columns.get(name) is None for name in TIMES):
-        if all(values.get(name) for name in ("start_time", "end_time")):
-            raise BadRow("; ".join(want.notes) or "START_TIME or END_TIME cannot be.")
+        if all(value_of(name, values, rules.mapping) for name in TIMES):
+            raise BadRow(" ".join(want.notes))
         raise BadRow("START_TIME or END_TIME is empty; an appointment needs both.")
     return date.fromisoformat(columns["scheduledstart"][:10])
 

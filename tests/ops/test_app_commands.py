@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from ops.settings import running
 from shared.mapping_file import DEFAULT_MAPPING_FILE
 from shared.storage.dead_letters import DeadLetter
 from shared.storage.envelope import Envelope
+from shared.timestamps import sortable
 from tests.ops.commands import Commands, booked, problems, saved
 
 
@@ -144,12 +146,13 @@ def test_dismiss_wants_to_know_which_and_why(ops: Commands) -> None:
 
 def test_many_dead_letters_are_told_by_their_reasons(ops: Commands) -> None:
     """Of many the latest are shown, and how often each reason stands; --json has all."""
+    now = datetime.now(UTC) - timedelta(hours=1)  # what is older than the retention is forgotten meanwhile
 
     async def fill() -> None:
         async with running(ops.environment) as runtime:
             for number in range(1, 61):
                 event = Envelope(correlation_id=f"{number:032x}", received_at="2026-02-20T09:00:00Z", body={})
-                at = f"2026-02-20T09:00:{number % 60:02}Z"
+                at = sortable(now + timedelta(seconds=number))
                 reason = "It was \x1b[31mrefused." if number % 3 else "It was too long."
                 dead_letter = DeadLetter(
                     event.correlation_id, f"x:{number}", "x.y", reason, "no", "", 1, at, at, merged=False
