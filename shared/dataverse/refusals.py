@@ -33,7 +33,7 @@ class About(Enum):
     OWNER       the owner, who may not own. The meeting remembers it
     COLUMN      one column, always the same one. The meeting remembers it
     DATE        a date, whichever: the only one there is, or the one that is named
-    TIMES       the column that is named; else start and end, which do not fit each other or what a person set
+    TIMES       the column that is named; else start and end, which may not fit each other or what a person set
     STATE       the state: that this status reason is none of its own. The meeting remembers it
     NAMED       the column that is named, if one is
     """
@@ -80,7 +80,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "0x80043506": Meaning(About.COLUMN, "somebody may not take part in an appointment, or not in this role", PARTIES),
     "0x80043507": Meaning(About.COLUMN, "an appointment cannot be about this record", REGARDING),
     "0x80040239": Meaning(About.DATE, "it takes no such date"),
-    "0x80040203": Meaning(About.TIMES, "the appointment would end before it starts, or another value does not fit"),
+    "0x80040203": Meaning(About.TIMES, "the appointment would end before it starts"),
     "0x80048408": Meaning(About.STATE, "its states have no such status reason"),
     "0x80040265": Meaning(About.NAMED, "a plug-in or rule of this organisation refuses this value"),
     "0x8006088a": Meaning(About.NAMED, "the table has no such column"),
@@ -151,7 +151,8 @@ def guesses(code: str, said: str, asked: Asked) -> tuple[Guess, ...]:
         case About.DATE if len(dates := list(_dates(asked))) == 1:
             return (frozenset(dates),)
         case About.TIMES if times := _TIMES.intersection(asked.columns):
-            return _named(said, asked) or (times,)
+            # The code says of any value that it does not fit. So the times are tried, and not taken for what it was.
+            return _named(said, asked) or (times, frozenset())
     return _named(said, asked)
 
 

@@ -49,7 +49,7 @@ def asked(*, by: str | None = BOOKER, **columns: Any) -> Asked:
         ("0x80040265", "new_subject, subjects, location", ()),
         ("0x80040265", "", ()),
         ("0x80040203", "'overriddencreatedon' cannot be set to a date in the future.", (frozenset({CREATED_ON}),)),
-        ("0x80040203", "The end of the appointment.", (frozenset({"scheduledstart", "scheduledend"}),)),
+        ("0x80040203", "The end of the appointment.", (frozenset({"scheduledstart", "scheduledend"}), frozenset())),
         ("0x80040217", f"contact With Id = {CONTACT} Does Not Exist", (frozenset({REGARDING}),)),
         ("0x80040239", "DateTime is less than minimum value", ()),
         ("", "", ()),

@@ -389,6 +389,15 @@ class TestTimes:
         assert (values["scheduledstart"], values["scheduledend"]) == ("2026-12-04T08:00:00Z", "2026-12-04T09:00:00Z")
         assert await product.dead_letters() == []
 
+    async def test_times_are_not_taken_for_what_was_wrong(self, product: Installation) -> None:
+        """The code says so of other values too: where leaving the times out does not help, they are not remembered."""
+        script = MeetingScript(1)
+        await product.sync(script.booked())
+        product.crm.plugins.registered.append(Plugin(column="subject", code="0x80040203", message="No."))
+        entry = await product.sync(script.changed(title="x", endTime="2026-03-02T16:00:00Z"))
+        assert entry["outcome"] == "dead-lettered"
+        assert ((await product.meeting("1")) or {})["refused"] == []
+
     async def test_a_new_meeting_with_impossible_times_waits_for_possible_ones(self, product: Installation) -> None:
         """It is no dead letter; the meeting says what it waits for."""
         script = MeetingScript(1)
