@@ -31,11 +31,11 @@ tools: $(PACKAGES) ## Install what our texts are held against: the Azure CLI (1.
 
 test: setup browser ## Run all tests; pass more to pytest with ARGS="-k merge", one at a time with ARGS="-n 0"; HOST=functions: see README
 	@$(PY) -m tests.tools.kusto
-	@$(PY) -m pytest -n 4 --dist loadfile $(ON_HOST) $(ARGS)
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ON_HOST) $(ARGS)
 
 # What a test starts as a process of its own is not counted. The meeting is pure: whatever a test does not reach is dead.
 coverage: setup browser ## Run all tests and say which branches none of them takes; fails where one is of shared/meeting
-	@$(PY) -m pytest -n 4 --dist loadfile --cov --cov-report= $(ARGS)
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@$(PY) -m tests.tools.branches
 
 # Not in .venv: what mutmut brings in is nobody else's business.

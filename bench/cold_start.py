@@ -45,10 +45,12 @@ def empty(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def time_cold_starts(laboratory: Laboratory, *, starts: int, report: Callable[[str], None]) -> list[Measure]:
-    """Medians of `starts` starts of each app, in turn, or the first, which unpacks and compiles, where that is 0.
+    """Medians of `starts` starts of each app, in turn; nothing for 0.
 
-    Nothing where the host is not at hand, which is reported.
+    Nothing either where the host is not at hand, which is reported.
     """
+    if not starts:
+        return []
     with tempfile.TemporaryDirectory(prefix="bench-host-") as temporary:
         folder = Path(temporary)
         try:
@@ -66,7 +68,7 @@ def time_cold_starts(laboratory: Laboratory, *, starts: int, report: Callable[[s
             times |= _start_ours(laboratory, ours, folder, meeting=number + 1)
             for what, seconds in times.items():
                 found.setdefault(what, []).append(seconds)
-    return [Measure(_SECTION, what, statistics.median(times[1:] or times), "s") for what, times in found.items()]
+    return [Measure(_SECTION, what, statistics.median(times[1:]), "s") for what, times in found.items()]
 
 
 def _host_of(folder: Path) -> FunctionsHost:

@@ -23,6 +23,9 @@ from tests.product.bench import Installation, installation
 from tests.summary import SUMMARY
 from tests.tools import odata
 
+# Files of which each takes one process for minutes.
+_LONGEST = {"test_all_schedules", "test_as_deployed", "test_azd_up", "test_bench_run", "test_stop_and_start"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--host=functions` is what `make test HOST=functions` hands on."""
@@ -46,7 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the real host leave out the tests that start no host: they would be the same on either."""
+    """Begin with what takes longest, so that no process works on alone while the others have nothing left.
+
+    On the real host leave out the tests that start no host: they would be the same on either.
+    """
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
     if config.getoption("host") == "functions":
         others = [item for item in items if not _starts_a_host(item)]
         config.hook.pytest_deselected(items=others)

@@ -372,6 +372,7 @@ _REFUSALS: tuple[Scenario, ...] = (
         (_SECOND, _PLACE),
         (booked(),),
         (_PLUGIN,),
+        faults=0,
         organisation=Organisation(refuses=_NO_TITLE),
     ),
     Scenario(

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 
 import pytest
 
 from shared.meeting.apply import MAX_ROUNDS
-from tests.simulation.explore import Explored, explore, most_loads_alone
+from tests.simulation.explore import explore, most_loads_alone
 from tests.simulation.interned import hashable, split
 from tests.simulation.other_ways import asks_for_the_version
-from tests.simulation.scenario import Scenario, as_it_is
+from tests.simulation.scenario import as_it_is
 from tests.simulation.scenarios import scenario
 from tests.simulation.workers import by_frames, by_history, endless_patience
 from tests.simulation.world import Simulation, World
-
-
-def test_the_cases_meet_every_refusal_that_the_stores_know(explored: Callable[[Scenario], Explored]) -> None:
-    """No promise is kept only because nothing ever went wrong."""
-    cases = (scenario("update after held"), scenario("the contact was merged"))
-    met = frozenset[str]().union(*(explored(case).refusals for case in cases))
-    assert met == {"RowConflict", "FenceRefused", "AppointmentClosed", "TargetMissing"}
 
 
 @pytest.mark.parametrize("name", ["a person edits the column", "a person adds an attendee to a new one"])
