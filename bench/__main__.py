@@ -43,16 +43,16 @@ PARTS = 9
 # The table's, where nobody looks at a terminal.
 WIDTH = 120
 QUICK = Size(
-    imports=3,
+    imports=1,
     starts=1,
     cold_starts=0,
     counted=12,
     crowds=1,
     core_loops=2,
     rounds=1,
-    raced=24,
-    compared=40,
-    remembered=200,
+    raced=16,
+    compared=24,
+    remembered=100,
 )
 
 

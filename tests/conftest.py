@@ -31,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--host=functions` is what `make test HOST=functions` hands on."""
     sentence = "what runs the app where a test starts it as a process; functions runs those tests alone"
     parser.addoption("--host", choices=get_args(HostKind), default="sandbox", help=sentence)
+    sentence = "take the long way everywhere: deaths in the largest cases of the simulation, ten times the histories"
+    parser.addoption("--all", action="store_true", dest="everything", help=sentence)
 
 
 def pytest_configure(config: pytest.Config) -> None:

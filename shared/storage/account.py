@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
@@ -49,15 +50,20 @@ Continuation = dict[str, str | None]
 def table_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> TableServiceClient:
     """A client of the account's tables: by connection string where there is one, else by identity."""
     if settings.connection_string:
-        return TableServiceClient.from_connection_string(settings.connection_string, **_TABLE_PATIENCE)
-    return TableServiceClient(settings.table_url, credential=credential, **_TABLE_PATIENCE)
+        return TableServiceClient.from_connection_string(settings.connection_string, **_TABLE_PATIENCE, **_way_out())
+    return TableServiceClient(settings.table_url, credential=credential, **_TABLE_PATIENCE, **_way_out())
 
 
 def queue_service(settings: StorageSettings, credential: AsyncTokenCredential | None) -> QueueServiceClient:
     """A client of the account's queues: by connection string where there is one, else by identity."""
     if settings.connection_string:
-        return QueueServiceClient.from_connection_string(settings.connection_string, **_QUEUE_PATIENCE)
-    return QueueServiceClient(settings.queue_url, credential=credential, **_QUEUE_PATIENCE)
+        return QueueServiceClient.from_connection_string(settings.connection_string, **_QUEUE_PATIENCE, **_way_out())
+    return QueueServiceClient(settings.queue_url, credential=credential, **_QUEUE_PATIENCE, **_way_out())
+
+
+def _way_out() -> Mapping[str, Any]:
+    """Where no proxy is set, as in Azure, no call looks for one; it would start a thread for that each time."""
+    return {"use_env_settings": bool(getproxies())}
 
 
 class Table:

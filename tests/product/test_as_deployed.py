@@ -335,20 +335,23 @@ def assert_all_are_applied(app: RunningApp, deliveries: list[Delivery], *, refus
 
 
 def test_a_stop_in_mid_work_loses_nothing(app: RunningApp, either_host: HostKind) -> None:
-    """After a start every event is applied; the real host may hide the batch that it had just asked for."""
-    most_hidden = BATCH if either_host == "functions" else 0
+    """After a start every event is applied; the real host may hide the batch that it had just asked for.
+
+    Only these meetings are looked at: a worker that was killed in a test before hides its messages for ten minutes.
+    """
+    wanted = {f"Meeting {number}" for number in IN_WORK}
+    enough = len(wanted) - (BATCH if either_host == "functions" else 0)
     if either_host == "sandbox":
         # What a slow machine has not finished when the host waits no longer comes back when its lease ends.
         app.stack.host.restart(SANDBOX_QUEUE_LEASE_SECONDS="30")
     app.deliver_at_once(booked(IN_WORK))
     app.stack.host.stop()
     app.stack.host.start()
-    left, applied, deadline = len(IN_WORK), 0, time.monotonic() + PATIENCE
+    applied, deadline = 0, time.monotonic() + PATIENCE
+    while applied < enough and time.monotonic() < deadline:
+        time.sleep(0.5)
+        rows = app.dataverse("state?entity_set=appointments")["appointments"]
+        applied = len(wanted & {row["subject"] for row in rows})
+    assert applied >= enough
     with queue(app, app.stack.app_settings()["SYNC_QUEUE_NAME"]) as waiting:
-        while (left > most_hidden or applied < len(IN_WORK) - left) and time.monotonic() < deadline:
-            time.sleep(0.5)
-            left = int(waiting.get_queue_properties().approximate_message_count or 0)
-            rows = app.dataverse("state?entity_set=appointments")["appointments"]
-            applied = len({f"Meeting {number}" for number in IN_WORK} & {row["subject"] for row in rows})
-    assert left <= most_hidden
-    assert applied >= len(IN_WORK) - left
+        assert applied + (waiting.get_queue_properties().approximate_message_count or 0) >= len(wanted)

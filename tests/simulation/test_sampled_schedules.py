@@ -6,7 +6,7 @@ from tests.simulation.explore import Sampled, sample
 from tests.simulation.scenario import Scenario
 from tests.simulation.scenarios import SAMPLED
 
-SCHEDULES = 60
+SCHEDULES = 30
 SEED = 20260105
 
 
