@@ -11,6 +11,7 @@ from shared.meeting.delivery import Reference
 from shared.meeting.mirror import OPEN, Actual, State, Written
 from shared.meeting.people import CrmRecord, People, Person
 from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
+from shared.meeting.transforms import STATE
 
 
 @dataclass
@@ -18,12 +19,14 @@ class Dynamics:
     """Appointments by their ids, and `asked`: which calls that write came, in order.
 
     `strict`: closed appointments take no change. `missing`: somebody that an appointment points at is not there.
-    `between`: what others do before each of the next calls that write.
+    `refuses`: the refusal of each call that writes this column. `between`: what others do before each of the next calls
+    that write.
     """
 
     appointments: dict[str, Actual] = field(default_factory=dict)
     strict: bool = False
     missing: bool = False
+    refuses: dict[str, SyncError] = field(default_factory=dict)
     between: list[Callable[[], object]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -36,6 +39,7 @@ class Dynamics:
             raise FenceRefused
         if self.missing:
             raise TargetMissing
+        self._take(columns)
         return self._put(appointment_id, Actual("", dict(columns), OPEN), f"on {created_on} by {created_by}")
 
     async def update(self, appointment_id: str, columns: Mapping[str, Any], *, version: str) -> Written:
@@ -46,12 +50,16 @@ class Dynamics:
             raise AppointmentClosed
         if self.missing:
             raise TargetMissing
+        self._take(columns)
         return self._put(appointment_id, replace(actual, columns={**actual.columns, **columns}), "changed")
 
     async def set_state(self, appointment_id: str, state: State, *, version: str) -> Written:
         """Open or close it, if the version fits."""
         self._begin(f"state {state}")
-        return self._put(appointment_id, replace(self._fenced(appointment_id, version), state=state), "its state")
+        actual = self._fenced(appointment_id, version)
+        if state != OPEN:
+            self._take((STATE,))
+        return self._put(appointment_id, replace(actual, state=state), "its state")
 
     async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
         """As it is, with these columns."""
@@ -71,6 +79,11 @@ class Dynamics:
         if self.between:
             self.between.pop(0)()
         self.asked.append(call)
+
+    def _take(self, columns: Collection[str]) -> None:
+        for name in columns:
+            if name in self.refuses:
+                raise self.refuses[name]
 
     def _fenced(self, appointment_id: str, version: str) -> Actual:
         if appointment_id not in self.appointments:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Permanent, SyncError, Transient, Unmappable
-from shared.meeting.apply import MAX_ROUNDS, Outcome, apply
+from shared.meeting.apply import MAX_CREATES, MAX_ROUNDS, Outcome, apply
 from shared.meeting.appointment import Policy
 from shared.meeting.decide import Rules
 from shared.meeting.identity import MeetingKey
@@ -20,9 +20,9 @@ from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.mirror import CANCELED, COMPLETED, OPEN
 from shared.meeting.outcome import OutcomeKind
-from shared.meeting.ports import Ports, Stored
+from shared.meeting.ports import Ports, Refused, Stored, TargetMissing
 from shared.meeting.status import Status
-from shared.meeting.transforms import FENCE
+from shared.meeting.transforms import FENCE, STATE
 from tests.meeting.dynamics import Dynamics, Everybody
 from tests.meeting.rows import Rows, key
 from tests.samples import DEFAULT, mapping_with, ref
@@ -55,12 +55,14 @@ class World:
     dynamics: Dynamics = field(default_factory=Dynamics)
     people: Everybody = field(default_factory=Everybody)
 
-    async def carry_out(self, patch: Facts, event: Recent | None = None, alias: MeetingKey | None = None) -> Outcome:
-        """One event of meeting 5."""
+    async def carry_out(
+        self, patch: Facts, event: Recent | None = None, alias: MeetingKey | None = None, *, again: bool = False
+    ) -> Outcome:
+        """One event of meeting 5. `again`: somebody asked for it to be written again."""
         rules = Rules(self.mapping, self.policy, "appointment of {}".format)
         ports = Ports(self.rows, self.dynamics, self.people)
         self.dynamics.asked.clear()
-        return await apply(FIVE, patch, rules=rules, ports=ports, alias=alias, event=event)
+        return await apply(FIVE, patch, rules=rules, ports=ports, alias=alias, event=event, again=again)
 
     @property
     def meeting(self) -> Meeting:
@@ -77,6 +79,13 @@ class World:
     def column(self, name: str) -> Any:
         """What the appointment of meeting 5 has."""
         return self.dynamics.appointments[APPOINTMENT].columns[name]
+
+
+def refusal(*guesses: str) -> Refused:
+    """A refusal that may be about one of these columns."""
+    error = Refused("No.", service="dataverse", status=400, code="0x80040265")
+    error.guesses, error.why = tuple(frozenset({name}) for name in guesses), "a plug-in said no"
+    return error
 
 
 @pytest.fixture
@@ -376,3 +385,113 @@ async def test_a_look_that_somebody_overtook_counts_no_more(world: World) -> Non
     world.rows = quicker
     outcome = await world.carry_out(said(1, title="Later"))
     assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later")
+
+
+async def test_a_refused_column_costs_itself_until_somebody_asks_again(world: World) -> None:
+    """The rest is made without it; later changes leave it out, and once Dynamics takes it, it is written on request."""
+    world.dynamics.refuses = {"location": refusal("location")}
+    outcome = await world.carry_out(booked(location="Room 1"))
+    assert outcome.kind is OutcomeKind.CREATED
+    assert any(note.startswith("location was refused by Dynamics (0x80040265)") for note in outcome.notes)
+    assert "location" not in world.dynamics.appointments[APPOINTMENT].columns
+    assert list(world.meeting.mirror.refused) == ["location"]
+    await world.carry_out(said(1, title="Later"))
+    assert world.dynamics.asked == ["update subject"]
+    world.dynamics.refuses = {}
+    await world.carry_out({}, again=True)
+    assert (world.column("location"), world.meeting.mirror.refused) == ("Room 1", {})
+
+
+async def test_a_refusal_that_names_nothing_is_for_a_person(world: World) -> None:
+    """What the event said is kept, and nothing is left out at a guess."""
+    world.dynamics.refuses = {"subject": refusal()}
+    with pytest.raises(Refused) as caught:
+        await world.carry_out(booked(), EVENT)
+    assert caught.value.merged
+    assert world.meeting.mirror.refused == {}
+
+
+async def test_a_state_that_is_refused_costs_the_state(world: World) -> None:
+    """A new appointment stays open."""
+    world.dynamics.refuses = {STATE: refusal(STATE)}
+    outcome = await world.carry_out(booked(completed=True))
+    assert (outcome.kind, world.dynamics.appointments[APPOINTMENT].state) == (OutcomeKind.CREATED, OPEN)
+    assert list(world.meeting.mirror.refused) == [STATE]
+
+
+async def test_a_refusal_that_may_be_about_more_than_the_state_is_for_a_person(world: World) -> None:
+    """The state is left out only where nothing else can have been refused."""
+    world.dynamics.refuses = {STATE: refusal()}
+    with pytest.raises(Refused):
+        await world.carry_out(booked(completed=True))
+    assert world.meeting.mirror.refused == {}
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_columns_are_written_whether_or_not_the_state_is_taken(world: World, *, refused: bool) -> None:
+    """The state is a call of its own, after them."""
+    world.policy = Policy(on_cancel="cancel")
+    await world.carry_out(booked())
+    world.dynamics.refuses = {STATE: refusal(STATE)} if refused else {}
+    outcome = await world.carry_out(said(1, title="Later", canceled=True))
+    assert world.dynamics.asked == ["update subject", f"state {CANCELED}"]
+    assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later")
+    assert world.dynamics.appointments[APPOINTMENT].state == (OPEN if refused else CANCELED)
+
+
+async def test_a_closed_appointment_keeps_its_state_where_the_new_one_is_refused(world: World) -> None:
+    """It is opened for the change, and what it had comes back."""
+    world.policy = Policy(on_cancel="cancel")
+    await world.carry_out(booked())
+    world.dynamics.close(APPOINTMENT, COMPLETED)
+    world.dynamics.strict = True
+
+    def refuse_canceled() -> None:
+        world.dynamics.refuses = {STATE: refusal(STATE)}
+
+    def take_again() -> None:
+        world.dynamics.refuses = {}
+
+    world.dynamics.between = [lambda: None, lambda: None, lambda: None, refuse_canceled, take_again]
+    outcome = await world.carry_out(said(1, title="Later", canceled=True))
+    assert world.dynamics.asked[-4:] == [
+        f"state {OPEN}",
+        "update subject",
+        f"state {CANCELED}",
+        f"state {COMPLETED}",
+    ]
+    assert (outcome.kind, world.dynamics.appointments[APPOINTMENT].state) == (OutcomeKind.UPDATED, COMPLETED)
+    assert list(world.meeting.mirror.refused) == [STATE]
+
+
+async def test_an_attempt_asks_for_three_creates_at_most(world: World) -> None:
+    """What was refused so far is remembered, and the next attempt begins with it; where nothing was, it is over."""
+    values = {"location": "Room 1", "description": "Text"}
+    names = ("subject", "location", "description")
+    world.dynamics.refuses = {name: refusal(name) for name in names}
+    with pytest.raises(Transient, match="one column of the new appointment after the other"):
+        await world.carry_out(booked(**values))
+    assert world.dynamics.asked == ["create"] * MAX_CREATES
+    assert (await world.carry_out({})).kind is OutcomeKind.CREATED
+    assert world.dynamics.asked == ["create"]
+    assert world.meeting.mirror.refused.keys() == set(names)
+
+
+async def test_a_create_that_is_refused_whatever_is_left_out_is_for_a_person(world: World) -> None:
+    """Each guess was tried alone, and none was it."""
+    world.dynamics.refuses = {"scheduledstart": refusal("subject", "location", "description", "ownerid")}
+    with pytest.raises(Refused):
+        await world.carry_out(booked(location="Room 1", description="Text", owner=[ref("user", 9)]))
+    assert world.dynamics.asked == ["create"] * MAX_CREATES
+    assert world.meeting.mirror.refused == {}
+
+
+async def test_a_record_that_stays_missing_costs_the_column_that_names_it(world: World) -> None:
+    """Asked again once, and still not there: the rest is written."""
+    await world.carry_out(booked())
+    gone = TargetMissing("0x80040217")
+    gone.guesses, gone.why = (frozenset({"ownerid"}),), "there is no such record"
+    world.dynamics.refuses = {"ownerid": gone}
+    outcome = await world.carry_out(said(1, title="Later", owner=[ref("user", 9)]))
+    assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later")
+    assert list(world.meeting.mirror.refused) == ["ownerid"]

@@ -529,3 +529,19 @@ def test_the_value_that_feeds_a_column() -> None:
     assert value_of("subject", {"title": "Intro"}, DEFAULT) == "Intro"
     assert value_of("subject", {}, DEFAULT) is None
     assert value_of("nothing", {"title": "Intro"}, DEFAULT) is None
+
+
+@pytest.mark.parametrize(
+    ("booked", "now", "created"),
+    [
+        ("2026-03-02T09:00:00Z", "2026-03-02T10:00:00.123456Z", "2026-03-02T09:00:00Z"),
+        ("2026-03-02T11:00:00Z", "2026-03-02T10:00:00.123456Z", "2026-03-02T10:00:00Z"),
+        ("2026-03-02T11:00:00Z", "", "2026-03-02T11:00:00Z"),
+        (None, "2026-03-02T10:00:00.123456Z", None),
+    ],
+)
+def test_nothing_is_created_in_the_future(booked: str | None, now: str, created: str | None) -> None:
+    """A booked date that is still to come becomes the arrival of the event, where that is known, with a note."""
+    want = Desired({}, created_on=booked)
+    found = want.created_by_then(now)
+    assert (found.created_on, len(found.notes)) == (created, int(created != booked))

@@ -10,10 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.meeting.appointment import Desired, Policy, fingerprint
-from shared.meeting.decide import Plan, Rules, columns_to_write, decide, is_proof, state_to_end_in, without_unset
+from shared.meeting.decide import (
+    Plan,
+    Rules,
+    columns_to_write,
+    decide,
+    is_applied,
+    is_proof,
+    state_to_end_in,
+    tried_again,
+    without_refused,
+    without_unset,
+)
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Hold, Meeting
-from shared.meeting.mirror import CANCELED, COMPLETED, OPEN, Actual, Mirror
+from shared.meeting.mirror import CANCELED, COMPLETED, OPEN, Actual, Mirror, Refusal
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.transforms import FENCE
 from tests.samples import DEFAULT, law, mapping_with, ref
@@ -309,3 +320,58 @@ def test_the_organizer_goes_with_the_owner_alone(changed: str, left: Party) -> N
     written = columns_to_write(replace(EXISTS, parties=frozenset({GUEST})), want, Plan(frozenset({changed})), actual)
     assert left in written["appointment_activity_parties"]
     assert len([party for party in written["appointment_activity_parties"] if party.role is Role.ORGANIZER]) == 1
+
+
+def refused(mapping: MappingFile = DEFAULT, **columns: object) -> dict[str, Refusal]:
+    """These values were refused, under this mapping."""
+    return {name: Refusal(fingerprint(value), "0x80040265", "no", mapping.digest) for name, value in columns.items()}
+
+
+class TestRefused:
+    def test_the_same_value_is_not_sent_again(self) -> None:
+        """Another value is, and so is the same one under another mapping."""
+        mirror = replace(EXISTS, refused=refused(subject="Intro"))
+        assert without_refused(Desired(WANTED), mirror, DEFAULT).columns == {
+            name: value for name, value in WANTED.items() if name != "subject"
+        }
+        other = Desired(WANTED | {"subject": "Other"})
+        assert without_refused(other, mirror, DEFAULT) == other
+        assert without_refused(Desired(WANTED), mirror, LEAVE) == Desired(WANTED)
+
+    def test_a_refused_column_has_nothing_of_ours(self) -> None:
+        """So the value that it had before is a change again."""
+        assert is_applied("subject", Desired(WANTED), EXISTS)
+        assert not is_applied("subject", Desired(WANTED), replace(EXISTS, refused=refused(subject="Other")))
+
+    def test_another_mapping_is_a_reason_to_try(self) -> None:
+        """Only that."""
+        mirror = replace(EXISTS, refused=refused(subject="Intro"))
+        assert (tried_again(mirror, DEFAULT), tried_again(mirror, LEAVE)) == (False, True)
+        assert not tried_again(EXISTS, LEAVE)
+
+    @pytest.mark.parametrize("moved", [True, False])
+    def test_a_refused_time_is_tried_with_the_other_one(self, *, moved: bool) -> None:
+        """With another end the start may be right."""
+        mirror = replace(EXISTS, refused=refused(scheduledstart=WANTED["scheduledstart"]))
+        want = Desired(WANTED | ({"scheduledend": "2026-03-05T12:00:00Z"} if moved else {}))
+        assert ("scheduledstart" in without_refused(want, mirror, DEFAULT).columns) == moved
+
+    def test_a_new_appointment_needs_its_times(self) -> None:
+        """There is none without, so they are tried."""
+        mirror = replace(NEW, refused=refused(scheduledstart=WANTED["scheduledstart"]))
+        assert without_refused(Desired(WANTED), mirror, DEFAULT) == Desired(WANTED)
+
+    def test_an_organizer_who_was_refused_is_left_out(self) -> None:
+        """Another one is not."""
+        mirror = replace(EXISTS, refused=refused(organizer=str(ORGANIZER)))
+        want = Desired(WANTED, organizer=ORGANIZER)
+        assert without_refused(want, mirror, DEFAULT).organizer is None
+        other = replace(want, organizer=FORMER)
+        assert without_refused(other, mirror, DEFAULT) == other
+
+
+def test_what_is_written_again_is_what_differs() -> None:
+    """Every column is compared with what is there, whoever changed it."""
+    found = decide(Meeting(mirror=EXISTS), Desired(WANTED), MET, Rules(DEFAULT, Policy(), str), again=True)
+    assert found == Plan(frozenset(WANTED), compare=True)
+    assert found.must_look(EXISTS, Desired(WANTED), None)

@@ -85,3 +85,11 @@ def test_every_operator_has_its_opposite(operator: str, value: object) -> None:
     values = {"title": value}
     with_what = "x" if operator == "equal" else None
     assert holds(condition(operator, with_what), values) != holds(condition(f"not_{operator}", with_what), values)
+
+
+def test_times_that_no_appointment_can_have_are_no_missing_ones() -> None:
+    """Outreach has said them, so the reason asks for others."""
+    said = {"starts_at": "0001-01-01T00:00:00Z", "ends_at": "0001-01-01T01:00:00Z", "prospects": [ref("prospect", 1)]}
+    held = hold(DEFAULT, Policy(), Situation(Mirror(), {}, said))
+    assert held is not None
+    assert held.reason.startswith("The times in Outreach are none that an appointment can have")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import RECENT_EVENTS, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
-from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror
+from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror, Refusal
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.status import Status
 from tests.samples import law
@@ -105,6 +105,15 @@ def test_settling_ends_the_doubt() -> None:
     settled = claim.settle("2", {"location": '"Here"'})
     assert (settled.mirror.applied, settled.mirror.version) == ({"location": '"Here"'}, "2")
     assert not settled.mirror.doubt
+
+
+def test_a_refused_column_is_remembered_until_dynamics_takes_it() -> None:
+    """Or until somebody asks for everything to be tried again."""
+    one, other = Refusal('"One"', "0x80040265", "no", "m"), Refusal('"Two"', "0x80040265", "no", "m")
+    both = WRITTEN.refuse({"subject": one}).refuse({"location": other}).refuse({})
+    assert both.mirror.refused == {"subject": one, "location": other}
+    assert both.take({"subject", "description"}).mirror.refused == {"location": other}
+    assert both.forget_refusals() == WRITTEN
 
 
 def test_the_time_line_has_each_event_once_and_the_last_ones_only() -> None:
