@@ -7,23 +7,35 @@ Read from a live organisation, or from a file: its `$metadata` (EDMX), or JSON o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from xml.etree import ElementTree as ET
 
-from ops.findings import Finding
+from ops.findings import Finding, State
 from ops.report import USAGE, Refused
 from shared.dataverse.client import Dataverse, rows
 from shared.meeting.mapping import MappingFile
-from shared.meeting.transforms import PARTIES, CreatedByRow, Row
+from shared.meeting.transforms import (
+    MANY_CHOICES,
+    NUMBERS,
+    PARTIES,
+    TEXTS,
+    TRANSFORMS,
+    ConstantRow,
+    CreatedByRow,
+    NumberRow,
+    OptionsRow,
+    Row,
+)
 
 AREA = "Mapping"
 _DEFINITION = "/EntityDefinitions(LogicalName='appointment')"
 _CAST = "Microsoft.Dynamics.CRM."
 _EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
-# EDMX names fewer types than Dataverse has: a choice is an Edm.Int32 too, and money an Edm.Decimal.
+# EDMX names fewer types than Dataverse has: a choice is an Edm.Int32 too, several are an Edm.String, and money is an
+# Edm.Decimal.
 _EDM_TYPES = {
     "Edm.String": "String",
     "Edm.Boolean": "Boolean",
@@ -34,15 +46,22 @@ _EDM_TYPES = {
     "Edm.Decimal": "Decimal",
     "Edm.Double": "Double",
 }
+_OF_CHOICES = ("Picklist", "MultiSelectPicklist")
+_WHOLE = frozenset({"Integer", "BigInt"})
+# Of what the types themselves allow, the narrowest: whole numbers have 32 bits.
+_WIDEST = 2**31 - 1
+_ALSO = {"Integer": frozenset({"Picklist"}), "String": MANY_CHOICES}
 # What Dataverse or the life cycle fills in.
 _FILLED = frozenset({"activityid", "ownerid", "statecode", "statuscode", "isdraft", "activitytypecode"})
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `type` is Dataverse's own name of it.
+    """One column. `type` is Dataverse's own name of it, but for a `MultiSelectPicklist` and a `DateOnly`.
 
-    `max_length`, `required` and what may be written are None where the file does not tell.
+    `also`: what it may be too, as far as the file tells.
+    `least`, `most`: the limits of a number; `precision`: its digits behind the point; `options`: the label of each
+    number of a choice. They, `max_length`, `required` and what may be written are None where the file does not tell.
     """
 
     name: str
@@ -51,22 +70,29 @@ class Column:
     required: bool | None = None
     creatable: bool | None = None
     updatable: bool | None = None
+    least: float | None = None
+    most: float | None = None
+    precision: int | None = None
+    options: Mapping[int, str] | None = None
+    also: frozenset[str] = frozenset()
+
+    def is_one_of(self, types: Collection[str]) -> bool:
+        """Whether it is, or may be, of one of these types."""
+        return not {self.type, *self.also}.isdisjoint(types)
 
 
 Columns = Mapping[str, Column]
 
 
 async def read_live(dataverse: Dataverse) -> Columns:
-    """The columns of the organisation. Texts are asked for once more, because only their own type has a length."""
-    names = "LogicalName,AttributeType,RequiredLevel,IsValidForCreate,IsValidForUpdate"
-    answer = await dataverse.request("GET", f"{_DEFINITION}/Attributes", params={"$select": names})
-    columns = _from_definitions(rows(answer))
-    for kind in ("String", "Memo"):
+    """The columns of the organisation. Those of choices are asked for once more: options come with their own type."""
+    columns = _from_definitions(rows(await dataverse.request("GET", f"{_DEFINITION}/Attributes")))
+    for kind in _OF_CHOICES:
         path = f"{_DEFINITION}/Attributes/{_CAST}{kind}AttributeMetadata"
-        lengths = await dataverse.request("GET", path, params={"$select": "LogicalName,MaxLength"})
-        for one in rows(lengths):
+        options = {"$select": "LogicalName", "$expand": "OptionSet($select=Options),GlobalOptionSet($select=Options)"}
+        for one in rows(await dataverse.request("GET", path, params=options)):
             name = one["LogicalName"]
-            columns[name] = replace(columns[name], max_length=one["MaxLength"])
+            columns[name] = replace(columns[name], options=_options(one))
     return columns
 
 
@@ -101,10 +127,10 @@ def _row_problems(row: Row, columns: Columns) -> Iterable[Finding]:
         fix = "Correct the name in the mapping file, or add the column to the appointment table in Dynamics."
         yield Finding(AREA, "problem", f"{row.row}: Dynamics has no column {row.column}.", fix)
         return
-    if column.type not in row.types:
-        needed = " or ".join(sorted(row.types))
+    if not column.is_one_of(row.column_types):
+        needed = " or ".join(sorted(row.column_types))
         what = f"{row.row}: {row.column} is of type {column.type}, and transform {row.transform} writes {needed}."
-        yield Finding(AREA, "problem", what, "Choose another column or another transform in the mapping file.")
+        yield Finding(AREA, "problem", what, _another_transform(column, row))
     if row.only == CreatedByRow.only:
         return  # set by acting for the booker, never written
     if column.creatable is False:
@@ -113,9 +139,103 @@ def _row_problems(row: Row, columns: Columns) -> Iterable[Finding]:
     elif column.updatable is False and not row.on_create:
         what = f"{row.row}: Dynamics lets nobody change {row.column} later, so an update of it would be refused."
         yield Finding(AREA, "problem", what, "Choose another column in the mapping file.")
-    if column.type in row.types and column.max_length and (row.max_length or 2**31) > column.max_length:
+    if column.is_one_of(row.column_types):
+        yield from _value_problems(row, column)
+
+
+def _another_transform(column: Column, row: Row) -> str:
+    found = [name for name, one in TRANSFORMS.items() if one.only in {None, column.name} and column.type in one.types]
+    if isinstance(row, ConstantRow) or not found:
+        return "Choose another column in the mapping file."
+    fitting = " or ".join(f'"{name}"' for name in found)
+    return f'Set "transform": {fitting} in this row of the mapping file, or choose another column.'
+
+
+def _value_problems(row: Row, column: Column) -> Iterable[Finding]:
+    """What a column of the right type does not take."""
+    if column.max_length and _longest(row) > column.max_length:
         what = f"{row.row}: {row.column} holds {column.max_length} characters; longer texts would be refused."
-        yield Finding(AREA, "problem", what, f'Set "max_length": {column.max_length} in this row of the mapping file.')
+        line = 'Shorten "value"' if isinstance(row, ConstantRow) else f'Set "max_length": {column.max_length}'
+        yield Finding(AREA, "problem", what, f"{line} in this row of the mapping file.")
+    if isinstance(row, NumberRow):
+        yield from _number_problems(row, column)
+    for number in _not_there(row, column):
+        has = ", ".join(f"{option} ({label})" if label else str(option) for option, label in _sorted(column))
+        what = f"{row.row}: {row.column} has no option {number}; it would be refused."
+        yield Finding(
+            AREA, "problem", what, f"Write one of these in this row of the mapping file: {has or 'none yet'}."
+        )
+    if isinstance(row, ConstantRow):
+        yield from _constant_problems(row, column)
+
+
+def _longest(row: Row) -> int:
+    """The length of the longest text that the row writes."""
+    if row.column_types != TEXTS:
+        return 0
+    if isinstance(row, ConstantRow):
+        return len(row.constant.encode("utf-16-le")) // 2
+    return row.max_length or 2**31
+
+
+def _number_problems(row: NumberRow, column: Column) -> Iterable[Finding]:
+    """Limits that a number could pass, and digits that Dynamics would refuse or round away."""
+    limits: dict[str, float] = {}
+    if _is_narrow(column.least, -1) and (row.minimum is None or row.minimum < column.least):
+        limits["minimum"] = column.least
+    if _is_narrow(column.most, 1) and (row.maximum is None or row.maximum > column.most):
+        limits["maximum"] = column.most
+    if limits:
+        what = f"{row.row}: {row.column} holds numbers {_range(column)}; others would be refused."
+        lines = ", ".join(f'"{name}": {_plain(limit)}' for name, limit in limits.items())
+        yield Finding(AREA, "problem", what, f"Set {lines} in this row of the mapping file.")
+    digits = 0 if column.type in _WHOLE else column.precision
+    if digits is None or (row.decimals is not None and row.decimals <= digits):
+        return
+    loses = "refuses a number with more" if column.type in _WHOLE else "rounds a number with more"
+    what = f"{row.row}: {row.column} holds {digits} decimals, and Dynamics {loses}."
+    # A row without the key may be right: Outreach's numbers can all be whole.
+    state: State = "warning" if row.decimals is None else "problem"
+    yield Finding(AREA, state, what, f'Set "decimals": {digits} in this row of the mapping file.')
+
+
+def _constant_problems(row: ConstantRow, column: Column) -> Iterable[Finding]:
+    value = row.constant
+    if column.type not in NUMBERS or (
+        (column.least is None or value >= column.least) and (column.most is None or value <= column.most)
+    ):
+        return
+    what = f"{row.row}: {row.column} holds numbers {_range(column)}; {value} would be refused."
+    yield Finding(AREA, "problem", what, 'Set another "value" in this row of the mapping file.')
+
+
+def _not_there(row: Row, column: Column) -> list[int]:
+    """Numbers in the row that are no option of the column."""
+    if column.options is None:
+        return []
+    numbers: set[int] = set()
+    if isinstance(row, OptionsRow):
+        numbers = {*row.values.values(), *([] if row.otherwise is None else [row.otherwise])}
+    elif isinstance(row, ConstantRow):
+        numbers = set(row.constant) if isinstance(row.constant, list) else {row.constant}
+    return sorted(numbers - column.options.keys())
+
+
+def _sorted(column: Column) -> list[tuple[int, str]]:
+    return sorted((column.options or {}).items())
+
+
+def _is_narrow(limit: float | None, sign: int) -> TypeGuard[float]:
+    """Whether a limit is one that somebody set: the types' own are wider than any number of a meeting."""
+    return limit is not None and sign * limit < _WIDEST
+
+
+def _range(column: Column) -> str:
+    return f"from {_plain(column.least)} to {_plain(column.most)}"
+
+
+def _plain(limit: float | None) -> str:
+    return "any" if limit is None else str(int(limit) if limit == int(limit) else limit)
 
 
 def _left_empty(mapping: MappingFile, columns: Columns) -> Iterable[Finding]:
@@ -130,17 +250,45 @@ def _left_empty(mapping: MappingFile, columns: Columns) -> Iterable[Finding]:
 def _from_definitions(attributes: Iterable[Mapping[str, Any]]) -> dict[str, Column]:
     columns = {}
     for one in attributes:
-        level = one.get("RequiredLevel") or {}
-        required = level.get("Value") if isinstance(level, dict) else level
+        required = _value(one.get("RequiredLevel"))
         columns[one["LogicalName"]] = Column(
             name=one["LogicalName"],
-            type=one["AttributeType"],
+            type=_type(one),
             max_length=one.get("MaxLength"),
             required=None if required is None else required == "ApplicationRequired",
             creatable=one.get("IsValidForCreate"),
             updatable=one.get("IsValidForUpdate"),
+            least=one.get("MinValue"),
+            most=one.get("MaxValue"),
+            precision=one.get("Precision"),
+            options=_options(one),
         )
     return columns
+
+
+def _value(member: Any) -> Any:
+    """What is in a member that wraps its value, as older files do not."""
+    return member.get("Value") if isinstance(member, dict) else member
+
+
+def _type(attribute: Mapping[str, Any]) -> str:
+    """The type's name, with those told apart that are written in another form."""
+    if _value(attribute.get("AttributeTypeName")) == "MultiSelectPicklistType":
+        return "MultiSelectPicklist"
+    if _value(attribute.get("DateTimeBehavior")) == "DateOnly":
+        return "DateOnly"
+    return str(attribute["AttributeType"])
+
+
+def _options(attribute: Mapping[str, Any]) -> Mapping[int, str] | None:
+    """The label of each option; None where the answer does not hold them."""
+    found = attribute.get("OptionSet") or attribute.get("GlobalOptionSet")
+    if not isinstance(found, dict) or "Options" not in found:
+        return None
+    return {
+        int(one["Value"]): str(((one.get("Label") or {}).get("UserLocalizedLabel") or {}).get("Label") or "")
+        for one in found["Options"]
+    }
 
 
 def _from_json(content: Any) -> dict[str, Column]:
@@ -180,6 +328,7 @@ def _from_property(part: ET.Element) -> Column:
         name,
         _EDM_TYPES.get(kind, kind),
         max_length=int(length) if length.isdigit() else None,
+        also=_ALSO.get(_EDM_TYPES.get(kind, kind), frozenset()),
         creatable=writable,
         updatable=writable,
     )

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
-from shared.meeting.mapping import Condition
+from shared.meeting.mapping import Condition, parse_mapping
 from shared.meeting.transforms import TRANSFORMS
 from shared.settings import SETTINGS
 
@@ -48,10 +48,14 @@ def test_mapping_page_names_every_transform_and_condition() -> None:
 def test_mapping_page_examples_are_right() -> None:
     """The page's examples are rows that the mapping takes."""
     text = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
-    examples = [json.loads(found) for found in re.findall(r'\{\s*"row".*?\]\s*\}', text, re.DOTALL)]
+    starts = [found.start() for found in re.finditer(r'\{\s*"row"', text)]
+    examples = [json.JSONDecoder().raw_decode(text[start:])[0] for start in starts]
     default = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
-    assert len(examples) == 2
     assert examples[0] in default["rows"]
+    own = {row["column"]: row for row in examples[1:]}
+    assert len(own) >= 3
+    mapping = parse_mapping(default | {"rows": [*default["rows"], *own.values()]}, origin="docs/mapping.md")
+    assert own.keys() <= {row.column for row in mapping.rows}
 
 
 def anchors(page: Path) -> set[str]:

@@ -178,7 +178,7 @@ def _plugins(store: Store, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _columns(store: Store, given: dict[str, Any]) -> dict[str, Any]:
-    """Add custom columns: `{"columns": [{"name", "type", "max_length"?, "required"?}], "lookups": [{…}]}`.
+    """Add custom columns: `{"columns": [{"name", "type", …as in `schema.Column`}], "lookups": [{…}]}`.
 
     A lookup is `{"name", "column", "targets"}`, its name as in the schema: `new_Event_Appointment`. The table is
     that of `entity_set`, appointments where it is not given.

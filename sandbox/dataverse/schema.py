@@ -18,10 +18,13 @@ ColumnType = Literal[
     "BigInt",
     "Decimal",
     "Double",
+    "Money",
     "Boolean",
     "DateTime",
+    "DateOnly",
     "Uniqueidentifier",
     "Picklist",
+    "MultiSelectPicklist",
     "State",
     "Status",
     "EntityName",
@@ -43,8 +46,11 @@ EDM_TYPES: Final[dict[ColumnType, str]] = {
     "BigInt": "Edm.Int64",
     "Decimal": "Edm.Decimal",
     "Double": "Edm.Double",
+    "Money": "Edm.Decimal",
     "Boolean": "Edm.Boolean",
     "DateTime": "Edm.DateTimeOffset",
+    "DateOnly": "Edm.Date",
+    "MultiSelectPicklist": "Edm.String",
     "Uniqueidentifier": "Edm.Guid",
     "Lookup": "Edm.Guid",
     "Owner": "Edm.Guid",
@@ -53,7 +59,10 @@ EDM_TYPES: Final[dict[ColumnType, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `prop` is its name on the wire, `None` where the Web API does not show it."""
+    """One column; `prop` is its name on the wire, `None` where the Web API does not show it.
+
+    `least`, `most`: the limits of a number; `precision`: its digits behind the point; `labels`: those of `options`.
+    """
 
     name: str
     type: ColumnType
@@ -62,6 +71,10 @@ class Column:
     max_length: int | None = None
     required: RequiredLevel = "None"
     options: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    precision: int | None = None
     prop: str | None = ""
 
     def __post_init__(self) -> None:

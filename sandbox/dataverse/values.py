@@ -12,6 +12,7 @@ from sandbox.dataverse.errors import (
     INVALID_ARGUMENT,
     INVALID_CHARACTERS,
     INVALID_OPTION,
+    OUT_OF_RANGE,
     STRING_TOO_LONG,
     ODataError,
     payload_error,
@@ -22,6 +23,8 @@ JsonValue = str | int | float | bool | None
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,7})?)?(Z|[+-]\d\d:\d\d)")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_NUMBERS: Final = re.compile(r"(-?\d{1,10}(,-?\d{1,10})*)?")
 # XML 1.0 has no place for these, and the platform keeps rows as XML in several places
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _INT32: Final = range(-(2**31), 2**31)
@@ -47,7 +50,8 @@ def parse_instant(text: str) -> str | None:
 def check_value(column: Column, value: object) -> JsonValue:
     """Return the value as stored; refuse what the column cannot hold.
 
-    The empty string becomes null, instants lose their fractions and their offset, GUIDs become lower case.
+    The empty string becomes null, instants lose their fractions and their offset, GUIDs become lower case, numbers the
+    digits that their column does not hold.
     """
     if value is None:
         if column.required == "SystemRequired" and column.create:
@@ -81,10 +85,31 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _int32(column: Column, value: object) -> JsonValue:
+def _int32(column: Column, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in _INT32:
         raise _mismatch(column, value)
     return value
+
+
+def _integer(column: Column, value: object) -> JsonValue:
+    return _within(column, _int32(column, value))
+
+
+def _within(column: Column, value: float) -> float:
+    least, most = column.least, column.most
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise ODataError(
+            f"A validation error occurred. The value of '{column.name}' is outside the valid range. "
+            f"Accepted values: {least} to {most}.",
+            code=OUT_OF_RANGE,
+        )
+    return value
+
+
+def _options(column: Column, value: object) -> JsonValue:
+    if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
+        raise _mismatch(column, value)
+    return ",".join(str(_option(column, int(number))) for number in dict.fromkeys(value.split(","))) or None
 
 
 def _option(column: Column, value: object) -> JsonValue:
@@ -100,7 +125,8 @@ def _option(column: Column, value: object) -> JsonValue:
 def _number(column: Column, value: object) -> JsonValue:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(column, value)
-    return value
+    within = _within(column, value)
+    return within if column.precision is None else round(within, column.precision)
 
 
 def _boolean(column: Column, value: object) -> JsonValue:
@@ -113,14 +139,24 @@ def _instant(column: Column, value: object) -> JsonValue:
     instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
         raise _mismatch(column, value)
-    if int(instant[:4]) < EARLIEST_YEAR:
+    return _late_enough(instant, value)
+
+
+def _day(column: Column, value: object) -> JsonValue:
+    if not isinstance(value, str) or not _DAY.fullmatch(value) or parse_instant(f"{value}T00:00:00Z") is None:
+        raise _mismatch(column, value)
+    return _late_enough(value, value)
+
+
+def _late_enough(moment: str, value: object) -> str:
+    if int(moment[:4]) < EARLIEST_YEAR:
         # the real one does not say which column either
         raise ODataError(
             f"DateTime is less than minimum value supported by CrmDateTime. Actual value: {value}, "
             "Minimum value supported: 01/01/1753 00:00:00",
             code=DATE_OUT_OF_RANGE,
         )
-    return instant
+    return moment
 
 
 def _guid(column: Column, value: object) -> JsonValue:
@@ -134,15 +170,18 @@ _CHECKS: Final[dict[str, Callable[[Column, object], JsonValue]]] = {
     "String": _string,
     "Memo": _string,
     "EntityName": _string,
-    "Integer": _int32,
+    "Integer": _integer,
     "Picklist": _option,
     "State": _option,
     "Status": _option,
     "BigInt": _number,
     "Decimal": _number,
     "Double": _number,
+    "Money": _number,
     "Boolean": _boolean,
     "DateTime": _instant,
+    "DateOnly": _day,
+    "MultiSelectPicklist": _options,
     "Uniqueidentifier": _guid,
     "Lookup": _guid,
     "Owner": _guid,

@@ -86,6 +86,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "0x8006088a": Meaning(About.NAMED, "the table has no such column"),
     "0x80048d19": Meaning(About.NAMED, "the table has no such column, or one of another type"),
     "0x8004431a": Meaning(About.NAMED, "the column has no such choice"),
+    "0x80044330": Meaning(About.NAMED, "the number is beyond the column; set minimum and maximum in the mapping"),
     "0x80044331": Meaning(About.NAMED, "the text is longer than the column; set max_length in the mapping"),
     "0x80040278": Meaning(About.NAMED, "the text holds a character that Dynamics does not take"),
 }

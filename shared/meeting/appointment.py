@@ -203,7 +203,7 @@ def desired(
     `people` need not hold the `creators`; then nobody is named as one. `leave`: columns that stay as they are, and
     whose people `people` need not hold either.
     """
-    given = Given(values, mapping.rows, people, mapping.attendees, policy.zone)
+    given = Given(values, mapping.rows, people, mapping.attendees, policy.zone, mapping.kinds)
     columns: dict[str, Any] = {}
     wishes: dict[str, Any] = {}
     organizer: Party | None = None

@@ -26,7 +26,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.errors import BadMapping, problem_in_words
 from shared.meeting.sources import KeySource, Source, Sources
-from shared.meeting.transforms import FENCE, PARTIES, Attendees, ByTransform, Kind, Row, Strict
+from shared.meeting.transforms import FENCE, PARTIES, Attendees, ByTransform, Kind, Row, Strict, TemplateRow
 from shared.meeting.wire import Parties, Plain, Wire
 
 
@@ -115,7 +115,7 @@ class Condition(Strict):
         if self.is_ in _OF_FLAGS and kind is not Kind.FLAG:
             raise ValueError(f"a condition says {self.field} is {self.is_}, but it is no flag; ask whether it is set")
         if self.is_ in _COMPARING:
-            if kind.is_reference:
+            if kind.is_many:
                 raise ValueError(f"a condition compares {self.field}, which is of kind {kind}; ask whether it is set")
             if not kind.is_compared_with(self.value):
                 raise ValueError(
@@ -155,7 +155,12 @@ class MappingFile(Strict):
     @property
     def inputs(self) -> tuple[Row | Signal, ...]:
         """Every field that is read from deliveries."""
-        return (*self.rows, *self.signals)
+        return (*(row for row in self.rows if row.sources), *self.signals)
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What type of value each field has."""
+        return {item.field: item.kind for item in self.inputs}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -168,9 +173,11 @@ class MappingFile(Strict):
         unknown = sorted({condition.field for condition in self.create_conditions} - set(names))
         if unknown:
             raise ValueError(f"a condition reads field {', '.join(unknown)}, which no row or signal has")
-        kinds = {item.field: item.kind for item in self.inputs}
         for condition in self.create_conditions:
-            condition.check(kinds[condition.field])
+            condition.check(self.kinds[condition.field])
+        for row in self.rows:
+            if isinstance(row, TemplateRow):
+                row.check(self.kinds)
         wrong = [s.field for s in self.signals if s.field in LIFECYCLE_FIELDS and s.kind is not Kind.FLAG]
         if wrong:
             raise ValueError(f"signal {', '.join(wrong)} must be of kind flag")

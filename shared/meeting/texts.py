@@ -24,6 +24,15 @@ def cut(text: str, length: int | None) -> str:
     return text.encode("utf-16-le")[: length * 2].decode("utf-16-le", "ignore")
 
 
+def shortened(text: str, length: int | None) -> str:
+    """`text` where it fits, else its beginning up to a whole word and an ellipsis; a long word is cut too."""
+    if cut(text, length) == text or length is None:
+        return text
+    kept = cut(text, length - 1)
+    at_word = kept if text[len(kept) :][:1].isspace() else kept.rpartition(" ")[0]
+    return (at_word.rstrip() if len(at_word) * 2 > len(kept) else kept) + "…"
+
+
 def lost_links(text: str, kept: str) -> tuple[str, ...]:
     """The links in `text` of which `kept`, its beginning, has not all."""
     return tuple(link[0] for link in _LINK.finditer(text) if link.end() > len(kept))

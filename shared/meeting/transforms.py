@@ -14,14 +14,24 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import string
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from shared.errors import Unmappable
@@ -30,8 +40,8 @@ from shared.meeting.delivery import Reference
 from shared.meeting.parties import each_once
 from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
 from shared.meeting.sources import Source, Sources
-from shared.meeting.texts import clean, cut, lost_links
-from shared.meeting.wire import Lookup, Moment, Parties, Plain, Wire
+from shared.meeting.texts import clean, cut, lost_links, shortened
+from shared.meeting.wire import Choices, Day, Lookup, Moment, Parties, Plain, Wire
 from shared.timestamps import beyond_the_calendar, is_day, parse_time, whole_seconds
 
 PARTIES = "appointment_activity_parties"
@@ -63,12 +73,15 @@ RESERVED_COLUMNS = frozenset(
 _EARLIEST, _LATEST = "1753-01-01T00:00:00Z", "9999-12-30T23:59:59Z"
 _EXACT = 2**53  # up to here a float holds every integer
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
+_OPTION = re.compile(r"(-?\d{1,10})(\.0+)?")
+_BETWEEN_TEXTS = re.compile("[;,]")
 
 
 class Kind(StrEnum):
     """What type of value a row or signal reads; `user`, `prospect` and `opportunity` are records of Outreach."""
 
     TEXT = "text"
+    TEXTS = "texts"
     FLAG = "flag"
     INSTANT = "instant"
     NUMBER = "number"
@@ -80,6 +93,11 @@ class Kind(StrEnum):
     def is_reference(self) -> bool:
         """Whether it is read from relationships, else from attributes."""
         return self not in _READERS
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it holds a list: it can be set, and compared with nothing."""
+        return self.is_reference or self is Kind.TEXTS
 
     @property
     def literal(self) -> str:
@@ -117,6 +135,12 @@ def _text(value: object, name: str) -> str:
     if isinstance(value, float) and not math.isfinite(value):  # 1e999 is a number in JSON
         raise Unmappable("wrong_type", f"{name}: text was expected, not a number that is too large to be read.")
     return str(value)
+
+
+def _texts(value: object, name: str) -> list[str]:
+    """The texts of a list, or of a text with commas or semicolons between; each once and sorted: a set has no order."""
+    found = value if isinstance(value, list) else _BETWEEN_TEXTS.split(_text(value, name))
+    return sorted({text for one in found if one is not None and (text := _text(one, name).strip())})
 
 
 def _flag(value: object, name: str) -> bool:
@@ -157,6 +181,7 @@ def _number(value: object, name: str) -> int | float | None:
 
 _READERS: Mapping[Kind, Callable[[object, str], Any]] = {
     Kind.TEXT: _text,
+    Kind.TEXTS: _texts,
     Kind.FLAG: _flag,
     Kind.INSTANT: _instant,
     Kind.NUMBER: _number,
@@ -167,6 +192,41 @@ _COMPARED_WITH: Mapping[Kind, tuple[tuple[type, ...], str]] = {
     Kind.FLAG: ((bool,), "true or false without quotes"),
     Kind.NUMBER: ((int, float), "a number without quotes"),
 }
+
+
+TEXTS = frozenset({"String", "Memo"})
+NUMBERS = frozenset({"Integer", "BigInt", "Decimal", "Double", "Money"})
+MANY_CHOICES = frozenset({"MultiSelectPicklist"})
+FIELD = r"^[a-z][a-z0-9_]*$"
+
+_Limit = Annotated[int | float, Field(allow_inf_nan=False)]
+_OptionNumber = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
+
+
+_NO_NUMBERS = (math.inf, -math.inf)
+
+
+def _constant(value: object) -> object:
+    numbers = isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+    if not numbers and (not isinstance(value, str | bool | int | float) or value == "" or value in _NO_NUMBERS):
+        raise ValueError("a text in quotes, a number, true, false, or a list of whole numbers was expected")
+    return value
+
+
+def _template(text: str) -> str:
+    if not any(name for _, name in _pieces(text)):
+        raise ValueError("a template names at least one field in braces, as {title}; a fixed text is a constant")
+    return text
+
+
+def _pieces(template: str) -> tuple[tuple[str, str], ...]:
+    """Each literal with the field that follows it; the last one may have none. Raises `ValueError` for another form."""
+    pieces = []
+    for literal, name, form, conversion in string.Formatter().parse(template):
+        if form or conversion or (name is not None and not re.fullmatch(FIELD, name)):
+            raise ValueError(f"{{{name}}} is no field; write its name alone, as {{title}}")
+        pieces.append((literal, name or ""))
+    return tuple(pieces)
 
 
 class Strict(BaseModel):
@@ -186,7 +246,7 @@ class Attendees(Strict):
 class Given:
     """What a row may look at: all merged values by field, the other rows, and who people are in Dynamics.
 
-    `zone`: where all-day meetings begin at midnight.
+    `zone`: where all-day meetings begin at midnight. `kinds`: what type of value each field has.
     """
 
     values: Mapping[str, Any]
@@ -194,6 +254,7 @@ class Given:
     people: People
     attendees: Attendees
     zone: tzinfo
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     def feeding(self, column: str) -> Any:
         """The value that feeds `column`; None where no event has named it."""
@@ -219,7 +280,8 @@ class Row(Strict):
     """One row of the table: an Outreach field, where it stands in deliveries, and the column it becomes.
 
     kind       what type of value it reads
-    types      the types of column that it can write, as Dataverse's metadata calls them
+    types      the types of column that it can write, as Dataverse's metadata calls them; a choice of several is a
+               `MultiSelectPicklist` here, and a day without time a `DateOnly`
     only       the one column that it writes; None: any of those types
     on_create  Dynamics takes it with the create only
     """
@@ -230,8 +292,8 @@ class Row(Strict):
     on_create: ClassVar[bool] = False
 
     row: str
-    field: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    column: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    field: Annotated[str, Field(pattern=FIELD)]
+    column: Annotated[str, Field(pattern=FIELD)]
     transform: str
     sources: Sources
     max_length: Annotated[int, Field(gt=0, le=1_048_576)] | None = None
@@ -246,6 +308,11 @@ class Row(Strict):
             raise ValueError(f"column {self.column} cannot be written with transform {self.transform}")
         self.kind.check(self.sources)
         return self
+
+    @property
+    def column_types(self) -> frozenset[str]:
+        """The types of column that this row can write."""
+        return self.types
 
     @property
     def wire(self) -> Wire:
@@ -267,9 +334,9 @@ class Row(Strict):
         if self.field not in given.values:
             return Part()
         value = given.values[self.field]
-        return Part({self.column: None if value is None else self.value(value, given)})
+        return Part({self.column: None if value is None else self.converted(value, given)})
 
-    def value(self, value: Any, given: Given) -> Any:  # noqa: ARG002 - most need no more than the value
+    def converted(self, value: Any, given: Given) -> Any:  # noqa: ARG002 - most need no more than the value
         """The column's value for a field's."""
         return value
 
@@ -282,7 +349,7 @@ class TextRow(Row):
     """Any column of text, cut at `max_length`."""
 
     kind = Kind.TEXT
-    types = frozenset({"String", "Memo"})
+    types = TEXTS
 
     def part(self, given: Given) -> Part:
         """The text as Dataverse takes it, and what did not fit."""
@@ -290,11 +357,7 @@ class TextRow(Row):
         if value is None:
             return super().part(given)
         whole = clean(value)
-        kept = cut(whole, self.max_length)
-        if kept == whole:
-            return Part({self.column: kept})
-        note = f"{self.row}: cut at {self.max_length} characters, where {self.column} ends."
-        return Part({self.column: kept}, notes=(note,), links=lost_links(whole, kept))
+        return _of_text(self, whole, cut(whole, self.max_length))
 
 
 class BooleanRow(Row):
@@ -305,10 +368,108 @@ class BooleanRow(Row):
 
 
 class NumberRow(Row):
-    """Any column of numbers."""
+    """Any column of numbers, within what it holds.
+
+    minimum, maximum  the limits of the column; a number beyond them leaves it as it is
+    decimals          so many digits behind the point, halves up; 0 for a column of whole numbers
+    """
 
     kind = Kind.NUMBER
-    types = frozenset({"Integer", "BigInt", "Decimal", "Double", "Money"})
+    types = NUMBERS
+
+    minimum: _Limit | None = None
+    maximum: _Limit | None = None
+    decimals: Annotated[int, Field(strict=True, ge=0, le=10)] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+    def part(self, given: Given) -> Part:
+        """The number as the column takes it. One that it does not hold leaves it as it is."""
+        value = given.values.get(self.field)
+        if value is None:
+            return super().part(given)
+        kept = _rounded(value, self.decimals)
+        if (self.minimum is not None and kept < self.minimum) or (self.maximum is not None and kept > self.maximum):
+            return Part(notes=(f"{self.row}: the number is beyond what {self.column} holds, which stays as it is.",))
+        note = f"{self.row}: rounded to {self.decimals} decimals, as {self.column} holds it."
+        return Part({self.column: kept}, notes=() if kept == value else (note,))
+
+
+class OptionsRow(Row):
+    """Options of a choice column.
+
+    values     the option's number for each text; letter case and spaces around make no difference. Without, and for a
+               number that is one of them, the number itself counts
+    otherwise  the option for a text that is not among them; without: none
+    """
+
+    values: dict[str, _OptionNumber] = {}
+    otherwise: _OptionNumber | None = None
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> Self:
+        folded = [_folded(text) for text in self.values]
+        if twice := sorted({text for text in folded if folded.count(text) > 1}):
+            raise ValueError(f"values has {', '.join(map(repr, twice))} twice: letter case makes no difference")
+        return self
+
+    def option(self, text: str) -> int | None:
+        """The number for a text of Outreach; None for a text that the mapping does not know."""
+        known = {_folded(name): number for name, number in self.values.items()}
+        if (number := known.get(_folded(text))) is not None:
+            return number
+        found = _OPTION.fullmatch(text.strip())
+        return int(found[1]) if found and (not known or int(found[1]) in known.values()) else None
+
+    @property
+    def _unknown(self) -> str:
+        """What people should know of a text that is not among `values`; the text itself may be anything."""
+        known = f"it has {', '.join(self.values)}" if self.values else "it has none, so numbers alone count"
+        return f"{self.row}: the values of the mapping have no such text ({known}); {self.column} gets "
+
+
+class ChoiceRow(OptionsRow):
+    """Any choice column: one option, by text or number."""
+
+    kind = Kind.TEXT
+    types = frozenset({"Picklist"})
+
+    def part(self, given: Given) -> Part:
+        """The option; `otherwise`, with a note, for a text that the mapping does not know."""
+        value = given.values.get(self.field)
+        if value is None or not value.strip():
+            return Part({self.column: None}) if self.field in given.values else Part()
+        if (option := self.option(value)) is not None:
+            return Part({self.column: option})
+        gets = "nothing" if self.otherwise is None else str(self.otherwise)
+        return Part({self.column: self.otherwise}, notes=(f"{self._unknown}{gets}.",))
+
+
+class ChoicesRow(OptionsRow):
+    """Any column of several choices: the options of a list of texts or numbers, or of a text with commas between."""
+
+    kind = Kind.TEXTS
+    types = MANY_CHOICES
+
+    @property
+    def wire(self) -> Wire:
+        """Numbers with commas between."""
+        return Choices()
+
+    def part(self, given: Given) -> Part:
+        """The options that the mapping knows, and `otherwise`, with a note, for the rest."""
+        texts = given.values.get(self.field)
+        if texts is None:
+            return super().part(given)
+        options = [self.option(text) for text in texts]
+        chosen = [self.otherwise if option is None else option for option in options]
+        gets = "no option for it" if self.otherwise is None else f"{self.otherwise} for it"
+        notes = (f"{self._unknown}{gets}.",) if None in options else ()
+        return Part({self.column: Choices.text(option for option in chosen if option is not None)}, notes=notes)
 
 
 class InstantRow(Row):
@@ -338,11 +499,26 @@ class InstantRow(Row):
             moment = self._moment(value, given)
         except OverflowError:  # no calendar has such a day
             return None
-        return moment if _EARLIEST <= moment <= _LATEST else None
+        return moment if _EARLIEST[: len(moment)] <= moment <= _LATEST[: len(moment)] else None
 
     def _moment(self, value: str, given: Given) -> str:
         moment = parse_time(value)
         return whole_seconds(moment.replace(tzinfo=given.zone) if is_day(value) else moment)
+
+
+class DateRow(InstantRow):
+    """Any column of a day without time: that of a time is the day in the zone of all-day meetings."""
+
+    types = frozenset({"DateOnly"})
+
+    @property
+    def wire(self) -> Wire:
+        """A day."""
+        return Day()
+
+    def _moment(self, value: str, given: Given) -> str:
+        moment = parse_time(value)
+        return (moment if is_day(value) else moment.astimezone(given.zone)).date().isoformat()
 
 
 class _BoundRow(InstantRow):
@@ -515,6 +691,84 @@ class RegardingRow(Row):
         return Part({self.column: next(known, None)}, notes=tuple(notes))
 
 
+class ConstantRow(Row):
+    """Any column of texts, numbers, choices or two options: always the same value, which no event has to name."""
+
+    kind = Kind.TEXT
+    types = frozenset({"Boolean", "Picklist"}) | TEXTS | NUMBERS | MANY_CHOICES
+
+    field: Annotated[str, Field(pattern=FIELD)] = ""
+    sources: tuple[()] = ()
+    constant: Annotated[Any, BeforeValidator(_constant), Field(alias="value")]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if isinstance(self.constant, str) and cut(clean(self.constant), self.max_length) != self.constant:
+            raise ValueError("value is longer than max_length, or holds a character that Dynamics does not take")
+        return self
+
+    @property
+    def column_types(self) -> frozenset[str]:
+        """Those that take a value of this type."""
+        match self.constant:
+            case bool():
+                return frozenset({"Boolean"})
+            case int():
+                return NUMBERS | {"Picklist"}
+            case float():
+                return NUMBERS - {"Integer", "BigInt"}
+            case str():
+                return TEXTS
+        return MANY_CHOICES
+
+    @property
+    def wire(self) -> Wire:
+        """As the column with such values."""
+        return Choices() if isinstance(self.constant, list) else Plain()
+
+    def reads(self, rows: Sequence[Row]) -> frozenset[str]:  # noqa: ARG002 - none, whatever they are
+        """No field."""
+        return frozenset()
+
+    def part(self, given: Given) -> Part:  # noqa: ARG002 - the same for every meeting
+        """The value."""
+        value = Choices.text(self.constant) if isinstance(self.constant, list) else self.constant
+        return Part({self.column: value})
+
+
+class TemplateRow(Row):
+    """Any column of text, made of other fields: `{title} / {meeting_type}`. Two braces stand for one."""
+
+    kind = Kind.TEXT
+    types = TEXTS
+
+    field: Annotated[str, Field(pattern=FIELD)] = ""
+    sources: tuple[()] = ()
+    template: Annotated[str, AfterValidator(_template)]
+
+    def reads(self, rows: Sequence[Row]) -> frozenset[str]:  # noqa: ARG002 - those that it names
+        """The fields that it names."""
+        return frozenset(name for _, name in _pieces(self.template) if name)
+
+    def check(self, kinds: Mapping[str, Kind]) -> None:
+        """Raise `ValueError` for a field that no text can be made of; `kinds`: those of all fields."""
+        for name in sorted(self.reads(())):
+            if name not in kinds:
+                raise ValueError(f"{self.row}: the template names field {name}, which no row or signal reads")
+            if kinds[name].is_reference:
+                raise ValueError(f"{self.row}: the template names field {name}, which gives records and no text")
+
+    def part(self, given: Given) -> Part:
+        """The text, from its first field on that some event has named; nothing stands where a field has no value."""
+        if not self.reads(given.rows) & given.values.keys():
+            return Part()
+        words = {name: _in_words(given.values.get(name), given, name) for name in self.reads(given.rows)}
+        if not any(words.values()):
+            return Part({self.column: None})
+        whole = clean("".join(literal + words.get(name, "") for literal, name in _pieces(self.template))).strip()
+        return _of_text(self, whole, shortened(whole, self.max_length))
+
+
 # An appointment has both, or Dynamics refuses it (0x80040275).
 TIMES = ("scheduledstart", "scheduledend")
 
@@ -522,7 +776,10 @@ TRANSFORMS: Mapping[str, type[Row]] = {
     "text": TextRow,
     "boolean": BooleanRow,
     "number": NumberRow,
+    "choice": ChoiceRow,
+    "choices": ChoicesRow,
     "instant": InstantRow,
+    "date": DateRow,
     "start": StartRow,
     "end": EndRow,
     "created_on": CreatedOnRow,
@@ -530,12 +787,54 @@ TRANSFORMS: Mapping[str, type[Row]] = {
     "attendees": AttendeesRow,
     "owner": OwnerRow,
     "regarding": RegardingRow,
+    "constant": ConstantRow,
+    "template": TemplateRow,
 }
 
 
 def targets(values: Mapping[str, Any], field_name: str) -> tuple[Reference, ...]:
     """The records of Outreach that a field names."""
     return tuple(Reference(target["type"], target["id"]) for target in values.get(field_name) or ())
+
+
+def _of_text(row: Row, whole: str, kept: str) -> Part:
+    """A text of which `kept` fits the column, with a note and the links that were cut off where that is not all."""
+    if kept == whole:
+        return Part({row.column: kept})
+    note = f"{row.row}: cut at {row.max_length} characters, where {row.column} ends."
+    return Part({row.column: kept}, notes=(note,), links=lost_links(whole, kept))
+
+
+def _rounded(value: float, decimals: int | None) -> float:
+    if decimals is None or abs(value) >= _EXACT:  # from there on a float has no digits behind the point
+        return value
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return int(rounded) if rounded == int(rounded) else float(rounded)
+
+
+def _folded(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _in_words(value: Any, given: Given, name: str) -> str:
+    """A field's value within a text: a time to the minute, in the zone of all-day meetings."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(value)
+        case str() if given.kinds[name] is Kind.INSTANT and not is_day(value):
+            return _local(value, given.zone)
+    return str(value)
+
+
+def _local(value: str, zone: tzinfo) -> str:
+    try:
+        return parse_time(value).astimezone(zone).isoformat(" ", "minutes")[:16]
+    except OverflowError:  # no calendar of that zone has such a day
+        return ""
 
 
 def _attendee(person: Person, rules: Attendees) -> tuple[CrmRecord | str | None, str]:

@@ -7,7 +7,7 @@ Binds are case sensitive and named as in Microsoft's appointment reference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,6 +67,27 @@ class Moment(Plain):
     def read(self, column: str, row: Mapping[str, Any]) -> Any:
         """However Dataverse writes it, as we do."""
         return whole_seconds(parse_time(row[column])) if row.get(column) else None
+
+
+class Day(Moment):
+    """A day without time."""
+
+    def read(self, column: str, row: Mapping[str, Any]) -> Any:
+        """The day alone."""
+        return str(row[column])[:10] if row.get(column) else None
+
+
+class Choices(Plain):
+    """Several options: their numbers with commas between, in order, since Dataverse promises none."""
+
+    def read(self, column: str, row: Mapping[str, Any]) -> Any:
+        """However Dataverse orders them, as we do."""
+        return self.text(map(int, row[column].split(","))) if row.get(column) else None
+
+    @staticmethod
+    def text(options: Iterable[int]) -> str | None:
+        """The numbers of `options` as a value, each once; None for none."""
+        return ",".join(map(str, sorted(set(options)))) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.texts import cut, lost_links, with_links
+from shared.meeting.texts import cut, lost_links, shortened, with_links
 from tests.samples import law
 
 LINK = "https://meet.example.com/j/0123456789"
@@ -44,3 +44,30 @@ def test_the_text_gives_way_to_a_link(text: str, length: int) -> None:
     found = with_links(cut(text, length), [LINK], length)
     assert units(found) <= length
     assert LINK in found
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "kept"),
+    [
+        ("Intro call", 10, "Intro call"),
+        ("Intro call", None, "Intro call"),
+        ("Intro calls", 10, "Intro…"),
+        ("Intro call with all", 11, "Intro call…"),
+        ("Introduction to everything", 26, "Introduction to everything"),
+        ("Hi Introduction", 12, "Hi Introduc…"),
+        ("🙂🙂🙂", 4, "🙂…"),
+        ("ab", 1, "…"),
+    ],
+)
+def test_a_shortened_text_ends_with_a_whole_word(text: str, length: int | None, kept: str) -> None:
+    """And an ellipsis, unless that would cost half of it."""
+    assert shortened(text, length) == kept
+
+
+@law
+@given(text=st.text(), length=st.integers(1, 20))
+def test_a_shortened_text_fits(text: str, length: int) -> None:
+    """It is never longer than the column, and what fits is not touched."""
+    kept = shortened(text, length)
+    assert units(kept) <= length
+    assert (kept == text) or units(text) > length

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,18 +15,22 @@ from hypothesis import strategies as st
 from sandbox.dataverse.schema import APPOINTMENT, Column, ColumnType
 from sandbox.dataverse.values import check_value
 from shared.dataverse.odata import from_row, selection, to_body
-from shared.errors import Unmappable
+from shared.errors import BadMapping, Unmappable
 from shared.meeting.mapping import parse_mapping
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.sources import Source
 from shared.meeting.transforms import FENCE, TRANSFORMS, Attendees, Given, Kind, Row
-from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE
+from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE, Choices
 from tests.samples import DEFAULT, default_content, guid, law, ref
 
 _TABLES = {entity_set: table for table, entity_set in ENTITY_SETS.items()}
 GIVEN = Given({}, (), {}, Attendees(), UTC)
-# Dataverse has money too; no column of an appointment is of that type.
-TYPES = {*get_args(ColumnType), "Money"}
+TYPES = {*get_args(ColumnType)}
+# What a row of that transform cannot do without.
+NEEDED: dict[str, dict[str, Any]] = {
+    "constant": {"sources": [], "value": "Outreach"},
+    "template": {"sources": [], "template": "{is_all_day}"},
+}
 
 
 def row(transform: str, **more: Any) -> Row:
@@ -39,6 +46,7 @@ def row(transform: str, **more: Any) -> Row:
             "column": column,
             "transform": transform,
             "sources": [f"{place}.aName"],
+            **NEEDED.get(transform, {}),
             **more,
         }
     )
@@ -78,6 +86,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": st.none() | st.text(),
     "boolean": st.none() | st.booleans(),
     "number": st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    "choice": st.none() | st.integers(min_value=0, max_value=2**31 - 1),
+    "choices": st.lists(st.integers(min_value=0, max_value=2**31 - 1)).map(Choices.text),
+    "date": st.none() | st.dates().map(str),
+    "constant": st.text() | st.integers() | st.booleans(),
+    "template": st.none() | st.text(),
     "instant": st.none() | _moments,
     "start": st.none() | _moments,
     "end": st.none() | _moments,
@@ -196,8 +209,224 @@ def test_what_is_no_number(value: object) -> None:
 def test_columns_of_numbers_take_it(type_: ColumnType, value: object) -> None:
     """What goes over the wire is what a strict Dataverse stores."""
     read = Kind.NUMBER.read(value, "a_field")
-    body = to_body({"new_column": row("number").value(read, GIVEN)}, {"new_column": row("number").wire})
+    body = to_body({"new_column": row("number").converted(read, GIVEN)}, {"new_column": row("number").wire})
     assert check_value(Column("new_column", type_), body["new_column"]) == read
+
+
+def given_values(values: Mapping[str, Any], **kinds: Kind) -> Given:
+    """What a row may look at, in New York."""
+    return Given(values, (), {}, Attendees(), ZoneInfo("America/New_York"), kinds)
+
+
+def part(transform: str, value: Any, **more: Any) -> tuple[Any, str]:
+    """What a row makes of a value, and what it says of it; "untouched" where the column stays as it is."""
+    made = row(transform, **more).part(given_values({"a_field": value}))
+    return made.columns.get("new_column", "untouched"), " ".join(made.notes)
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "kept", "said"),
+    [
+        ({}, 2.5, 2.5, ""),
+        ({"decimals": 0}, 2.5, 3, "rounded to 0 decimals"),
+        ({"decimals": 0}, -2.5, -3, "rounded to 0 decimals"),
+        ({"decimals": 2}, 1.005, 1.01, "rounded to 2 decimals"),
+        ({"decimals": 2}, 1.5, 1.5, ""),
+        ({"decimals": 2}, 1e30, 1e30, ""),
+        ({"minimum": 0, "maximum": 100}, 0, 0, ""),
+        ({"minimum": 0, "maximum": 100}, 100, 100, ""),
+        ({"minimum": 0, "maximum": 100}, -1, "untouched", "beyond what new_column holds"),
+        ({"minimum": 0, "maximum": 100}, 100.5, "untouched", "beyond what new_column holds"),
+        ({"maximum": 100, "decimals": 0}, 100.4, 100, "rounded"),
+        ({"minimum": 0, "decimals": 0}, None, None, ""),
+    ],
+)
+def test_a_number_stays_within_its_column(more: dict[str, Any], value: Any, kept: Any, said: str) -> None:
+    """It is rounded as the column would, and left out where the column would refuse it; a note says so."""
+    found, note = part("number", value, **more)
+    assert (found, type(found)) == (kept, type(kept))
+    assert said in note
+    assert bool(said) == bool(note)
+
+
+@law
+@given(value=st.floats(allow_nan=False, allow_infinity=False, width=32), decimals=st.integers(0, 4))
+def test_a_rounded_number_is_rounded_no_further(value: float, decimals: int) -> None:
+    """What is written is what a column with so many digits stores, so that it is never written again."""
+    kept, _ = part("number", Kind.NUMBER.read(value, "a_field"), decimals=decimals)
+    assert check_value(Column("new_column", "Decimal", precision=decimals), kept) == kept
+    assert part("number", kept, decimals=decimals) == (kept, "")
+
+
+TYPES_OF_MEETING = {"values": {"Demo": 100000000, "Intro Call": 100000001}}
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "chosen", "is_noted"),
+    [
+        (TYPES_OF_MEETING, "Demo", 100000000, False),
+        (TYPES_OF_MEETING, " intro CALL ", 100000001, False),
+        (TYPES_OF_MEETING, "100000001", 100000001, False),
+        (TYPES_OF_MEETING, "100000001.0", 100000001, False),
+        (TYPES_OF_MEETING, "100000002", None, True),
+        (TYPES_OF_MEETING, "Lunch", None, True),
+        ({**TYPES_OF_MEETING, "otherwise": 5}, "Lunch", 5, True),
+        ({}, "7", 7, False),
+        ({}, "Demo", None, True),
+        (TYPES_OF_MEETING, "", None, False),
+        (TYPES_OF_MEETING, None, None, False),
+    ],
+)
+def test_a_choice_is_found_by_text_or_number(more: dict[str, Any], value: Any, chosen: Any, is_noted: bool) -> None:  # noqa: FBT001
+    """Letter case aside; what is not known becomes `otherwise`, and a note lists what is, but not what came."""
+    found, note = part("choice", value, **more)
+    assert found == chosen
+    assert bool(note) is is_noted
+    assert "Lunch" not in note
+    assert not is_noted or all(text in note for text in more.get("values", ()))
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "chosen", "is_noted"),
+    [
+        (TYPES_OF_MEETING, ["Intro Call", "Demo"], "100000000,100000001", False),
+        (TYPES_OF_MEETING, "demo; DEMO", "100000000", False),
+        (TYPES_OF_MEETING, ["Demo", "Lunch"], "100000000", True),
+        ({**TYPES_OF_MEETING, "otherwise": 5}, ["Demo", "Lunch", "Dinner"], "5,100000000", True),
+        ({}, [2, 1, None, "1"], "1,2", False),
+        ({}, 3, "3", False),
+        (TYPES_OF_MEETING, [], None, False),
+        (TYPES_OF_MEETING, None, None, False),
+    ],
+)
+def test_choices_are_a_set(more: dict[str, Any], value: Any, chosen: Any, is_noted: bool) -> None:  # noqa: FBT001
+    """From a list, or a text with commas or semicolons; each once, in order."""
+    read = None if value is None else Kind.TEXTS.read(value, "a_field")
+    found, note = part("choices", read, **more)
+    assert (found, bool(note)) == (chosen, is_noted)
+
+
+@law
+@given(options=st.lists(st.integers(0, 9), min_size=1))
+def test_choices_come_back_in_whatever_order(options: list[int]) -> None:
+    """Dataverse promises no order; the same set is the same value, and needs no second write."""
+    wire = row("choices").wire
+    written = to_body({"new_column": Choices.text(options)}, {"new_column": wire})
+    stored = check_value(Column("new_column", "MultiSelectPicklist", options=tuple(range(10))), written["new_column"])
+    backwards = ",".join(str(stored).split(",")[::-1])
+    assert wire.read("new_column", {"new_column": backwards}) == Choices.text(options)
+
+
+@pytest.mark.parametrize(
+    ("value", "day"),
+    [
+        ("2026-12-02", "2026-12-02"),
+        ("2026-12-02T04:30:00+00:00", "2026-12-01"),
+        ("2026-12-02T23:30:00-05:00", "2026-12-02"),
+        ("1753-01-01", "1753-01-01"),
+        ("1752-12-31", "untouched"),
+        ("0001-01-01T00:00:00+00:00", "untouched"),
+        (None, None),
+    ],
+)
+def test_a_date_is_the_day_of_the_zone(value: Any, day: Any) -> None:
+    """A day is that day; a time is its day where all-day meetings begin. Dynamics has no days before 1753."""
+    found, note = part("date", value)
+    assert found == day
+    assert bool(note) is (day == "untouched")
+
+
+@pytest.mark.parametrize(
+    ("value", "types", "sent"),
+    [
+        (True, {"Boolean"}, True),
+        (7, {"Integer", "BigInt", "Decimal", "Double", "Money", "Picklist"}, 7),
+        (1.5, {"Decimal", "Double", "Money"}, 1.5),
+        ("Outreach", {"String", "Memo"}, "Outreach"),
+        ([2, 1], {"MultiSelectPicklist"}, "1,2"),
+    ],
+)
+def test_a_constant_is_there_in_every_meeting(value: Any, types: set[str], sent: Any) -> None:
+    """Whatever an event names; the type of the value says which columns take it."""
+    one = row("constant", value=value)
+    assert one.column_types == types
+    assert one.part(given_values({})).columns == {"new_column": sent}
+
+
+KINDS = {
+    "title": Kind.TEXT,
+    "held": Kind.FLAG,
+    "starts": Kind.INSTANT,
+    "times": Kind.NUMBER,
+    "tags": Kind.TEXTS,
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "text"),
+    [
+        ("{title} / {times}", {"title": "Intro", "times": 3}, "Intro / 3"),
+        ("{title} / {times}", {"title": "Intro"}, "Intro /"),
+        ("{title} {{new}}", {"title": "Intro"}, "Intro {new}"),
+        ("{starts}: {held}", {"starts": "2026-12-02T04:30:00+00:00", "held": True}, "2026-12-01 23:30: yes"),
+        ("{starts} {held}", {"starts": "2026-12-02", "held": False}, "2026-12-02 no"),
+        ("{starts}{title}", {"starts": "0001-01-01T00:00:00+00:00", "title": "x"}, "x"),
+        ("[{tags}]", {"tags": ["a", "b"]}, "[a, b]"),
+        ("{title}", {"title": None}, None),
+        ("{title}", {"title": "a\x00b"}, "ab"),
+        ("{title}", {}, "untouched"),
+    ],
+)
+def test_a_template_is_filled(template: str, values: dict[str, Any], text: Any) -> None:
+    """With every kind of value that a text can be made of; where no event has named any of them, nothing is written."""
+    kinds = {"sources": [], "template": "{is_all_day}"}
+    one = row("template", **kinds).model_copy(update={"template": template})
+    assert one.part(given_values(values, **KINDS)).columns.get("new_column", "untouched") == text
+
+
+def test_a_template_is_cut_at_a_word() -> None:
+    """With an ellipsis and a note; a link that does not fit is kept for the description."""
+    one = row("template", max_length=12).model_copy(update={"template": "{title}"})
+    made = one.part(given_values({"title": "Quarterly review https://a.example/1"}, **KINDS))
+    assert made.columns == {"new_column": "Quarterly…"}
+    assert made.notes == ("Row: cut at 12 characters, where new_column ends.",)
+    assert made.links == ("https://a.example/1",)
+
+
+@pytest.mark.parametrize(
+    ("transform", "more", "said"),
+    [
+        ("number", {"minimum": 2, "maximum": 1}, "minimum 2 is above maximum 1"),
+        ("choice", {"values": {"Demo": 1, "demo ": 2}}, "'demo' twice"),
+        ("choice", {"values": {"Demo": "1"}}, "integer"),
+        ("choice", {"otherwise": 2**31}, "less than"),
+        ("constant", {"value": None}, "a text in quotes, a number, true, false"),
+        ("constant", {"value": []}, "a text in quotes, a number, true, false"),
+        ("constant", {"value": [True]}, "a text in quotes, a number, true, false"),
+        ("constant", {"value": ""}, "a text in quotes, a number, true, false"),
+        ("constant", {"value": float("inf")}, "a text in quotes, a number, true, false"),
+        ("constant", {"value": "Outreach", "max_length": 7}, "longer than max_length"),
+        ("constant", {"sources": ["attributes.a"]}, "sources"),
+        ("template", {"template": "Meeting"}, "names at least one field"),
+        ("template", {"template": "{title!r}"}, "is no field"),
+        ("template", {"template": "{title:5}"}, "is no field"),
+        ("template", {"template": "{Title}"}, "is no field"),
+        ("template", {"template": "{title"}, "expected '}'"),
+        ("template", {"template": "{titel}"}, "names field titel, which no row or signal reads"),
+        ("template", {"template": "{owner}"}, "names field owner, which gives records"),
+    ],
+)
+def test_a_row_that_cannot_be_right_is_refused(transform: str, more: dict[str, Any], said: str) -> None:
+    """When the file is read, with what is wrong."""
+    with pytest.raises(BadMapping, match=re.escape(said)):
+        row(transform, **more)
+
+
+def test_lists_of_texts_are_read() -> None:
+    """Each text once, whatever their order; an object within is none."""
+    assert Kind.TEXTS.read(["b", " a ", "b", None, ""], "a_field") == ["a", "b"]
+    with pytest.raises(Unmappable, match="a_field: text was expected"):
+        Kind.TEXTS.read([{}], "a_field")
 
 
 def test_a_condition_compares_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ops.columns import Columns, compare, read_file, read_live
 from ops.report import Refused
+from sandbox.dataverse.schema import APPOINTMENT, Column
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.mapping import MappingFile, parse_mapping
 from tests.product.bench import Installation
@@ -148,6 +150,113 @@ def test_a_row_that_does_not_fit_is_told(tmp_path: Path, change: dict[str, Any],
     columns = read(tmp_path, [*DEFINITIONS, *more])
     (problem,) = problems(mapping(**change), columns)
     assert what in problem
+
+
+def choice(name: str, kind: str, *labels: str) -> dict[str, Any]:
+    """A column of options 1, 2 …, as Dataverse defines it."""
+    options = [
+        {"Value": number, "Label": {"UserLocalizedLabel": {"Label": label}}} for number, label in enumerate(labels, 1)
+    ]
+    base = "Virtual" if kind == "MultiSelectPicklist" else kind
+    return definition(name, base, AttributeTypeName={"Value": f"{kind}Type"}, OptionSet={"Options": options})
+
+
+TYPED = [
+    definition("new_text", "String", MaxLength=10),
+    definition("new_whole", "Integer", MinValue=0, MaxValue=100),
+    definition("new_any", "Integer", MinValue=-(2**31), MaxValue=2**31 - 1),
+    definition("new_price", "Money", MinValue=-922337203685477, MaxValue=922337203685477, Precision=2),
+    definition("new_day", "DateTime", DateTimeBehavior={"Value": "DateOnly"}),
+    definition("new_time", "DateTime", DateTimeBehavior={"Value": "UserLocal"}),
+    definition("new_flag", "Boolean"),
+    choice("new_kind", "Picklist", "Demo", "Intro"),
+    choice("new_kinds", "MultiSelectPicklist", "Demo", "Intro"),
+]
+SET = "in this row of the mapping file"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"column": "new_whole", "transform": "number", "minimum": 0, "maximum": 100, "decimals": 0}, []),
+        ({"column": "new_any", "transform": "number", "decimals": 0}, []),
+        ({"column": "new_price", "transform": "number", "decimals": 2}, []),
+        ({"column": "new_day", "transform": "date"}, []),
+        ({"column": "new_time", "transform": "instant"}, []),
+        ({"column": "new_kind", "transform": "choice", "values": {"Demo": 1}, "otherwise": 2}, []),
+        ({"column": "new_kinds", "transform": "choices", "values": {"Demo": 1}}, []),
+        ({"column": "new_text", "transform": "constant", "value": "Outreach", "sources": []}, []),
+        ({"column": "new_flag", "transform": "constant", "value": True, "sources": []}, []),
+        ({"column": "new_kind", "transform": "constant", "value": 2, "sources": []}, []),
+        ({"column": "new_kinds", "transform": "constant", "value": [1, 2], "sources": []}, []),
+        ({"column": "new_whole", "transform": "constant", "value": 100, "sources": []}, []),
+        (
+            {"column": "new_whole", "transform": "number", "maximum": 1000},
+            [f'Set "minimum": 0, "maximum": 100 {SET}', f'Set "decimals": 0 {SET}'],
+        ),
+        ({"column": "new_any", "transform": "number"}, [f'Set "decimals": 0 {SET}']),
+        ({"column": "new_price", "transform": "number", "decimals": 4}, [f'Set "decimals": 2 {SET}']),
+        ({"column": "new_day", "transform": "instant"}, [f'type DateOnly.*Set "transform": "date" {SET}']),
+        ({"column": "new_time", "transform": "date"}, ['type DateTime.*Set "transform": "instant" in']),
+        ({"column": "new_kind"}, [f'type Picklist.*Set "transform": "choice" or "constant" {SET}']),
+        ({"column": "new_kinds"}, [f'MultiSelectPicklist.*Set "transform": "choices" or "constant" {SET}']),
+        (
+            {"column": "new_kind", "transform": "choice", "values": {"Demo": 1, "Lunch": 3}, "otherwise": 4},
+            ["no option 3.*Write one of these .*: 1 \\(Demo\\), 2 \\(Intro\\)", "no option 4"],
+        ),
+        ({"column": "new_kinds", "transform": "choices", "otherwise": 9}, ["no option 9"]),
+        ({"column": "new_kind", "transform": "constant", "value": 3, "sources": []}, ["no option 3"]),
+        ({"column": "new_kinds", "transform": "constant", "value": [1, 3], "sources": []}, ["no option 3"]),
+        ({"column": "new_flag", "transform": "constant", "value": 1, "sources": []}, ["type Boolean.*another column"]),
+        ({"column": "new_whole", "transform": "constant", "value": 101, "sources": []}, ["from 0 to 100; 101 would"]),
+        (
+            {"column": "new_text", "transform": "constant", "value": "Outreach sync", "sources": []},
+            ['Shorten "value"'],
+        ),
+        (
+            {"column": "new_text", "transform": "template", "template": "{title}", "sources": []},
+            ['Set "max_length": 10'],
+        ),
+    ],
+)
+def test_each_type_of_column_is_held_against_its_row(tmp_path: Path, change: dict[str, Any], said: list[str]) -> None:
+    """Type, limits, digits, options and length, each with the line to change."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    row = next(row for row in content["rows"] if row["row"] == "Location")
+    row.pop("max_length")
+    row.update(change)
+    found = problems(parse_mapping(content, origin="test"), read(tmp_path, [*DEFINITIONS, *TYPED]))
+    assert len(found) == len(said), found
+    for problem, pattern in zip(found, said, strict=True):
+        assert re.search(pattern, problem), problem
+
+
+def test_what_metadata_in_xml_cannot_tell_apart_is_no_problem(tmp_path: Path) -> None:
+    """There a choice is a whole number and several are a text; the live table knows more."""
+    more = '<Property Name="new_kind" Type="Edm.Int32"/><Property Name="new_kinds" Type="Edm.String"/>'
+    edmx = EDMX.replace('Name="isalldayevent"', f'Name="isalldayevent" Type="Edm.Boolean"/>{more}<Property Name="x"')
+    edmx = edmx.replace('MaxLength="100"', 'MaxLength="200"').replace("PermissionType/Read<", "PermissionType/None<")
+    columns = read(tmp_path, edmx)
+    assert problems(mapping(column="new_kind", transform="choice", max_length=None), columns) == []
+    assert problems(mapping(column="new_kinds", transform="choices", max_length=None), columns) == []
+
+
+async def test_the_live_table_tells_types_limits_and_options(product: Installation) -> None:
+    """All that a row is held against, in three requests."""
+    product.crm.tables["appointments"] = APPOINTMENT.extended(
+        Column("new_whole", "Integer", least=0, most=100),
+        Column("new_price", "Money", least=-5.5, most=5.5, precision=2),
+        Column("new_day", "DateOnly"),
+        Column("new_kind", "Picklist", options=(1, 2), labels=("Demo", "Intro")),
+        Column("new_kinds", "MultiSelectPicklist", options=(7,), labels=("Demo",)),
+    )
+    columns = await read_live(product.runtime.dataverse)
+    assert (columns["new_whole"].least, columns["new_whole"].most) == (0, 100)
+    assert (columns["new_price"].most, columns["new_price"].precision) == (5.5, 2)
+    assert (columns["new_day"].type, columns["scheduledstart"].type) == ("DateOnly", "DateTime")
+    assert (columns["new_kind"].type, columns["new_kind"].options) == ("Picklist", {1: "Demo", 2: "Intro"})
+    assert (columns["new_kinds"].type, columns["new_kinds"].options) == ("MultiSelectPicklist", {7: "Demo"})
+    assert product.crm.log.total == 3
 
 
 def test_a_text_column_without_a_limit_in_the_mapping_is_told(tmp_path: Path) -> None:

@@ -245,3 +245,45 @@ def test_any_object_is_read_or_refused(body: dict[str, Any]) -> None:
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """Whatever bytes are sent, they are either a JSON object or refused with 400."""
     assert kind(lambda: parse_json_object(raw)) in (dict, 400)
+
+
+TYPED = [
+    {"name": "new_whole", "type": "Integer", "least": 0, "most": 100},
+    {"name": "new_price", "type": "Money", "least": 0, "most": 1000, "precision": 2},
+    {"name": "new_day", "type": "DateOnly"},
+    {"name": "new_kind", "type": "Picklist", "options": [1, 2]},
+    {"name": "new_kinds", "type": "MultiSelectPicklist", "options": [1, 2]},
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ("new_whole", 101, "0x80044330"),
+        ("new_whole", 1.5, "0x80048d19"),
+        ("new_whole", "1", "0x80048d19"),
+        ("new_price", -0.5, "0x80044330"),
+        ("new_price", "1.5", "0x80048d19"),
+        ("new_day", "2026-02-30", "0x80048d19"),
+        ("new_day", "2026-02-03T00:00:00Z", "0x80048d19"),
+        ("new_day", "1752-12-31", "0x80040239"),
+        ("new_kind", 3, "0x8004431a"),
+        ("new_kind", "Demo", "0x80048d19"),
+        ("new_kinds", "1,3", "0x8004431a"),
+        ("new_kinds", "1, 2", "0x80048d19"),
+        ("new_kinds", [1, 2], "0x80048d19"),
+    ],
+)
+async def test_a_custom_column_refuses_what_it_does_not_hold(org: Org, column: str, value: Any, code: str) -> None:
+    """Each type in its own form, within its own limits and options."""
+    await org.lever("columns", columns=TYPED)
+    assert error_code(await org.create(ID, appointment(**{column: value}))) == code
+
+
+async def test_a_custom_column_stores_what_it_holds(org: Org) -> None:
+    """Digits beyond the precision are rounded away; the rest comes back as it was sent."""
+    await org.lever("columns", columns=TYPED)
+    sent = {"new_whole": 100, "new_price": 1.239, "new_day": "2026-02-03", "new_kind": 2, "new_kinds": "2,1"}
+    assert (await org.create(ID, appointment(**sent))).status_code == 204
+    stored = org.store.appointments[ID].values
+    assert {name: stored[name] for name in sent} == sent | {"new_price": 1.24}

@@ -51,6 +51,31 @@ async def test_the_length_needs_a_cast(org: Org) -> None:
     assert "description" not in lengths
 
 
+async def test_each_type_tells_what_is_its_own(org: Org) -> None:
+    """Limits and behaviour come where nothing is selected, options where a cast is expanded by them."""
+    columns = [
+        {"name": "new_price", "type": "Money", "least": 0, "most": 10, "precision": 2},
+        {"name": "new_day", "type": "DateOnly"},
+        {"name": "new_kinds", "type": "MultiSelectPicklist", "options": [1], "labels": ["Demo"]},
+    ]
+    await org.lever("columns", columns=columns)
+    rows = {row["LogicalName"]: row for row in (await org.api.get(f"{DEFINITION}/Attributes")).json()["value"]}
+    assert [rows["new_price"][name] for name in ("MinValue", "MaxValue", "Precision")] == [0, 10, 2]
+    assert (rows["new_day"]["AttributeType"], rows["new_day"]["DateTimeBehavior"]) == (
+        "DateTime",
+        {"Value": "DateOnly"},
+    )
+    kinds = rows["new_kinds"]
+    assert (kinds["AttributeType"], kinds["AttributeTypeName"]) == ("Virtual", {"Value": "MultiSelectPicklistType"})
+    assert "OptionSet" not in kinds
+    casts = f"{DEFINITION}/Attributes/Microsoft.Dynamics.CRM."
+    expand = "?$select=LogicalName&$expand=OptionSet($select=Options)"
+    (one,) = (await org.api.get(f"{casts}MultiSelectPicklistAttributeMetadata{expand}")).json()["value"]
+    assert one["OptionSet"]["Options"][0]["Label"]["UserLocalizedLabel"]["Label"] == "Demo"
+    assert error_code(await org.api.get(f"{casts}MoneyAttributeMetadata{expand}")) == "0x80060888"
+    assert error_code(await org.api.get(f"{casts}ColourAttributeMetadata")) == "0x80060888"
+
+
 async def test_one_attribute_can_be_read(org: Org) -> None:
     """A column is found by its logical name, an unknown one is a 404."""
     known = await org.api.get(f"{DEFINITION}/Attributes(LogicalName='subject')?$select=LogicalName,RequiredLevel")
