@@ -10,14 +10,17 @@ from urllib.parse import urlencode
 
 import pytest
 
+from sandbox.dataverse.errors import PLUGIN_REFUSED
 from sandbox.dataverse.plugins import Plugin
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.faults import FaultPlan
+from shared.admin.admin import BY_KEY
 from shared.console import console, words
 from shared.console.pages import Answer, Request
 from shared.console.search import MAX_TEXT
 from shared.errors import Transient
 from shared.mapping_file import DEFAULT_MAPPING_FILE
+from shared.meeting.refused import REFUSED_ADVICE
 from shared.pipeline.signature import sign
 from shared.pipeline.sweep import RETRY
 from shared.runtime import new_trace
@@ -232,6 +235,20 @@ async def test_a_meetings_page_says_what_a_deleted_appointment_takes(
     assert said in answer.html
     last = answer.html.partition("<dt>Last written</dt><dd>")[2].partition("<span")[0]
     assert entry["finishedAt"][:19] in last
+
+
+async def test_a_meetings_page_names_the_columns_that_dynamics_refused(product: Installation) -> None:
+    """Which, why, and what to do; once it is taken the page says no more of it."""
+    product.crm.plugins.registered.append(Plugin("location"))
+    await product.sync(MeetingScript(1).booked(location="Room 1"))
+    request = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    shown = (await product.runtime.console.show(request)).html
+    assert "<strong>Dynamics refused a column:</strong> <code>location</code>" in shown
+    assert f"<code>{PLUGIN_REFUSED}</code>. {REFUSED_ADVICE}" in shown
+    product.crm.plugins.registered.clear()
+    assert await product.runtime.admin.write("1", by=BY_KEY)
+    await product.work()
+    assert "refused a column" not in (await product.runtime.console.show(request)).html
 
 
 async def test_a_dead_letter_is_in_the_time_line(product: Installation) -> None:

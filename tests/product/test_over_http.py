@@ -211,6 +211,26 @@ def test_looking_up_nonsense(stack: Stack, http: httpx.Client) -> None:
         assert error_of(answer) == (400, "bad_request")
 
 
+def test_a_meeting_is_written_again_on_request(stack: Stack, http: httpx.Client) -> None:
+    """202 with a correlation id: what Dynamics refused is there once it takes it. Of what is not known, 404."""
+    plugins = f"{stack.dataverse.url}/__sandbox/plugins"
+    httpx.post(plugins, json={"plugins": [{"column": "location"}]}, timeout=PATIENCE).raise_for_status()
+    booked = deliver(stack, http, MeetingScript(8).booked(location="Room 8").body).json()["correlationId"]
+    assert journal(stack, http, booked)["outcome"] == "created"
+    httpx.post(plugins, json={}, timeout=PATIENCE).raise_for_status()
+    (refused,) = http.get("/api/meetings/8", headers=admin(stack)).json()["refused"]
+    assert refused["column"] == "location"
+    answer = http.post("/api/meetings/8/write", headers=admin(stack))
+    assert (answer.status_code, set(answer.json())) == (202, {"correlationId"})
+    entry = journal(stack, http, answer.json()["correlationId"])
+    assert (entry["outcome"], entry["meetingId"], entry["columns"]) == ("updated", "meeting:8", ["location"])
+    assert http.get("/api/meetings/8", headers=admin(stack)).json()["refused"] == []
+    for unknown in ("999999", quote("' or 1 eq 1", safe="")):
+        answer = http.post(f"/api/meetings/{unknown}/write", headers=admin(stack))
+        assert error_of(answer) == (404, "not_found")
+    assert http.post("/api/meetings/8/write").status_code == 401
+
+
 def test_a_dead_letter_is_dismissed(stack: Stack, http: httpx.Client) -> None:
     """By its id, with the reason, which its journal then has; without a reason it stays, and nobody dismisses all."""
     sent = deliver(stack, http, MeetingScript(7).booked(startTime="nonsense").body).json()["correlationId"]

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from sandbox.azurite import StorageNames
+from sandbox.dataverse.errors import PLUGIN_REFUSED
 from sandbox.outreach.deliveries import MeetingScript
 from shared.admin.admin import BY_KEY
+from shared.meeting.appointment import fingerprint
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import Meeting
 from shared.meeting.status import Status
@@ -44,6 +46,9 @@ STATUS = {
     **dict.fromkeys(("meeting:9", "meeting:10"), Status.DEAD_LETTER),
     "meeting:11": Status.DELETED_IN_DYNAMICS,
 }
+
+# From this version of a meeting's row on, columns that Dynamics refused are remembered.
+REFUSALS = 4
 
 
 def entity_of(row: dict[str, Any]) -> Entity:
@@ -109,7 +114,7 @@ async def test_a_meeting_goes_on(product: Installation) -> None:
 async def test_dead_letters_are_listed_sent_again_and_dismissed(product: Installation) -> None:
     """Dead letters of an earlier version have everything that is needed for it."""
     dead_letters = {dead_letter["meetingId"]: dead_letter for dead_letter in await product.dead_letters()}
-    assert dead_letters["meeting:9"]["code"] == "end_before_start"
+    assert dead_letters["meeting:9"]["code"] in {"end_before_start", PLUGIN_REFUSED}
     admin = product.runtime.admin
     wanted = dead_letters["meeting:10"]["correlationId"]
     assert await admin.replay(frozenset({wanted}), by=BY_KEY) == [wanted]
@@ -119,6 +124,16 @@ async def test_dead_letters_are_listed_sent_again_and_dismissed(product: Install
     left = {dead_letter["meetingId"]: dead_letter for dead_letter in await product.dead_letters()}
     assert left.keys() == {"meeting:10", "unknown"}
     assert left["meeting:10"]["lastFailedAt"] > dead_letters["meeting:10"]["lastFailedAt"]
+
+
+@pytest.mark.parametrize("version", [version for version in STORED if version >= REFUSALS])
+def test_a_column_that_was_refused_is_remembered(version: int) -> None:
+    """With its value, code, reason, and the mapping that it was refused under."""
+    refused = from_document(documents(version)["meeting:22"]).mirror.refused
+    assert list(refused) == ["location"]
+    assert (refused["location"].value, refused["location"].code) == (fingerprint("Room 22"), PLUGIN_REFUSED)
+    assert refused["location"].reason
+    assert refused["location"].mapping
 
 
 async def test_every_event_has_its_journal(product: Installation, request: pytest.FixtureRequest) -> None:

@@ -43,6 +43,7 @@ async def store_everything(product: Installation, folder: Path) -> list[QueueMes
     await _applied(product)
     await _linked(product)
     await _dead_letters(product)
+    await _refused(product)
     return await _under_way(product) + await _parked(product)
 
 
@@ -86,6 +87,13 @@ async def _dead_letters(product: Installation) -> None:
     entry = await product.sync(MeetingScript(12).booked(startTime="nonsense"))
     await product.runtime.admin.dismiss(frozenset({entry["correlationId"]}), reason="Booked by mistake.", by="_master")
     await product.runtime.carry_out_poisoned(b"\xff\xfe is no envelope")
+
+
+async def _refused(product: Installation) -> None:
+    """Of meeting 22 Dynamics does not take the location."""
+    product.crm.plugins.registered.append(Plugin("location"))
+    await product.sync(MeetingScript(22).booked(location="Room 22"))
+    product.crm.plugins.registered.clear()
 
 
 async def _under_way(product: Installation) -> list[QueueMessage]:
