@@ -61,6 +61,7 @@ def dead_letter_json(dead_letter: DeadLetter) -> dict[str, Any]:
 
 def meeting_json(report: MeetingReport) -> dict[str, Any]:
     """How a meeting stands."""
+    from shared.meeting.dead_letters import LEFT_IN_DOUBT_ADVICE
     from shared.meeting.refused import REFUSED_ADVICE
 
     meeting, mirror = report.meeting, report.meeting.mirror
@@ -77,6 +78,7 @@ def meeting_json(report: MeetingReport) -> dict[str, Any]:
         },
         "written": dict(mirror.applied),
         "columnsInDoubt": sorted(mirror.doubt),
+        "leftInDoubt": LEFT_IN_DOUBT_ADVICE if meeting.is_left_in_doubt else None,
         "refused": [
             {"column": name, "code": one.code or None, "reason": one.reason, "advice": REFUSED_ADVICE}
             for name, one in sorted(mirror.refused.items())

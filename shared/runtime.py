@@ -273,7 +273,7 @@ class Runtime:
         mapping, meetings_keep = self.settings.mapping, timedelta(days=self.settings.meeting_retention_days)
         kept: list[Pass] = [Kept(name, self._table(name), column, keep) for name, column in columns.items()]
         kept.append(Kept(sessions.TABLE, self._table(sessions.TABLE), "until", timedelta()))
-        kept.append(KeptDeadLetters(self.dead_letters, self.journal, self.overflow, self.names, keep))
+        kept.append(KeptDeadLetters(self.meetings, self.dead_letters, self.journal, self.overflow, self.names, keep))
         kept.append(KeptMeetings(self.meetings, mapping, meetings_keep))
         return Retention(kept, checkpoints=self._checkpoints, now=self._now)
 

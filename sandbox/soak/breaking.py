@@ -40,13 +40,6 @@ async def set_faults(stack: Stack, **faults: object) -> None:
         (await client.post("/__sandbox/faults", json=faults)).raise_for_status()
 
 
-async def set_refusals(stack: Stack, plan: Plan) -> None:
-    """Let Dynamics refuse some writes, and go on refusing some of these."""
-    chance = {"column": plan.refused, "owner": plan.refused_owner, "for_good": plan.for_good, "seed": plan.seed}
-    async with httpx.AsyncClient(base_url=stack.dataverse.url, timeout=PATIENCE) as client:
-        (await client.post("/__sandbox/plugins", json={"chance": chance})).raise_for_status()
-
-
 def dataverse_calls(stack: Stack) -> int:
     """How many requests Dataverse has had."""
     return int(httpx.get(f"{stack.dataverse.url}/__sandbox/counters", timeout=PATIENCE).json()["total"])

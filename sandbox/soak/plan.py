@@ -35,12 +35,19 @@ class Plan:
     refused_owner: float = 0.0
     for_good: float = 0.5
 
+    @property
+    def refuses(self) -> bool:
+        """Whether Dynamics refuses anything."""
+        return bool(self.refused or self.refused_owner)
+
 
 @dataclass(slots=True)
 class Count:
     """What is printed in the end. `stale`: an appointment with a column that is not what was accepted last.
 
-    `refused`: answers other than 202, by status; Outreach takes each for delivered. `unanswered`: nothing but silence
+    `refused`: answers other than 202, by status; Outreach takes each for delivered. `written_again`: meetings with
+    refused columns, for which an admin asked once Dynamics refused nothing any more; `still_wrong`: what was not right
+    after that. `unanswered`: nothing but silence
     in four attempts. `never_arrived`: no connection in four attempts. `host_ends`: how often the host ended by itself.
     """
 
@@ -60,10 +67,12 @@ class Count:
     stale: int = 0
     dead_lettered: int = 0
     columns_refused: int = 0
+    written_again: int = 0
+    still_wrong: int = 0
     dataverse_calls: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
         """Whether the promise was kept."""
-        return not (self.lost or self.duplicated or self.stale or self.dead_lettered)
+        return not (self.lost or self.duplicated or self.stale or self.dead_lettered or self.still_wrong)

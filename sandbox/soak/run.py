@@ -21,10 +21,11 @@ from rich.table import Table
 
 from sandbox.appointments import Appointment, all_appointments
 from sandbox.patience import PATIENCE
-from sandbox.soak.breaking import FAULT_RATE, FAULTS, break_things, dataverse_calls, set_faults, set_refusals
+from sandbox.soak.breaking import FAULT_RATE, FAULTS, break_things, dataverse_calls, set_faults
 from sandbox.soak.events import write_events
 from sandbox.soak.plan import Count, Plan
 from sandbox.soak.promised import Fate, Life
+from sandbox.soak.refusals import begin_refusals, end_refusals, refused_columns, write_again
 from sandbox.soak.sending import Sending
 from sandbox.soak.waiting import unfinished
 from sandbox.stack import Stack
@@ -52,8 +53,8 @@ def soak(plan: Plan, console: Console | None = None) -> int:
             if plan.trouble:
                 faults = {"rate": FAULT_RATE, "kinds": list(FAULTS), "retry_after": 1, "seed": plan.seed}
                 asyncio.run(set_faults(stack, **faults))
-            if plan.refused or plan.refused_owner:
-                asyncio.run(set_refusals(stack, plan))
+            if plan.refuses:
+                asyncio.run(begin_refusals(stack, plan))
             # Children die with the thread that started them, so the breaking is done here and the sending elsewhere.
             thread = threading.Thread(target=sending.run)
             thread.start()
@@ -65,6 +66,8 @@ def soak(plan: Plan, console: Console | None = None) -> int:
         console.print(f"All sent after {time.monotonic() - started:.0f} s; the faults end, waiting for quiet …")
         asyncio.run(_settle(stack, plan, count, console))
         _compare(stack, lives, sending.fates, count)
+        if plan.refuses:
+            _write_again(stack, plan, count, console, lives=lives, fates=sending.fates)
     console.print(_table(count, len(lives), time.monotonic() - started))
     for example in count.examples[:20]:
         console.print(example, highlight=False, markup=False)
@@ -98,6 +101,21 @@ async def _settle(stack: Stack, plan: Plan, count: Count, console: Console) -> N
     ]
 
 
+def _write_again(
+    stack: Stack, plan: Plan, count: Count, console: Console, *, lives: Mapping[int, Life], fates: Mapping[str, Fate]
+) -> None:
+    """Dynamics refuses nothing any more, and the meetings are written again: now every column must be right."""
+    asyncio.run(end_refusals(stack))
+    count.written_again = asyncio.run(write_again(stack, lives))
+    console.print(f"Dynamics refuses nothing any more; {count.written_again:,} meetings are written again …")
+    after = Count()
+    asyncio.run(_settle(stack, plan, after, console))
+    _compare(stack, lives, fates, after)
+    count.dead_lettered = after.dead_lettered
+    count.still_wrong = after.lost + after.duplicated + after.stale + after.columns_refused
+    count.examples += [f"Written again: {example}" for example in after.examples]
+
+
 def _compare(stack: Stack, lives: Mapping[int, Life], fates: Mapping[str, Fate], count: Count) -> None:
     """Every meeting against its appointments."""
     count.dataverse_calls = dataverse_calls(stack)
@@ -114,31 +132,12 @@ def _compare(stack: Stack, lives: Mapping[int, Life], fates: Mapping[str, Fate],
         count.applied += 1
         count.duplicated += len(mine) - 1
         wrong = life.wrong_columns(mine[0], fates)
-        named = _refused(stack, number) if wrong else frozenset()
+        named = refused_columns(stack, number) if wrong else frozenset()
         count.columns_refused += len(wrong & named)
         if wrong - named:
             count.stale += 1
             count.examples.append(f"Meeting {number}: {'; '.join(life.wrong(mine[0], fates))}.")
     count.duplicated += sum(map(len, by_number.values()))
-
-
-# What the app calls the columns of an appointment as people see it. The organizer goes with the owner.
-_NAMES: Final = {
-    "isalldayevent": {"is_all_day"},
-    "scheduledstart": {"start", "end"},
-    "scheduledend": {"start", "end"},
-    "ownerid": {"owner", "organizer"},
-    "regardingobjectid": {"regarding"},
-    "appointment_activity_parties": {"attendees"},
-    "statecode": {"state"},
-}
-
-
-def _refused(stack: Stack, meeting: int) -> frozenset[str]:
-    """The columns that the app says Dynamics refused."""
-    headers = {"x-functions-key": stack.access.admin_key}
-    found = httpx.get(f"{stack.host_url}/api/meetings/{meeting}", headers=headers, timeout=PATIENCE).json()
-    return frozenset().union(*(_NAMES.get(one["column"], {one["column"]}) for one in found["refused"]))
 
 
 def _by_meeting(found: Mapping[str, Appointment], known: Mapping[str, int]) -> dict[int, list[Appointment]]:
@@ -194,6 +193,8 @@ def _table(count: Count, meetings: int, seconds: float) -> Table:
         ("duplicated", f"{count.duplicated:,}"),
         ("stale", f"{count.stale:,}"),
         ("columns that Dynamics refused, each named in its meeting", f"{count.columns_refused:,}"),
+        ("  meetings written again once it refused nothing", f"{count.written_again:,}"),
+        ("  appointments and columns not right after that", f"{count.still_wrong:,}"),
         ("dead-lettered", f"{count.dead_lettered:,}"),
         ("Dataverse calls per accepted delivery", f"{calls:.2f}"),
         ("host killed", f"{count.host_kills:,} times"),

@@ -16,7 +16,7 @@ from shared import labels
 from shared.errors import BadDelivery, RowConflict
 from shared.labels import Names
 from shared.meeting.aliases import Found, canonical
-from shared.meeting.dead_letters import filed_under
+from shared.meeting.dead_letters import filed_under, record_end
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.outcome import OutcomeKind
@@ -164,7 +164,8 @@ class Admin:
         entry = dead_letter.entry(OutcomeKind.DISMISSED, now=self.now(), because=reason, by=by)
         try:
             if await self.journal.dismiss(entry) and entry.meeting:
-                await self._record(entry)
+                event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
+                await record_end(event, MeetingKey.parse(entry.meeting), meetings=self.meetings)
         except RowConflict:
             return False  # an event of the meeting is being carried out this moment
         if dead_letter.spill_key:
@@ -183,13 +184,6 @@ class Admin:
             )
         )
         return True
-
-    async def _record(self, entry: Entry) -> None:
-        """Say so in the meeting's time line too, where the dead letter stood until now."""
-        found = await canonical(MeetingKey.parse(entry.meeting), self.meetings)
-        if found.stored.meeting is not None:
-            event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
-            await self.meetings.save(found.stored, found.meeting.record(event))
 
     async def checked(self, key: MeetingKey, meeting: Meeting) -> Meeting:
         """`meeting` with `unsettled` where there are dead letters: in the row it only says that there may be."""

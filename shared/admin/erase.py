@@ -1,7 +1,8 @@
 """Forgetting one person or one meeting on request: all that mentions them here, and nothing in Dynamics.
 
-Of a meeting its ids stay, so that a late event finds its appointment. What waits in the queue is not looked at: it is
-carried out first, within seconds where all is well.
+Of a meeting its ids stay, so that a late event finds its appointment. What waits in the queue cannot be looked at: a
+queue shows what is due and not what was put back for later, and to take a message out counts as an attempt at it. So it
+is carried out first, and whoever asked looks again until nothing waits.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from shared.console.meeting import meeting_view
 from shared.console.pages import NOBODY, Answer, Request, nothing, page, redirect, refused
 from shared.console.search import Sought, Summary, fitting, look_through, sought, summary
 from shared.errors import BadDelivery, RemoteError, describe
+from shared.meeting.dead_letters import LEFT_IN_DOUBT_ADVICE
 from shared.meeting.delivery import parse_json
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
@@ -234,6 +235,7 @@ class Console:
             meeting=found.meeting,
             view=view,
             kept=RECENT_EVENTS,
+            left_in_doubt_advice=LEFT_IN_DOUBT_ADVICE,
             refused_advice=REFUSED_ADVICE,
             made_again=mapping.deleted_in_dynamics == "recreate",
         )

@@ -18,10 +18,16 @@ from dataclasses import replace
 from shared.errors import RowConflict, Transient
 from shared.meeting.aliases import canonical
 from shared.meeting.identity import MeetingKey
-from shared.meeting.meeting import Meeting
+from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.ports import DeadLetters, L, Meetings, Stored
 
 MAX_ROUNDS = 12
+
+# What an admin can do about a write that was begun, and whose event was let go.
+LEFT_IN_DOUBT_ADVICE = (
+    "A write was begun, its event became a dead letter, and that was let go: nothing is being done about it. The next "
+    "event of the meeting writes what is in doubt. To have it written now: POST /api/meetings/{meetingId}/write."
+)
 
 
 def filed_under(key: MeetingKey, meeting: Meeting) -> list[str]:
@@ -40,6 +46,17 @@ async def record_dead_letter(
             await meetings.save(found.stored, replace(known, unsettled=True))
             return
     raise Transient("Many events of this meeting at once; this one tries again.", service="storage")
+
+
+async def record_end(event: Recent, key: MeetingKey, *, meetings: Meetings) -> None:
+    """Say in the meeting's time line that the dead letter of `event` was let go, and why. Raises `RowConflict`.
+
+    Of a meeting that was forgotten nothing is said: nothing but its ids is to stay.
+    """
+    found = await canonical(key, meetings)
+    meeting = found.stored.meeting
+    if meeting is not None and meeting != meeting.forget():
+        await meetings.save(found.stored, meeting.record(event))
 
 
 async def clear_dead_letters(left: Stored, *, meetings: Meetings, dead_letters: DeadLetters[L]) -> None:

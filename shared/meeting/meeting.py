@@ -16,6 +16,7 @@ from shared.meeting.people import CrmRecord, Party
 from shared.meeting.status import Status
 
 RECENT_EVENTS = 25
+_LET_GO = frozenset({OutcomeKind.DISMISSED, OutcomeKind.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,22 @@ class Meeting:
             return Status.DEAD_LETTER
         if self.held is not None:
             return Status.PARKED
-        if self.mirror.doubt:
+        if self.mirror.doubt and not self.is_left_in_doubt:
             return Status.BEING_WRITTEN
         return Status.IN_DYNAMICS if self.mirror.exists else Status.REMEMBERED
 
     @property
     def is_settled(self) -> bool:
         """Whether Dynamics is known to have everything, and nothing waits or was done behind our back."""
-        return self.status is Status.IN_DYNAMICS and not (self.mirror.give_back or self.mirror.surplus)
+        left = self.mirror.doubt or self.mirror.give_back or self.mirror.surplus
+        return self.status is Status.IN_DYNAMICS and not left
+
+    @property
+    def is_left_in_doubt(self) -> bool:
+        """Whether something is in doubt that nobody is at any more: its event was dismissed, or nobody came for it."""
+        if self.unsettled or not self.mirror.doubt or not self.recent:
+            return False
+        return self.recent[-1].outcome in _LET_GO and not any(event.outcome.comes_again for event in self.recent)
 
     def comes_again(self, event: Recent | None) -> bool:
         """Whether the time line says that `event` is under way."""

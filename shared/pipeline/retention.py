@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from shared.errors import RowConflict
 from shared.labels import Names
+from shared.meeting.dead_letters import record_end
 from shared.meeting.forgetting import counts_from
+from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
-from shared.meeting.meeting import Meeting
+from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.ports import Stored
 from shared.storage.account import Continuation, Table
 from shared.storage.checkpoints import Checkpoints
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.journal import Journal
+from shared.storage.layout import NewerLayout
 from shared.storage.meetings import MeetingTable
 from shared.storage.overflow import Overflow
 from shared.telemetry import line
@@ -105,8 +109,9 @@ class KeptMeetings:
 
 @dataclass(frozen=True, slots=True)
 class KeptDeadLetters:
-    """Dead letters for which nobody came. The journal says of each that it expired."""
+    """Dead letters for which nobody came. The journal, and the meeting's time line, say of each that it expired."""
 
+    meetings: MeetingTable
     dead_letters: DeadLetters
     journal: Journal
     overflow: Overflow
@@ -124,7 +129,10 @@ class KeptDeadLetters:
         """The journal first: a crash in between leaves the dead letter, for the next pass."""
         entry = dead_letter.entry(OutcomeKind.EXPIRED, now=now)
         try:
-            await self.journal.dismiss(entry)
+            if await self.journal.dismiss(entry) and entry.meeting:
+                event = Recent(entry.correlation_id, entry.event, entry.received_at, entry.outcome)
+                with suppress(NewerLayout):  # the journal says it all the same
+                    await record_end(event, MeetingKey.parse(entry.meeting), meetings=self.meetings)
         except RowConflict:
             return False  # its event is being carried out this moment
         if dead_letter.spill_key:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from shared.errors import Transient
-from shared.meeting.dead_letters import MAX_ROUNDS, clear_dead_letters, filed_under, record_dead_letter
-from shared.meeting.meeting import Meeting
+from shared.meeting.dead_letters import MAX_ROUNDS, clear_dead_letters, filed_under, record_dead_letter, record_end
+from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.mirror import Mirror
+from shared.meeting.outcome import OutcomeKind
 from tests.meeting.rows import Rows, key
 
 WRITTEN = Meeting(mirror=Mirror("a", version="1"))
@@ -97,4 +98,20 @@ async def test_a_row_that_knows_of_none_is_not_asked_about() -> None:
         await rows.load(key("meeting:5")), meetings=rows, dead_letters=Pile(Filed("meeting:5", merged=True))
     )
     await clear_dead_letters(await rows.load(key("meeting:6")), meetings=rows, dead_letters=Pile())
+    assert rows.saves == 0
+
+
+async def test_that_a_dead_letter_is_left_in_doubt_stands_in_the_time_line() -> None:
+    """Of the meeting that its record turned out to be."""
+    rows = Rows({**CHAIN, "meeting:5": WRITTEN})
+    event = Recent("a" * 32, "task.updated", "t", OutcomeKind.DISMISSED)
+    await record_end(event, key("task:2"), meetings=rows)
+    assert rows.rows[key("meeting:5")].meeting == WRITTEN.record(event)
+
+
+@pytest.mark.parametrize("there", [{}, {"meeting:5": WRITTEN.forget()}])
+async def test_of_what_was_forgotten_nothing_is_said(there: dict[str, Meeting]) -> None:
+    """Nor is a row made for what nobody knows."""
+    rows = Rows(there)
+    await record_end(Recent("a" * 32, "e", "t", OutcomeKind.EXPIRED), key("meeting:5"), meetings=rows)
     assert rows.saves == 0

@@ -33,9 +33,17 @@ def test_its_end_counts(end: str) -> None:
     assert counts_from(meeting(ends_at=end, at=LATE), DEFAULT) == END
 
 
-@pytest.mark.parametrize("fields", [{}, {"ends_at": None}, {"ends_at": "0001-01-01T00:00:00+00:00"}, {"title": "a"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"ends_at": None},
+        {"title": "a"},
+        *({"ends_at": f"{year}-12-31T23:59:59+00:00"} for year in ("0001", "1752", "2030", "9999")),
+    ],
+)
 def test_without_an_end_its_last_event_counts(fields: dict[str, Any]) -> None:
-    """That of the time line, or the stamp of what it said."""
+    """That of the time line, or the stamp of what it said; an end that nobody can mean is none."""
     assert counts_from(meeting(**fields), DEFAULT) == EVENT
     assert counts_from(replace(meeting(title="a"), recent=()), DEFAULT) == datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -47,6 +47,28 @@ def test_a_change_to_what_was_deleted_is_in_doubt_no_longer() -> None:
     assert begun.lose_appointment(stays_deleted=False).mirror.attempted
 
 
+@pytest.mark.parametrize("let_go", [OutcomeKind.DISMISSED, OutcomeKind.EXPIRED])
+@pytest.mark.parametrize(
+    ("mirror", "status"),
+    [
+        (Mirror("a", doubt=frozenset({"subject"})), Status.REMEMBERED),
+        (Mirror("a", version="1", doubt=frozenset({"subject"})), Status.IN_DYNAMICS),
+    ],
+)
+def test_what_is_left_in_doubt_is_not_being_written(mirror: Mirror, status: Status, let_go: OutcomeKind) -> None:
+    """It stays in doubt, and nobody is at it any more: until another event comes, or while one is under way."""
+    begun = Recent("a" * 32, "meeting.created", "t", OutcomeKind.WRITING)
+    writing = Meeting(mirror=mirror).record(begun)
+    assert (writing.status, writing.is_left_in_doubt) == (Status.BEING_WRITTEN, False)
+    gone = writing.record(replace(begun, outcome=let_go))
+    assert (gone.status, gone.is_left_in_doubt, gone.is_settled) == (status, True, False)
+    other = Recent("b" * 32, "meeting.updated", "t", OutcomeKind.WRITING)
+    for under_way in (gone.record(other), writing.record(other).record(replace(begun, outcome=let_go))):
+        assert (under_way.status, under_way.is_left_in_doubt) == (Status.BEING_WRITTEN, False)
+    assert not replace(gone, unsettled=True).is_left_in_doubt  # one more dead letter needs a person
+    assert not replace(gone, mirror=Mirror("a", version="1")).is_left_in_doubt
+
+
 def test_the_words_of_the_api() -> None:
     """`status` has the words that the contract fixes; `state` those that answers had before."""
     assert {str(status): status.state for status in Status} == {

@@ -96,7 +96,7 @@ async def test_nothing_grows_for_ever(product: Installation, name: str) -> None:
 async def test_a_dead_letter_waits_for_a_person_and_then_expires(
     product: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For as long as the journal after its last failure; a line and the journal say so, and nothing of it is left."""
+    """For as long as the journal after its last failure; a line, the journal and its meeting's time line say so."""
     (sent,) = await product.send(MeetingScript(1).changed(title={"of": "the wrong type"}))
     await product.work()
     product.runtime.later = timedelta(days=89)
@@ -111,6 +111,7 @@ async def test_a_dead_letter_waits_for_a_person_and_then_expires(
     told = [json.loads(one.getMessage()) for one in caplog.records if '"expired"' in one.getMessage()]
     assert [one["correlation_id"] for one in told] == [sent.correlation_id]
     assert (await product.journal(sent))["outcome"] == "expired"
+    assert [one["outcome"] for one in (await product.meeting("1"))["recent"]] == ["expired"]
 
 
 async def test_what_lies_in_the_overflow_table_is_not_kept_for_ever(product: Installation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ from sandbox.dataverse.plugins import Plugin
 from sandbox.outreach.deliveries import MeetingScript, Target
 from shared.admin.admin import MAX_REASON
 from shared.errors import BadDelivery, Transient
+from shared.meeting.dead_letters import LEFT_IN_DOUBT_ADVICE
 from shared.storage import dead_letters, overflow
 from shared.storage.account import Entity
+from tests.console.test_access import signed_in
 from tests.product.bench import Installation
 
 WHY = "The meeting was deleted."
@@ -54,20 +57,37 @@ async def test_the_journal_says_what_became_of_it(product: Installation) -> None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "state"),
-    [({}, "being written"), ({"startTime": "nonsense"}, "remembered")],
+    ("wrong", "advice"),
+    [({}, LEFT_IN_DOUBT_ADVICE), ({"startTime": "nonsense"}, None)],
     ids=["refused: the columns stay in doubt", "not read"],
 )
-async def test_its_meeting_needs_nobody_any_more(product: Installation, wrong: dict[str, Any], state: str) -> None:
-    """Whether it could be remembered or not, its meeting's time line has it once, as dismissed."""
+async def test_its_meeting_needs_nobody_any_more(
+    product: Installation, wrong: dict[str, Any], advice: str | None
+) -> None:
+    """Whether it could be remembered or not, its meeting's time line has it once, as dismissed, and what to do."""
     product.crm.plugins.registered.append(Plugin(message="No."))
     failed = await product.sync(MeetingScript(1).booked(**wrong))
     assert (await meeting(product))["state"] == "needs attention"
     await dismiss(product, failed["correlationId"])
     shown = await meeting(product)
-    assert (shown["state"], shown["lastError"]) == (state, None)
+    assert (shown["state"], shown["lastError"], shown["leftInDoubt"]) == ("remembered", None, advice)
     (event,) = shown["recent"]
     assert (event["correlationId"], event["outcome"]) == (failed["correlationId"], "dismissed")
+
+
+async def test_what_is_left_in_doubt_is_written_on_request(product: Installation) -> None:
+    """The meeting's page says so, and when that is done says so no more."""
+    product.crm.plugins.registered.append(Plugin(message="No."))
+    failed = await product.sync(MeetingScript(1).booked())
+    await dismiss(product, failed["correlationId"])
+    page = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    assert LEFT_IN_DOUBT_ADVICE in (await product.runtime.console.show(page)).html
+    product.crm.plugins.registered.clear()
+    assert await product.runtime.admin.write("1", by="_master")
+    await product.work()
+    shown = await meeting(product)
+    assert (shown["state"], shown["columnsInDoubt"], shown["leftInDoubt"]) == ("in Dynamics", [], None)
+    assert LEFT_IN_DOUBT_ADVICE not in (await product.runtime.console.show(page)).html
 
 
 async def test_it_stands_in_the_time_line_of_the_meeting_it_turned_out_to_be_of(product: Installation) -> None:

@@ -88,7 +88,7 @@ def test_the_events_say_all_that_is_compared() -> None:
         assert own == sorted(own)
 
 
-@pytest.mark.parametrize("what", ["lost", "duplicated", "stale", "dead_lettered"])
+@pytest.mark.parametrize("what", ["lost", "duplicated", "stale", "dead_lettered", "still_wrong"])
 def test_one_fault_is_enough(what: str) -> None:
     """Whatever is counted of these makes the run fail."""
     count = Count()
