@@ -15,8 +15,10 @@ from xml.etree import ElementTree as ET
 
 from ops.findings import Finding, State
 from ops.report import USAGE, Refused
-from shared.dataverse.client import Dataverse, rows
+from shared.dataverse.client import Dataverse, document, rows
+from shared.dataverse.odata import quoted
 from shared.meeting.mapping import MappingFile
+from shared.meeting.ports import TargetMissing
 from shared.meeting.transforms import (
     MANY_CHOICES,
     NUMBERS,
@@ -25,6 +27,7 @@ from shared.meeting.transforms import (
     TRANSFORMS,
     ConstantRow,
     CreatedByRow,
+    LookupRow,
     NumberRow,
     OptionsRow,
     Row,
@@ -56,12 +59,21 @@ _FILLED = frozenset({"activityid", "ownerid", "statecode", "statuscode", "isdraf
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A table that a lookup may point at. `types`: by the columns that a row of the mapping looks by, their type."""
+
+    entity_set: str
+    types: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column. `type` is Dataverse's own name of it, but for a `MultiSelectPicklist` and a `DateOnly`.
 
     `also`: what it may be too, as far as the file tells.
     `least`, `most`: the limits of a number; `precision`: its digits behind the point; `options`: the label of each
-    number of a choice. They, `max_length`, `required` and what may be written are None where the file does not tell.
+    number of a choice; `binds`: the tables of a lookup by navigation property. They, `max_length`, `required` and what
+    may be written are None where the file does not tell.
     """
 
     name: str
@@ -75,6 +87,7 @@ class Column:
     precision: int | None = None
     options: Mapping[int, str] | None = None
     also: frozenset[str] = frozenset()
+    binds: Mapping[str, Target] | None = None
 
     def is_one_of(self, types: Collection[str]) -> bool:
         """Whether it is, or may be, of one of these types."""
@@ -84,8 +97,11 @@ class Column:
 Columns = Mapping[str, Column]
 
 
-async def read_live(dataverse: Dataverse) -> Columns:
-    """The columns of the organisation. Those of choices are asked for once more: options come with their own type."""
+async def read_live(dataverse: Dataverse, mapping: MappingFile) -> Columns:
+    """The columns of the organisation. Those of choices are asked for once more: options come with their own type.
+
+    So are the tables behind the lookups that `mapping` writes.
+    """
     columns = _from_definitions(rows(await dataverse.request("GET", f"{_DEFINITION}/Attributes")))
     for kind in _OF_CHOICES:
         path = f"{_DEFINITION}/Attributes/{_CAST}{kind}AttributeMetadata"
@@ -93,7 +109,37 @@ async def read_live(dataverse: Dataverse) -> Columns:
         for one in rows(await dataverse.request("GET", path, params=options)):
             name = one["LogicalName"]
             columns[name] = replace(columns[name], options=_options(one))
-    return columns
+    lookups = [row for row in mapping.rows if isinstance(row, LookupRow) and row.column in columns]
+    return columns | (await _with_targets(dataverse, columns, lookups) if lookups else {})
+
+
+async def _with_targets(dataverse: Dataverse, columns: Columns, lookups: Collection[LookupRow]) -> dict[str, Column]:
+    """The columns of `lookups` with the tables that they may point at."""
+    names = "ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName"
+    found = rows(await dataverse.request("GET", f"{_DEFINITION}/ManyToOneRelationships", params={"$select": names}))
+    known: dict[str, Column] = {}
+    for row in lookups:
+        of_column = [one for one in found if one["ReferencingAttribute"] == row.column]
+        binds = {
+            str(one["ReferencingEntityNavigationPropertyName"]): await _target(dataverse, one["ReferencedEntity"], row)
+            for one in of_column
+        }
+        known[row.column] = replace(columns[row.column], binds=binds)
+    return known
+
+
+async def _target(dataverse: Dataverse, table: str, row: LookupRow) -> Target:
+    definition = f"/EntityDefinitions(LogicalName={quoted(table)})"
+    answer = document(await dataverse.request("GET", definition, params={"$select": "EntitySetName"}))
+    types: dict[str, str | None] = {}
+    if row.by is not None:
+        path = f"{definition}/Attributes(LogicalName={quoted(row.by)})"
+        try:
+            attribute = document(await dataverse.request("GET", path, params={"$select": "LogicalName,AttributeType"}))
+            types[row.by] = str(attribute["AttributeType"])
+        except TargetMissing:
+            types[row.by] = None
+    return Target(str(answer["EntitySetName"]), types)
 
 
 def read_file(path: Path) -> Columns:
@@ -167,6 +213,25 @@ def _value_problems(row: Row, column: Column) -> Iterable[Finding]:
         )
     if isinstance(row, ConstantRow):
         yield from _constant_problems(row, column)
+    if isinstance(row, LookupRow) and column.binds is not None:
+        yield from _lookup_problems(row, column.binds)
+
+
+def _lookup_problems(row: LookupRow, binds: Mapping[str, Target]) -> Iterable[Finding]:
+    target = binds.get(row.bind)
+    if target is None:
+        lines = " or ".join(f'"bind": "{name}"' for name in sorted(binds)) or "another column"
+        what = f"{row.row}: {row.column} has no navigation property {row.bind}; letter case counts."
+        yield Finding(AREA, "problem", what, f"Set {lines} in this row of the mapping file.")
+        return
+    if row.table != target.entity_set:
+        what = f"{row.row}: {row.bind} leads to {target.entity_set}, not to {row.table}."
+        yield Finding(AREA, "problem", what, f'Set "table": "{target.entity_set}" in this row of the mapping file.')
+    elif row.by is not None and target.types[row.by] not in TEXTS:
+        kind = target.types[row.by]
+        is_there = f"of type {kind}, and rows are looked up by text" if kind else "not there"
+        what = f"{row.row}: column {row.by} of {row.table} is {is_there}."
+        yield Finding(AREA, "problem", what, 'Set "by" to a column of text in this row of the mapping file.')
 
 
 def _longest(row: Row) -> int:

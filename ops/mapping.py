@@ -53,8 +53,7 @@ def check(
     with reporting(as_json=as_json) as report:
         values = environment(settings)
         path = _path(file, values)
-        columns = read_file(metadata) if metadata else asyncio.run(_read_live(values)) if live else None
-        findings = _findings(path, columns)
+        findings = _findings(path, values, metadata, live=live)
         report.show(to_json(findings), lambda console: say(findings, console))
         if has_problems(findings):
             raise typer.Exit(FOUND)
@@ -64,11 +63,13 @@ def _path(file: Path | None, values: Mapping[str, str]) -> Path:
     return file or mapping_path(values)
 
 
-def _findings(path: Path, columns: Columns | None) -> list[Finding]:
+def _findings(path: Path, values: Mapping[str, str], metadata: Path | None, *, live: bool) -> list[Finding]:
+    saved = read_file(metadata) if metadata else None
     try:
         mapping = load_mapping(path)
     except BadMapping as error:
         return [Finding(AREA, "problem", problem) for problem in error.problems]
+    columns = asyncio.run(_read_live(values, mapping)) if live and saved is None else saved
     found = [Finding(AREA, "ok", f"{path.name} is well formed: {len(mapping.rows)} rows."), *unheard_of(mapping)]
     if columns is None:
         what = "Its columns were not compared with Dynamics."
@@ -76,9 +77,9 @@ def _findings(path: Path, columns: Columns | None) -> list[Finding]:
     return found + compare(mapping, columns)
 
 
-async def _read_live(values: Mapping[str, str]) -> Columns:
+async def _read_live(values: Mapping[str, str], mapping: MappingFile) -> Columns:
     async with running(values) as runtime:
-        return await read_live(runtime.dataverse)
+        return await read_live(runtime.dataverse, mapping)
 
 
 def _document(mapping: MappingFile) -> dict[str, Any]:

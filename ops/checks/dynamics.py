@@ -153,7 +153,7 @@ async def _columns(dataverse: Dataverse, mapping: MappingFile, saved: Columns | 
     if saved is not None:
         return compare(mapping, saved)
     try:
-        return compare(mapping, await read_live(dataverse))
+        return compare(mapping, await read_live(dataverse, mapping))
     except (RemoteError, TargetMissing) as error:
         fix = "Give the app's user prvReadEntity and prvReadAttribute, or save the metadata and give --metadata FILE."
         return [Finding(AREA, "warning", f"The columns of appointment cannot be read: {describe(error).sentence}", fix)]

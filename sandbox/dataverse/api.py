@@ -18,6 +18,7 @@ from sandbox.dataverse.values import parse_guid
 
 _SEGMENT: Final = re.compile(r"([A-Za-z_]\w*)(?:\(([^()]*)\))?(?:/(.*))?")
 _BY_NAME: Final = re.compile(r"LogicalName='([a-z_0-9]+)'")
+_RELATIONSHIPS: Final = "ManyToOneRelationships"
 _ATTRIBUTES: Final = re.compile(r"Attributes(?:\(LogicalName='([a-z_0-9]+)'\)|/([A-Za-z.]+))?")
 _PRIVILEGES_FUNCTION: Final = "Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
 
@@ -74,6 +75,10 @@ def _definitions(call: Call, key: str, rest: str) -> Answer:
     if not rest:
         definition = metadata.entity_definition(named[1], call.options, store=call.store)
         return Answer(200, call.context("EntityDefinitions/$entity") | definition)
+    if rest == _RELATIONSHIPS:
+        table = metadata.find_table(named[1], store=call.store)
+        context = call.context(f"EntityDefinitions('{named[1]}')/{rest}")
+        return Answer(200, context | {"value": metadata.relationships(table, call.options)})
     found = _ATTRIBUTES.fullmatch(rest)
     if found is None:
         raise _no_resource(rest)

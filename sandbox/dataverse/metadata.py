@@ -98,6 +98,21 @@ def attribute_definition(table: Table, name: str, options: Mapping[str, str]) ->
     return _attribute(table, column, _names(options), type_name=_BASE_TYPE)
 
 
+def relationships(table: Table, options: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Answer `…/ManyToOneRelationships`: one for each table that a lookup may point at."""
+    found = [
+        {
+            "MetadataId": _metadata_id(f"{table.logical_name}.{navigation.name}.{target}"),
+            "ReferencingEntityNavigationPropertyName": navigation.name,
+            "ReferencingAttribute": navigation.column,
+            "ReferencedEntity": target,
+        }
+        for navigation in table.navigations.values()
+        for target in navigation.targets
+    ]
+    return [_selected(one, _names(options), type_name="OneToManyRelationshipMetadata") for one in found]
+
+
 def find_table(logical_name: str, *, store: Store) -> Table:
     """Return the table of this logical name or refuse with 404."""
     for table in store.tables.values():

@@ -20,7 +20,7 @@ from shared.meeting.mapping import LIFECYCLE_FIELDS, MappingFile, Signal
 from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Facts, Stamped
 from shared.meeting.patch import FieldName, read_patch
-from shared.meeting.people import People, Person
+from shared.meeting.people import People, Person, RowKey
 from shared.meeting.sources import Source
 from shared.meeting.transforms import STATE, TRANSFORMS, CreatedByRow, CreatedOnRow, Kind, Row
 from shared.outreach.connections import custom_id, data_connections
@@ -264,6 +264,9 @@ def _action(
 
 
 def _how(reference: Reference, person: Person, record: Mapping[str, Any] | None) -> str:
+    if (key := RowKey.of(reference)) is not None:
+        nobody = person.note or f"No row of {key.table} has that text in {key.by}."
+        return f"Found in {key.table} by {key.by}." if person.records else nobody
     if record is None:
         return person.note or "Outreach does not know this record (any more)."
     said = f" {person.note}" if person.note else ""

@@ -185,7 +185,7 @@ def made_of(values: Mapping[str, Any], mapping: MappingFile) -> dict[str, str]:
 
     While it is the same, the column is as it was when these records were last looked up.
     """
-    rows = (row for row in mapping.rows if row.kind.is_reference and not row.on_create)
+    rows = (row for row in mapping.rows if row.looks_up and not row.on_create)
     read = {row.column: {name: values.get(name) for name in row.reads(mapping.rows)} for row in rows}
     return {column: sha256(one_text([mapping.digest, of]).encode()).hexdigest()[:16] for column, of in read.items()}
 

@@ -46,6 +46,29 @@ class Person:
 People = Mapping[Reference, Person]
 
 
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """A row in Dynamics by the text in one of its columns, as the mapping asks for it. `table`: its entity set.
+
+    What it is asked for as stands beside Outreach's records, none of whose types has a slash.
+    """
+
+    table: str
+    by: str
+    text: str
+
+    @property
+    def reference(self) -> Reference:
+        """What it is asked for as."""
+        return Reference(f"{self.table}/{self.by}", self.text)
+
+    @classmethod
+    def of(cls, reference: Reference) -> RowKey | None:
+        """The key behind `reference`; None for a record of Outreach."""
+        table, slash, by = reference.type.partition("/")
+        return cls(table, by, reference.id) if slash else None
+
+
 def as_invited(people: People, invited: Mapping[Reference, CrmRecord | str]) -> dict[Reference, Person]:
     """`people`, but whom Outreach has deleted is who it was when it was invited, unless somebody knows better."""
     return {reference: _as_invited(person, invited.get(reference)) for reference, person in people.items()}

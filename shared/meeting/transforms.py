@@ -37,11 +37,12 @@ from pydantic_core import CoreSchema, core_schema
 from shared.errors import Unmappable
 from shared.meeting.all_day import day_after, first_day
 from shared.meeting.delivery import Reference
+from shared.meeting.identity import guid
 from shared.meeting.parties import each_once
-from shared.meeting.people import CrmRecord, Party, People, Person, Role, is_address
+from shared.meeting.people import CrmRecord, Party, People, Person, Role, RowKey, is_address
 from shared.meeting.sources import Source, Sources
 from shared.meeting.texts import clean, cut, lost_links, shortened
-from shared.meeting.wire import Choices, Day, Lookup, Moment, Parties, Plain, Wire
+from shared.meeting.wire import Choices, Day, Lookup, Moment, Parties, Plain, RowLookup, Wire
 from shared.timestamps import beyond_the_calendar, is_day, parse_time, whole_seconds
 
 PARTIES = "appointment_activity_parties"
@@ -198,6 +199,9 @@ TEXTS = frozenset({"String", "Memo"})
 NUMBERS = frozenset({"Integer", "BigInt", "Decimal", "Double", "Money"})
 MANY_CHOICES = frozenset({"MultiSelectPicklist"})
 FIELD = r"^[a-z][a-z0-9_]*$"
+_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+# More than any column holds that somebody would look rows up by: a key of Dataverse has 450 characters at most.
+_LONGEST_KEY = 450
 
 _Limit = Annotated[int | float, Field(allow_inf_nan=False)]
 _OptionNumber = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
@@ -318,6 +322,11 @@ class Row(Strict):
     def wire(self) -> Wire:
         """How the column goes over the wire."""
         return Plain()
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether records have to be known first (see `needs`)."""
+        return self.kind.is_reference
 
     def reads(self, rows: Sequence[Row]) -> frozenset[str]:  # noqa: ARG002 - most read no field but their own
         """The fields that it is made of; `rows` are all rows of the mapping."""
@@ -691,6 +700,60 @@ class RegardingRow(Row):
         return Part({self.column: next(known, None)}, notes=tuple(notes))
 
 
+class LookupRow(Row):
+    """Any lookup column: the row of another table that a text names.
+
+    table  the table's entity set, as in an address: `new_sequences`
+    bind   the lookup's navigation property, letter case as in Dynamics: `new_Sequence_Appointment`
+    by     the column of text that names the row; null: the text is its GUID
+    """
+
+    kind = Kind.TEXT
+    types = frozenset({"Lookup"})
+
+    table: Annotated[str, Field(pattern=_NAME)]
+    bind: Annotated[str, Field(pattern=_NAME)]
+    by: Annotated[str, Field(pattern=FIELD)] | None
+
+    @property
+    def wire(self) -> Wire:
+        """A bind to the table."""
+        return RowLookup(self.bind, self.table)
+
+    @property
+    def looks_up(self) -> bool:
+        """Unless the text is the GUID."""
+        return self.by is not None
+
+    def needs(self, values: Mapping[str, Any], rows: Sequence[Row] = ()) -> frozenset[Reference]:  # noqa: ARG002
+        """The row that the text names, where it can name one."""
+        key = self._key(values.get(self.field))
+        return frozenset() if key is None else frozenset({key.reference})
+
+    def part(self, given: Given) -> Part:
+        """The row's GUID. Where none is found the column stays as it is."""
+        text = (given.values.get(self.field) or "").strip()
+        if not text:
+            return Part({self.column: None}) if self.field in given.values else Part()
+        found, why = self._found(text, given.people)
+        if found is not None:
+            return Part({self.column: found})
+        return Part(notes=(f"{self.row}: {why}; {self.column} stays as it is.",))
+
+    def _key(self, value: str | None) -> RowKey | None:
+        text = (value or "").strip()
+        return RowKey(self.table, self.by, text) if self.by and 0 < len(text) <= _LONGEST_KEY else None
+
+    def _found(self, text: str, people: People) -> tuple[str | None, str]:
+        """The GUID, and why there is none."""
+        if self.by is None:
+            return guid(text), "the text is no GUID"
+        key = self._key(text)
+        person = Person() if key is None else people[key.reference]
+        why = person.note or f"{self.table} has no row with such a text in {self.by}"
+        return next((record.id for record in person.records), None), why
+
+
 class ConstantRow(Row):
     """Any column of texts, numbers, choices or two options: always the same value, which no event has to name."""
 
@@ -787,6 +850,7 @@ TRANSFORMS: Mapping[str, type[Row]] = {
     "attendees": AttendeesRow,
     "owner": OwnerRow,
     "regarding": RegardingRow,
+    "lookup": LookupRow,
     "constant": ConstantRow,
     "template": TemplateRow,
 }

@@ -116,6 +116,27 @@ class Lookup:
         return f"{row.get(f'_{column}_value@{LOOKUP_TABLE}', '')}:{record.lower()}" if record else None
 
 
+@dataclass(frozen=True, slots=True)
+class RowLookup:
+    """A row of one table by its GUID alone. `bind`: the navigation property; `table`: the entity set."""
+
+    bind: str
+    table: str
+
+    def body(self, column: str, value: Any) -> dict[str, Any]:  # noqa: ARG002 - the property has a name of its own
+        """One bind."""
+        return {f"{self.bind}@odata.bind": f"/{self.table}({value})" if value else None}
+
+    def query(self, column: str) -> tuple[str, str]:
+        """The lookup by its value."""
+        return "$select", f"_{column}_value"
+
+    def read(self, column: str, row: Mapping[str, Any]) -> Any:
+        """The GUID; None where there is none."""
+        record = row.get(f"_{column}_value")
+        return record.lower() if record else None
+
+
 class Parties:
     """The activity parties, each a row of its own."""
 

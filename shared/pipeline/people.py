@@ -1,4 +1,4 @@
-"""Who Outreach's people and opportunities are in Dynamics, remembered for a while.
+"""Who Outreach's people and opportunities are in Dynamics, and which row a text names, remembered for a while.
 
 In this order: what Outreach says it is connected to, a custom id that is a GUID, then the e-mail addresses in Dynamics,
 the main one first. A contact or lead counts as what became of it: contacts are merged and leads qualified, and Dynamics
@@ -23,13 +23,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.dataverse.client import Dataverse, document
+from shared.dataverse.client import Dataverse, document, rows
 from shared.dataverse.odata import quoted
 from shared.errors import Transient
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import guid
-from shared.meeting.people import CrmRecord, Person, is_address
-from shared.meeting.ports import TargetMissing
+from shared.meeting.people import CrmRecord, Person, RowKey, is_address
+from shared.meeting.ports import Refused, TargetMissing
 from shared.meeting.wire import ENTITY_SETS
 from shared.outreach.client import Outreach
 from shared.outreach.connections import addresses, custom_id, data_connections
@@ -171,6 +171,8 @@ class CrmDirectory:
         return person, seconds
 
     async def _find(self, reference: Reference, *, check: bool) -> Person:
+        if (key := RowKey.of(reference)) is not None:
+            return await self._by_key(key)
         found = await self._from_outreach(reference)
         if found is None:
             return await self._as_it_was(reference)
@@ -183,6 +185,19 @@ class CrmDirectory:
         if claimed:
             return replace(found.person, records=claimed)
         return await self._by_address(reference, replace(found.person, records=()), found.addresses)
+
+    async def _by_key(self, key: RowKey) -> Person:
+        """The one row that has the text in its column. Where Dynamics refuses to look, nobody is found."""
+        params = {"$filter": f"{key.by} eq {quoted(key.text)}", "$select": key.by, "$top": "2"}
+        try:
+            found = rows(await self._dataverse.request("GET", f"/{key.table}", params=params))
+        except (Refused, TargetMissing) as error:
+            return Person(note=f"Dynamics refuses to look in {key.table} by {key.by} ({error.code or '404'})")
+        if len(found) > 1:
+            return Person(note=f"several rows of {key.table} have that text in {key.by}")
+        # Beside what is selected, Dataverse answers with the row's own id.
+        ids = [one for row in found for name, value in row.items() if name != key.by and (one := guid(value))]
+        return Person(tuple(CrmRecord(key.table, one) for one in ids))
 
     async def _as_it_was(self, reference: Reference) -> Person:
         """Who somebody was in Dynamics whom Outreach has deleted; nobody is invited by an address of theirs."""
@@ -244,13 +259,13 @@ class CrmDirectory:
             if not columns:
                 continue
             same = " or ".join(f"{column} eq {quoted(email)}" for email in emails for column in columns)
-            rows = await self._dataverse.find(
+            same_address = await self._dataverse.find(
                 ENTITY_SETS[table],
                 filter_=f"({same}) and {_ACTIVE[table]}",
                 select=",".join([f"{table}id", *columns]),
                 top=20,
             )
-            ranked = [[row for row in rows if email in _addresses_of(row, columns)] for email in emails]
+            ranked = [[row for row in same_address if email in _addresses_of(row, columns)] for email in emails]
             if best := next((found for found in ranked if found), None):
                 note = f"Several {table}s share the address; the oldest was taken." if len(best) > 1 else ""
                 return replace(person, records=(CrmRecord(table, str(best[0][f"{table}id"]).lower()),), note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -16,8 +17,9 @@ from sandbox.dataverse.schema import APPOINTMENT, Column, ColumnType
 from sandbox.dataverse.values import check_value
 from shared.dataverse.odata import from_row, selection, to_body
 from shared.errors import BadMapping, Unmappable
+from shared.meeting.delivery import Reference
 from shared.meeting.mapping import parse_mapping
-from shared.meeting.people import CrmRecord, Party, Role
+from shared.meeting.people import CrmRecord, Party, Person, Role, RowKey
 from shared.meeting.sources import Source
 from shared.meeting.transforms import FENCE, TRANSFORMS, Attendees, Given, Kind, Row
 from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE, Choices
@@ -28,6 +30,7 @@ GIVEN = Given({}, (), {}, Attendees(), UTC)
 TYPES = {*get_args(ColumnType)}
 # What a row of that transform cannot do without.
 NEEDED: dict[str, dict[str, Any]] = {
+    "lookup": {"table": "accounts", "bind": "new_column", "by": "accountnumber"},
     "constant": {"sources": [], "value": "Outreach"},
     "template": {"sources": [], "template": "{is_all_day}"},
 }
@@ -89,6 +92,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "choice": st.none() | st.integers(min_value=0, max_value=2**31 - 1),
     "choices": st.lists(st.integers(min_value=0, max_value=2**31 - 1)).map(Choices.text),
     "date": st.none() | st.dates().map(str),
+    "lookup": st.none() | st.uuids().map(str),
     "constant": st.text() | st.integers() | st.booleans(),
     "template": st.none() | st.text(),
     "instant": st.none() | _moments,
@@ -107,7 +111,8 @@ def answered(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             found[name] = [party | answered(party) for party in value]
         elif name.endswith("@odata.bind") and value is not None:
-            column, (entity_set, record) = name.split("_")[0].removesuffix("@odata.bind"), value[1:-1].split("(")
+            bound, (entity_set, record) = name.removesuffix("@odata.bind"), value[1:-1].split("(")
+            column = bound if bound.startswith("new_") else bound.split("_")[0]
             found |= {f"_{column}_value": record.upper(), f"_{column}_value@{LOOKUP_TABLE}": _TABLES[entity_set]}
         else:
             found[name] = value
@@ -149,7 +154,8 @@ def test_values_are_shown_to_people(transform: str, value: Any, shown: str) -> N
 def test_records_are_needed_before_a_row_is_worked_out() -> None:
     """What has to be looked up, each transform names; a prospect who books is nobody's user."""
     values = {"a_field": [ref("user", 1), ref("prospect", 2)]}
-    needed = {name: {str(one.id) for one in row(name).needs(values)} for name in TRANSFORMS}
+    named = [name for name, one in TRANSFORMS.items() if one.kind.is_reference]
+    needed = {name: {str(one.id) for one in row(name).needs(values)} for name in named}
     assert {name: found for name, found in needed.items() if found} == {
         "attendees": {"1", "2"},
         "owner": {"1", "2"},
@@ -353,6 +359,50 @@ def test_a_constant_is_there_in_every_meeting(value: Any, types: set[str], sent:
     assert one.part(given_values({})).columns == {"new_column": sent}
 
 
+FOUND = Person((CrmRecord("accounts", guid(1)),))
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "person", "bound", "said"),
+    [
+        ({}, " A-1 ", FOUND, guid(1), ""),
+        ({}, "A-1", Person(), "untouched", "accounts has no row with such a text in accountnumber"),
+        ({}, "A-1", Person(note="several rows"), "untouched", "several rows"),
+        ({}, "", FOUND, None, ""),
+        ({}, None, FOUND, None, ""),
+        ({}, "x" * 451, FOUND, "untouched", "accounts has no row"),
+        ({"by": None}, f"{{{guid(1).upper()}}}", None, guid(1), ""),
+        ({"by": None}, "A-1", None, "untouched", "the text is no GUID"),
+    ],
+)
+def test_a_lookup_is_the_row_that_a_text_names(
+    more: dict[str, Any], value: Any, person: Person | None, bound: Any, said: str
+) -> None:
+    """By its key column, or by GUID; where there is none the column stays as it is, with a note without the text."""
+    one = row("lookup", **more)
+    people = {reference: person for reference in one.needs({"a_field": value}) if person is not None}
+    made = one.part(replace(given_values({"a_field": value}), people=people))
+    assert made.columns.get("new_column", "untouched") == bound
+    assert said in str(made.notes)
+    assert bool(said) == bool(made.notes)
+    assert "A-1" not in str(made.notes)
+
+
+def test_a_row_is_asked_for_by_its_key() -> None:
+    """In a form that no record of Outreach has; nothing is asked for where the text is a GUID or is empty."""
+    (needed,) = row("lookup").needs({"a_field": " A/1 "})
+    assert RowKey.of(needed) == RowKey("accounts", "accountnumber", "A/1")
+    assert RowKey.of(Reference("prospect", "5")) is None
+    assert not row("lookup").needs({"a_field": " "})
+    assert not row("lookup", by=None).needs({"a_field": "A-1"})
+    assert [row("lookup").looks_up, row("lookup", by=None).looks_up] == [True, False]
+
+
+def test_a_lookup_that_no_event_has_named_stays() -> None:
+    """As every column does."""
+    assert row("lookup").part(given_values({})).columns == {}
+
+
 KINDS = {
     "title": Kind.TEXT,
     "held": Kind.FLAG,
@@ -407,6 +457,10 @@ def test_a_template_is_cut_at_a_word() -> None:
         ("constant", {"value": float("inf")}, "a text in quotes, a number, true, false"),
         ("constant", {"value": "Outreach", "max_length": 7}, "longer than max_length"),
         ("constant", {"sources": ["attributes.a"]}, "sources"),
+        ("lookup", {"table": "/accounts"}, "table"),
+        ("lookup", {"bind": "new_column@odata.bind"}, "bind"),
+        ("lookup", {"by": "AccountNumber"}, "by"),
+        ("lookup", {"sources": ["relationships.account"]}, "write attributes.NAME"),
         ("template", {"template": "Meeting"}, "names at least one field"),
         ("template", {"template": "{title!r}"}, "is no field"),
         ("template", {"template": "{title:5}"}, "is no field"),

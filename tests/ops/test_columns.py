@@ -11,7 +11,7 @@ import pytest
 
 from ops.columns import Columns, compare, read_file, read_live
 from ops.report import Refused
-from sandbox.dataverse.schema import APPOINTMENT, Column
+from sandbox.dataverse.schema import APPOINTMENT, Column, Navigation
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.mapping import MappingFile, parse_mapping
 from tests.product.bench import Installation
@@ -81,7 +81,7 @@ def problems(found: MappingFile, columns: Columns) -> list[str]:
 
 async def test_the_built_in_mapping_fits_the_live_table(product: Installation) -> None:
     """All columns are there with fitting type and length, and nothing required is left empty."""
-    columns = await read_live(product.runtime.dataverse)
+    columns = await read_live(product.runtime.dataverse, MAPPING)
     assert columns["subject"].max_length == 200
     assert problems(MAPPING, columns) == []
 
@@ -250,13 +250,52 @@ async def test_the_live_table_tells_types_limits_and_options(product: Installati
         Column("new_kind", "Picklist", options=(1, 2), labels=("Demo", "Intro")),
         Column("new_kinds", "MultiSelectPicklist", options=(7,), labels=("Demo",)),
     )
-    columns = await read_live(product.runtime.dataverse)
+    columns = await read_live(product.runtime.dataverse, MAPPING)
     assert (columns["new_whole"].least, columns["new_whole"].most) == (0, 100)
     assert (columns["new_price"].most, columns["new_price"].precision) == (5.5, 2)
     assert (columns["new_day"].type, columns["scheduledstart"].type) == ("DateOnly", "DateTime")
     assert (columns["new_kind"].type, columns["new_kind"].options) == ("Picklist", {1: "Demo", 2: "Intro"})
     assert (columns["new_kinds"].type, columns["new_kinds"].options) == ("MultiSelectPicklist", {7: "Demo"})
     assert product.crm.log.total == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"by": None}, []),
+        ({"bind": "new_account_appointment"}, ['Set "bind": "new_Account_Appointment" in this row']),
+        ({"table": "account"}, ['leads to accounts, not to account. Set "table": "accounts" in this row']),
+        ({"by": "accountnumer"}, ['column accountnumer of accounts is not there. Set "by" to']),
+        ({"by": "statecode"}, ['statecode of accounts is of type State, and rows are looked up by text. Set "by" to']),
+        ({"column": "subject"}, ["subject is of type String, and transform lookup writes Lookup"]),
+    ],
+)
+async def test_a_lookup_is_held_against_the_table_it_points_at(
+    product: Installation, change: dict[str, Any], said: list[str]
+) -> None:
+    """Navigation property, entity set and key column, each with the line to change."""
+    lookup = Navigation("new_Account_Appointment", "new_account", ("account",))
+    columns = (Column("new_account", "Lookup"),)
+    product.crm.tables["appointments"] = APPOINTMENT.extended(*columns, navigations=(lookup,))
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    if "column" in change:
+        content["rows"] = [row for row in content["rows"] if row["column"] != change["column"]]
+    row = {
+        "row": "Account",
+        "field": "account",
+        "column": "new_account",
+        "transform": "lookup",
+        "table": "accounts",
+        "bind": "new_Account_Appointment",
+        "by": "accountnumber",
+        "sources": ["attributes.account"],
+    }
+    content["rows"].append(row | change)
+    found = parse_mapping(content, origin="test")
+    problems_ = problems(found, await read_live(product.runtime.dataverse, found))
+    assert len(problems_) == len(said), problems_
+    assert all(part in problem for part, problem in zip(said, problems_, strict=True)), problems_
 
 
 def test_a_text_column_without_a_limit_in_the_mapping_is_told(tmp_path: Path) -> None:
