@@ -83,6 +83,7 @@ def meeting_json(report: MeetingReport) -> dict[str, Any]:
             {"column": name, "code": one.code or None, "reason": one.reason, "advice": REFUSED_ADVICE}
             for name, one in sorted(mirror.refused.items())
         ],
+        "takenOver": camel_json(mirror.taken_over),
         "appointmentVersion": mirror.version,
         "recent": [camel_json(recent) for recent in report.recent],
         "lastError": camel_json(report.last_error),

@@ -101,6 +101,7 @@ def _document(mapping: MappingFile) -> dict[str, Any]:
         "createConditions": [condition.words for condition in mapping.create_conditions],
         "attendees": {"order": list(mapping.attendees.order), "unresolved": mapping.attendees.unresolved},
         "deletedInDynamics": mapping.deleted_in_dynamics,
+        "existing": {"adopt": mapping.existing.adopt, "bookedBefore": mapping.existing.booked_before},
     }
 
 
@@ -121,3 +122,5 @@ def _say(mapping: MappingFile, console: Console) -> None:
     order, unresolved = mapping.attendees.order, mapping.attendees.unresolved
     console.print(f"Attendees: {', then '.join(order)}; nobody found: {unresolved}.")
     console.print(f"An appointment that was deleted in Dynamics: {mapping.deleted_in_dynamics}.")
+    before = f" (before {mapping.existing.booked_before})" if mapping.existing.adopt == "booked_before" else ""
+    console.print(f"An appointment that is there already is taken over: {mapping.existing.adopt}{before}.")

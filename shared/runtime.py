@@ -64,6 +64,7 @@ from shared.settings import (
 )
 from shared.storage import (
     checkpoints,
+    claims,
     dead_letters,
     journal,
     meetings,
@@ -193,7 +194,15 @@ class Runtime:
     def sync(self) -> Sync:
         """Carries out what is queued."""
         return Sync(
-            Stores(self.queue, self.meetings, self.journal, self.dead_letters, self.overflow, self._follow_ups),
+            Stores(
+                self.queue,
+                self.meetings,
+                self.journal,
+                self.dead_letters,
+                self.overflow,
+                self._follow_ups,
+                claims.ClaimTable(self._table(checkpoints.TABLE), now=self._now),
+            ),
             appointments=AppointmentApi(self.dataverse, wires=self.settings.mapping.wires),
             directory=CrmDirectory(self.outreach, self.dataverse, clock=time.monotonic, shared=self._people),
             mapping=self.settings.mapping,
@@ -354,9 +363,13 @@ class Runtime:
             outreach = RecordingOutreach(self.outreach)
             return CrmDirectory(outreach, dataverse, clock=time.monotonic, shared=former), outreach
 
+        appointments = AppointmentApi(dataverse, wires=settings.mapping.wires)
+        taken = claims.ClaimTable(UnmadeTable(self._table(checkpoints.TABLE)), now=self._now)
         return DryRunner(
             meetings=rows.load,
-            appointments=AppointmentApi(dataverse, wires=settings.mapping.wires).read,
+            appointments=appointments.read,
+            find=appointments.find,
+            holder=taken.holder,
             look_up=look_up,
             mapping=settings.mapping,
             policy=settings.policy,

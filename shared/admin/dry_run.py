@@ -13,8 +13,11 @@ from datetime import datetime
 from functools import partial
 
 from shared.admin.dry_run_ports import (
+    FindAppointments,
     ReadAppointment,
+    ReadHolder,
     ReadMeeting,
+    ReadOnlyClaims,
     RecordingAppointments,
     RecordingDirectory,
     RecordingMeetings,
@@ -88,6 +91,8 @@ class DryRunner:
         *,
         meetings: ReadMeeting,
         appointments: ReadAppointment,
+        find: FindAppointments,
+        holder: ReadHolder,
         look_up: LookUp,
         mapping: MappingFile,
         policy: Policy,
@@ -96,6 +101,8 @@ class DryRunner:
     ) -> None:
         self._meetings = meetings
         self._appointments = appointments
+        self._find = find
+        self._holder = holder
         self._look_up = look_up
         self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
@@ -119,10 +126,10 @@ class DryRunner:
 
     async def _work_out(self, start: DryRun, delivery: Delivery, patch: Patch, now: datetime) -> DryRun:
         meetings = RecordingMeetings(self._meetings)
-        appointments = RecordingAppointments(self._appointments, self._rules.mapping.wires)
+        appointments = RecordingAppointments(self._appointments, self._find, self._rules.mapping.wires)
         directory, outreach = self._look_up()
         recording = RecordingDirectory(directory)
-        ports = Ports(meetings, appointments, recording)
+        ports = Ports(meetings, appointments, recording, ReadOnlyClaims(self._holder))
         if patch.unnamed and not await is_alias(patch.key, meetings):
             return _ignored(start, "It names no meeting, and no earlier event of the same record did.")
         found = await canonical(patch.key, meetings)

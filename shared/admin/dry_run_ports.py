@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.dataverse.odata import Wires, to_body
 from shared.errors import RowConflict
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
@@ -20,6 +21,8 @@ from shared.meeting.ports import Directory, FenceRefused, Stored, TargetMissing
 
 ReadMeeting = Callable[[MeetingKey], Awaitable[Stored]]
 ReadAppointment = Callable[[str, Collection[str]], Awaitable[Actual | None]]
+FindAppointments = Callable[[Search, Collection[str]], Awaitable[list[Candidate]]]
+ReadHolder = Callable[[str], Awaitable[MeetingKey | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class RecordingAppointments:
     """
 
     look: ReadAppointment
+    search: FindAppointments
     wires: Wires
     requests: list[Request] = field(default_factory=list)
     met_closed: bool = False
@@ -89,6 +93,10 @@ class RecordingAppointments:
         """The appointment as it is."""
         return await self.look(appointment_id, columns)
 
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        """Those that are there already."""
+        return await self.search(wanted, columns)
+
     async def _fence(self, appointment_id: str, version: str) -> None:
         if version == self._version:
             return
@@ -103,6 +111,17 @@ class RecordingAppointments:
         self.requests.append(Request("PATCH", f"/appointments({appointment_id})", headers, body))
         self._version = f"the version after request {len(self.requests)}"
         return Written(self._version)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyClaims:
+    """Implements `shared.meeting.ports.Claims`: who would have it."""
+
+    holder: ReadHolder
+
+    async def claim(self, appointment_id: str, key: MeetingKey) -> MeetingKey:
+        """The meeting that has it, else `key`."""
+        return await self.holder(appointment_id) or key
 
 
 class RecordingDirectory:

@@ -9,6 +9,7 @@ from typing import Any
 from shared.admin.admin import LastError, MeetingReport
 from shared.admin.dry_run_report import ON_CREATE
 from shared.console.words import written
+from shared.meeting.adopt import in_words
 from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile
 from shared.meeting.meeting import Recent
@@ -67,7 +68,8 @@ class EventView:
 class MeetingView:
     """What the page shows beside the meeting itself.
 
-    `written_at`: when Dynamics last took something of it, as far as that is among the last events.
+    `written_at`: when Dynamics last took something of it, as far as that is among the last events. `taken_over`: that
+    its appointment was there before, in words; empty: it was not.
     """
 
     key: MeetingKey
@@ -76,13 +78,14 @@ class MeetingView:
     title: str
     starts_at: str
     written_at: str
+    taken_over: str
     fields: tuple[FieldView, ...]
     events: tuple[EventView, ...]
 
 
 def meeting_view(report: MeetingReport, journal: Iterable[Entry], mapping: MappingFile) -> MeetingView:
     """`report` as the page shows it; `journal` of the events in it, by trace in the order in which they came."""
-    entries = list(journal)[::-1]
+    entries, mirror = list(journal)[::-1], report.meeting.mirror
     by_stamp = {(entry.changed_at, entry.delivered_at): entry for entry in entries}
     by_correlation = {entry.correlation_id: entry for entry in entries}
     order = {row.field: number for number, row in enumerate(sorted(mapping.rows, key=_rank))}
@@ -100,6 +103,7 @@ def meeting_view(report: MeetingReport, journal: Iterable[Entry], mapping: Mappi
         _said(fields, "subject"),
         _said(fields, "scheduledstart"),
         next((event.ended_at for event in events if event.outcome.applied), ""),
+        in_words(mirror.appointment_id, mirror.taken_over) if mirror.taken_over is not None else "",
         fields,
         events,
     )

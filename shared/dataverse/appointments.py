@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from shared.dataverse.client import IMPERSONATED, NOT_FOUND, Dataverse, document, not_dataverse, request_id
-from shared.dataverse.odata import Wires, from_row, selection, to_body
+from shared.dataverse.odata import Wires, filter_for, from_row, selection, to_body
 from shared.dataverse.refusals import (
     CREATED_BY,
     CREATED_ON,
@@ -24,12 +24,17 @@ from shared.dataverse.refusals import (
     refused_for_all,
     why,
 )
+from shared.meeting.adopt import Candidate, Search
+from shared.meeting.identity import may_be_ours
 from shared.meeting.mirror import Actual, State, Written
 from shared.meeting.ports import Refused, TargetMissing
 from shared.meeting.wire import LOOKUP_TABLE
 
 _PRIVILEGE_MEMORY_SECONDS = 3600.0
 _STATE = "activityid,statecode,statuscode"
+_ORIGIN = ("createdon", "_createdby_value", "globalobjectid")
+# More appointments of one owner at one time with one subject there are not.
+_MOST_FOUND = "50"
 
 
 class AppointmentApi:
@@ -85,6 +90,33 @@ class AppointmentApi:
         if "@odata.etag" not in row:
             raise not_dataverse(response)
         return Actual(str(row["@odata.etag"]), from_row(row, columns, self._wires), _state(row))
+
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        """The open appointments that fit, with these columns; none that we made. One request.
+
+        Dynamics compares text without regard to case.
+        """
+        asked = selection(columns, self._wires)
+        asked["$select"] = ",".join(sorted({*asked["$select"].split(","), *_ORIGIN}))
+        response = await self._dataverse.request(
+            "GET",
+            "/appointments",
+            params={**asked, "$filter": filter_for(wanted, self._wires), "$orderby": "createdon", "$top": _MOST_FOUND},
+            headers={"Prefer": f'odata.include-annotations="{LOOKUP_TABLE}"'},
+        )
+        rows = document(response).get("value")
+        if not isinstance(rows, list):
+            raise not_dataverse(response)
+        return [self._candidate(row, columns) for row in rows if not may_be_ours(str(row["activityid"]))]
+
+    def _candidate(self, row: Mapping[str, Any], columns: Collection[str]) -> Candidate:
+        # Of many rows Dataverse may give the first parties only, and a link to the rest.
+        whole = [name for name in columns if f"{name}@odata.nextLink" not in row]
+        actual = Actual(str(row["@odata.etag"]), from_row(row, whole, self._wires), _state(row))
+        made_by, made_on = str(row.get("_createdby_value") or ""), str(row.get("createdon") or "")
+        return Candidate(
+            str(row["activityid"]).lower(), actual, str(row.get("globalobjectid") or ""), made_by.lower(), made_on
+        )
 
     async def _create(self, appointment_id: str, asked: Asked) -> httpx.Response:
         headers = {"If-None-Match": "*", "Prefer": "return=representation"}

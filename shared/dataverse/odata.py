@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from shared.meeting.adopt import Search
+from shared.meeting.transforms import OWNER, TIMES
 from shared.meeting.wire import Wire
 
 Wires = Mapping[str, Wire]
@@ -31,6 +33,22 @@ def selection(columns: Collection[str], wires: Wires) -> dict[str, str]:
 def from_row(row: Mapping[str, Any], columns: Collection[str], wires: Wires) -> dict[str, Any]:
     """The values of `columns` in a row that Dataverse sent, in our own form."""
     return {name: wires[name].read(name, row) for name in columns}
+
+
+def filter_for(wanted: Search, wires: Wires) -> str:
+    """The filter that finds open and scheduled appointments that fit `wanted`."""
+    any_of = [f"globalobjectid eq {quoted(one)}" for one in wanted.global_ids]
+    if wanted.same:
+        any_of.append(
+            " and ".join(f"{wires[name].query(name)[1]} eq {_literal(name, of)}" for name, of in wanted.same.items())
+        )
+    return f"(statecode eq 0 or statecode eq 3) and ({' or '.join(f'({one})' for one in any_of)})"
+
+
+def _literal(column: str, value: str) -> str:
+    if column == OWNER:
+        return value.partition(":")[2]
+    return value if column in TIMES else quoted(value)
 
 
 def quoted(text: str) -> str:

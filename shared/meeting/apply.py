@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.errors import LostRace, Permanent, SyncError, Transient, Unmappable
+from shared.meeting.adopt import in_order, in_words, kept_in_words, not_filled, search, spared, taking
 from shared.meeting.aliases import Found, canonical, with_alias
 from shared.meeting.appointment import Desired, collapse, creators, desired, fingerprint, made_of, references
 from shared.meeting.decide import (
@@ -164,6 +165,7 @@ class _Work:
         self._reopen = False
         self._change = OutcomeKind.DUPLICATE
         self._claimed = False
+        self._taken: tuple[str, ...] = ()
         self.key = key
         self.merged = False
         self.notes: list[str] = []
@@ -171,11 +173,12 @@ class _Work:
     @property
     def all_notes(self) -> tuple[str, ...]:
         """What was found out on the way."""
-        return (*self._refusals.notes, *self.notes)
+        return (*self._taken, *self._refusals.notes, *self.notes)
 
     async def round(self, patch: Facts) -> Outcome:
         """From the row as it is now to what became of the event."""
         self._fenced_by = None
+        self._taken = self._taken if self._claimed else ()
         found = await self._find()
         self.key = found.stored.key
         meeting, merged = found.meeting.learn(patch)
@@ -185,7 +188,7 @@ class _Work:
         if settled and not self._anew and meeting == found.stored.meeting:
             # Nothing new, and nothing left to do: not even a look at who the people are.
             return await self._leave(found.stored, meeting)
-        meeting = self._as_seen(meeting.choose_appointment(self._rules.new_appointment_id(self.key)))
+        meeting = self._as_seen(meeting).choose_appointment(self._rules.new_appointment_id(self.key))
         meeting = (meeting.forget_refusals() if self._again else meeting).refuse(self._refusals.columns)
         values = collapse(meeting.facts, self._rules.mapping)
         try:
@@ -197,7 +200,10 @@ class _Work:
             if not self.merged:
                 await self._save(found.stored, replace(self._recorded(meeting, outcome), unsettled=True))
             raise
-        plan = decide(meeting, want, values, self._rules, again=self._again)
+        plan = decide(meeting, want, values, self._rules, again=self._again and not self._taken)
+        if plan.writes and not meeting.mirror.attempted:
+            meeting, want = await self._take_over(meeting, want, values)
+            plan = decide(meeting, want, values, self._rules, again=self._again and not self._taken)
         if plan.hold is None:
             meeting = meeting.look_up(made_of(values, self._rules.mapping), want.invited)
         if not plan.writes:
@@ -245,8 +251,26 @@ class _Work:
         found = await self._ports.directory.resolve(wanted, refresh=self._refresh)
         people = as_invited(found, mirror.invited)
         want = desired(values, mapping=mapping, people=people, policy=self._rules.policy, leave=leave)
-        want = without_unset(want) if exists else want.created_by_then(self._at)
+        want = spared(without_unset(want), mirror.taken_over) if exists else want.created_by_then(self._at)
         return self._refusals.spare(without_refused(want, mirror, mapping))
+
+    async def _take_over(self, meeting: Meeting, want: Desired, values: Mapping[str, Any]) -> tuple[Meeting, Desired]:
+        """`meeting` with the appointment that is there already, where there is one, and what to write into it."""
+        wanted = search(values, want.columns, self._rules.mapping)
+        if wanted is None:
+            return meeting, want
+        found = await self._ports.appointments.find(wanted, want.columns.keys() - {STATE} | {FENCE})
+        for one in in_order(found, wanted):
+            if await self._ports.claims.claim(one.appointment_id, self.key) in {self.key, *meeting.aliases.known}:
+                break
+        else:
+            return meeting, want
+        taken = taking(one, want)
+        known = {**taken.same, **taken.kept}
+        meeting = meeting.take_over(one.appointment_id, one.actual, taken.taken, known=known, filling=taken.filling)
+        self._seen = _Seen(one.actual, one.actual.version)
+        self._taken = (in_words(one.appointment_id, taken.taken), *([kept_in_words(taken.kept)] if taken.kept else []))
+        return meeting, spared(want, taken.taken)
 
     @property
     def _actual(self) -> Actual | None:
@@ -260,7 +284,9 @@ class _Work:
         """`meeting` after the last look at Dynamics, as far as that still counts."""
         if self._seen is not None and self._seen.fence != meeting.mirror.version:
             self._seen = None  # somebody has looked or written since, and knows better
-        if not self._is_gone:
+        if self._seen is not None and self._seen.actual is not None:
+            return meeting.leave_to_people(not_filled(meeting.mirror, self._seen.actual))
+        if self._seen is None:
             return meeting
         return meeting.lose_appointment(stays_deleted=self._rules.mapping.deleted_in_dynamics == "leave")
 
@@ -277,7 +303,7 @@ class _Work:
             kind = OutcomeKind.LEFT
         elif meeting.held is not None:
             kind = OutcomeKind.PARKED
-        elif self._claimed:
+        elif self._claimed or self._taken:
             kind = OutcomeKind.UPDATED
         elif kind is OutcomeKind.DUPLICATE and waited:
             kind = OutcomeKind.MERGED
@@ -293,7 +319,7 @@ class _Work:
         claim = meeting.claim(plan.columns, parties=parties, actual=actual, reopen=reopen)
         if actual is not None and not columns and is_proof(meeting.mirror, actual):
             now = Written(actual.version, state=actual.state)
-            kind = OutcomeKind.UPDATED if self._claimed else self._change
+            kind = OutcomeKind.UPDATED if self._claimed or self._taken else self._change
             return await self._settle(stored, claim, want, plan, kind, now, columns)
         claim = self._recorded(claim, OutcomeKind.WRITING)
         stored = await self._save(stored, claim)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 # Made once for this product. Changing it would give every meeting a second appointment.
 APPOINTMENT_NAMESPACE = UUID("6f3a2f0e-8f57-5d0b-9c1e-3b5d7a4c2e91")
 
+_VERSION_OF_OURS = 5
 _KEY_SAFE = re.compile(r"[A-Za-z0-9_.:\-]+")
 _MAX_KEY = 200
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -38,6 +39,11 @@ def appointment_id(key: MeetingKey, *, org: str) -> str:
     `org` tells two Outreach organisations apart that write into one Dynamics; empty for a single one.
     """
     return str(uuid5(APPOINTMENT_NAMESPACE, f"{org}\n{key}"))
+
+
+def may_be_ours(appointment_id: str) -> bool:
+    """Whether we may have chosen this id: ours are of version 5, and those that Dataverse makes are never."""
+    return UUID(appointment_id).version == _VERSION_OF_OURS
 
 
 def table_key(text: str) -> str:

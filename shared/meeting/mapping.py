@@ -18,6 +18,7 @@ be set for one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
@@ -26,8 +27,19 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shared.errors import BadMapping, problem_in_words
 from shared.meeting.sources import KeySource, Source, Sources
-from shared.meeting.transforms import FENCE, PARTIES, Attendees, ByTransform, Kind, Row, Strict, TemplateRow
+from shared.meeting.transforms import (
+    FENCE,
+    PARTIES,
+    Attendees,
+    ByTransform,
+    CreatedOnRow,
+    Kind,
+    Row,
+    Strict,
+    TemplateRow,
+)
 from shared.meeting.wire import Parties, Plain, Wire
+from shared.timestamps import parse_time
 
 
 class Signal(Strict):
@@ -125,6 +137,35 @@ class Condition(Strict):
 
 LIFECYCLE_FIELDS = ("completed", "canceled", "declined", "destroyed")
 
+# The signal that gives the id of the meeting in every calendar.
+ICAL_UID = "ical_uid"
+
+
+def _moment(text: object) -> object:
+    if isinstance(text, str):
+        parse_time(text)
+        if datetime.fromisoformat(text.strip()).tzinfo is None:
+            raise ValueError("a time needs its zone, as in 2026-01-05T00:00:00Z")
+    return text
+
+
+class Existing(Strict):
+    """Whether a meeting that is about to get an appointment takes over one that is there already.
+
+    adopt          never; always; or for meetings that were booked before `booked_before` only
+    booked_before  when the plugin stopped, say
+    """
+
+    about: str = ""
+    adopt: Literal["never", "always", "booked_before"] = "never"
+    booked_before: Annotated[str | None, BeforeValidator(_moment)] = None
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.adopt == "booked_before" and self.booked_before is None:
+            raise ValueError("adopt is booked_before, so booked_before must say a time")
+        return self
+
 
 class MappingFile(Strict):
     """The whole file, checked. `declared` has every resource of the file, `resources` those that are enabled."""
@@ -136,6 +177,7 @@ class MappingFile(Strict):
     create_conditions: tuple[Condition, ...] = ()
     attendees: Attendees = Attendees()
     deleted_in_dynamics: Literal["recreate", "leave"] = "recreate"
+    existing: Existing = Existing()
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -186,6 +228,15 @@ class MappingFile(Strict):
             raise ValueError(f"no row writes {', '.join(missing)}, which every appointment needs")
         if all(resource.witness for resource in self.resources.values()):
             raise ValueError("no enabled resource is a meeting; enable meeting or calendarEvent")
+        return self
+
+    @model_validator(mode="after")
+    def _existing_fits(self) -> Self:
+        if any(signal.field == ICAL_UID and signal.kind is not Kind.TEXT for signal in self.signals):
+            raise ValueError(f"signal {ICAL_UID} must be of kind text")
+        booked = any(row.column == CreatedOnRow.only for row in self.rows)
+        if self.existing.adopt == "booked_before" and not booked:
+            raise ValueError(f"existing asks when a meeting was booked, and no row writes {CreatedOnRow.only}")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from typing import Any
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.merge import Facts, Merged, merge
-from shared.meeting.mirror import UNKNOWN_VERSION, Actual, Mirror, Refusal, State, is_open
+from shared.meeting.mirror import UNKNOWN_VERSION, Actual, Mirror, Refusal, State, TakenOver, is_open
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import CrmRecord, Party
 from shared.meeting.status import Status
@@ -183,6 +183,7 @@ class Meeting:
             open_as=state if state is not None and is_open(state) else self.mirror.open_as,
             version=version,
             parties=self.mirror.parties if parties is None else parties,
+            filling={},
         )
 
     def lose_appointment(self, *, stays_deleted: bool) -> Meeting:
@@ -191,7 +192,41 @@ class Meeting:
             return _mirroring(self, deleted=True, doubt=frozenset(), version=None)
         # What was in doubt was a change to what is gone. Only where a create was begun something may still come to be.
         doubt = frozenset[str]() if self.mirror.exists else self.mirror.doubt
-        return _mirroring(self, version=None, applied={}, give_back=None, open_as=None, doubt=doubt)
+        lost = _mirroring(self, version=None, applied={}, give_back=None, open_as=None, doubt=doubt)
+        # One that was taken over does not come back: what is made in its place is ours, and has an id of ours.
+        return lost if self.mirror.taken_over is None else _mirroring(lost, appointment_id="", **_OURS)
+
+    def take_over(
+        self,
+        appointment_id: str,
+        actual: Actual,
+        taken: TakenOver,
+        *,
+        known: Mapping[str, str],
+        filling: Mapping[str, str],
+    ) -> Meeting:
+        """An appointment that is there already is this meeting's from now on.
+
+        `known`: columns that stay as they are, by the fingerprint of what Outreach has; `filling`: those to be filled.
+        """
+        return _mirroring(
+            self,
+            appointment_id=appointment_id,
+            version=actual.version,
+            applied=known,
+            open_as=actual.state,
+            taken_over=taken,
+            filling=filling,
+            deleted=False,
+        )
+
+    def leave_to_people(self, filled: Mapping[str, str]) -> Meeting:
+        """People have filled these columns before we did; `filled`: the fingerprints of what we would have written."""
+        if not filled:
+            return self
+        own = self.mirror
+        filling = {name: value for name, value in own.filling.items() if name not in filled}
+        return _mirroring(self, applied={**own.applied, **filled}, doubt=own.doubt - filled.keys(), filling=filling)
 
     def choose_appointment(self, appointment_id: str) -> Meeting:
         """A new appointment gets this id, unless one was chosen before."""
@@ -200,7 +235,12 @@ class Meeting:
     def keep_surplus(self, appointment_id: str, version: str) -> Meeting:
         """The appointment that it had for a calendar event is its own from now on, and may lack anything."""
         kept = _mirroring(
-            self.drop_surplus(appointment_id), appointment_id=appointment_id, version=version, applied={}, deleted=False
+            self.drop_surplus(appointment_id),
+            appointment_id=appointment_id,
+            version=version,
+            applied={},
+            deleted=False,
+            **_OURS,
         )
         return replace(kept, unsettled=True)
 
@@ -212,7 +252,8 @@ class Meeting:
         """All that stays: which records it is, and its appointment, so that a late event finds it."""
         own = self.mirror
         version = UNKNOWN_VERSION if own.exists else None
-        mirror = Mirror(appointment_id=own.appointment_id, version=version, deleted=own.deleted)
+        taken = own.taken_over and TakenOver(tracked=own.taken_over.tracked)
+        mirror = Mirror(own.appointment_id, version, deleted=own.deleted, taken_over=taken)
         return Meeting(mirror=mirror, aliases=self.aliases)
 
     def become(self, meeting: MeetingKey) -> Meeting:
@@ -237,14 +278,28 @@ class Meeting:
             facts=merge(self.facts, alias.facts).facts,
             unsettled=self.unsettled or alias.unsettled or bool(alias.facts) or theirs.attempted,
         )
-        if theirs.attempted and own.attempted:
-            surplus |= {theirs.appointment_id}
-        elif theirs.attempted:
+        if theirs.attempted and (not own.attempted or _gives_way(own, to=theirs)):
+            surplus |= {own.appointment_id} if own.attempted else set()
             both = replace(both, mirror=replace(theirs, deleted=False), recent=(*alias.recent, *self.recent))
+        elif theirs.attempted:
+            # One that was there before is not ours to cancel.
+            surplus |= {theirs.appointment_id} if theirs.taken_over is None else set()
         else:
             # Who deleted the only appointment there was meant the meeting.
             both = _mirroring(both, deleted=own.deleted or (theirs.deleted and not own.attempted))
         return _mirroring(both, surplus=surplus - {both.mirror.appointment_id})
+
+
+# Of an appointment that we made.
+_OURS: Mapping[str, Any] = {"taken_over": None, "filling": {}}
+
+
+def _gives_way(own: Mirror, *, to: Mirror) -> bool:
+    """Whether an appointment that we made is given up for one that was there before.
+
+    Not while it may or may not come to be: then it could not be called off.
+    """
+    return to.taken_over is not None and own.taken_over is None and own.exists
 
 
 def _mirroring(meeting: Meeting, **changes: Any) -> Meeting:

@@ -39,6 +39,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """That the appointment was there before: who made it (the id of a user in Dynamics) and when.
+
+    `tracked`: Outlook tracks it, and carries times, subject, place and people itself.
+    """
+
+    made_by: str = ""
+    made_on: str = ""
+    tracked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """What Dynamics is known to have of a meeting.
 
@@ -56,6 +68,9 @@ class Mirror:
     deleted         a person deleted the appointment and the mapping says to leave it so
     surplus         appointments that were made for calendar events before these named the meeting, which has one of its
                     own: still to be canceled
+    taken_over      the appointment was there before, and is none that we made; None: it is ours
+    filling         columns that were empty when it was taken over, and what we are about to write into them, as
+                    fingerprints: whatever else stands there was written by a person meanwhile
     """
 
     appointment_id: str = ""
@@ -70,6 +85,8 @@ class Mirror:
     invited: Mapping[Reference, CrmRecord | str] = field(default_factory=dict)
     deleted: bool = False
     surplus: frozenset[str] = frozenset()
+    taken_over: TakenOver | None = None
+    filling: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from shared.errors import Permanent, SyncError
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
@@ -81,6 +82,14 @@ class Meetings(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Which meeting has taken over an appointment that was there before: one for each, for ever."""
+
+    async def claim(self, appointment_id: str, key: MeetingKey) -> MeetingKey:
+        """The meeting that has it: `key`, unless another one was first."""
+        ...
+
+
 class DeadLetter(Protocol):
     """A dead letter."""
 
@@ -131,6 +140,10 @@ class Appointments(Protocol):
         """The version, state and these columns as they are now; None where there is no such appointment."""
         ...
 
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        """The open appointments that fit, with these columns; none that we made."""
+        ...
+
 
 class Directory(Protocol):
     """Who Outreach's people and opportunities are in Dynamics."""
@@ -147,3 +160,4 @@ class Ports:
     meetings: Meetings
     appointments: Appointments
     directory: Directory
+    claims: Claims

@@ -7,7 +7,7 @@ from shared.meeting.appointment import Policy
 from shared.meeting.mirror import CANCELED
 from shared.meeting.ports import FenceRefused, Ports, Stored, TargetMissing
 
-_WHY = "it was made for a calendar event before that said which meeting it is of"
+_WHY = "it was made before two records of Outreach turned out to be one meeting"
 
 
 async def withdraw(stored: Stored, *, policy: Policy, ports: Ports, notes: list[str]) -> Stored:

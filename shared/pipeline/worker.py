@@ -49,6 +49,7 @@ from shared.pipeline.event_line import report
 from shared.pipeline.retry import delay_seconds, is_exhausted
 from shared.storage.account import Entity, Queue
 from shared.storage.checkpoints import FollowUps
+from shared.storage.claims import ClaimTable
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.envelope import Envelope
 from shared.storage.journal import Entry, Journal
@@ -93,6 +94,7 @@ class Stores:
     dead_letters: DeadLetters
     overflow: Overflow
     follow_ups: FollowUps
+    claims: ClaimTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Sync:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._stores = stores
-        self._ports = Ports(stores.meetings, appointments, directory)
+        self._ports = Ports(stores.meetings, appointments, directory, stores.claims)
         self._rules = Rules(mapping, policy, partial(appointment_id, org=org))
         self._now = now
         self._pause = pause

@@ -11,7 +11,7 @@ from shared.meeting.delivery import Reference
 from shared.meeting.identity import MeetingKey, table_key
 from shared.meeting.meeting import Aliases, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
-from shared.meeting.mirror import Mirror, Refusal
+from shared.meeting.mirror import Mirror, Refusal, TakenOver
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.people import Party, parse_who, who_text
 from shared.meeting.ports import Stored
@@ -135,6 +135,8 @@ def to_document(meeting: Meeting) -> dict[str, Any]:
         "moved_to": str(aliases.meeting or ""),
         "copies": sorted(map(str, aliases.known)),
         "spare": sorted(mirror.surplus),
+        "taken_over": [own.made_by, own.made_on, own.tracked] if (own := mirror.taken_over) else None,
+        "filling": dict(mirror.filling),
         "unsettled": meeting.unsettled,
         "recent": [[r.correlation_id, r.event, r.received_at, r.outcome] for r in meeting.recent],
     }
@@ -156,6 +158,8 @@ def from_document(document: Mapping[str, Any]) -> Meeting:
         invited={Reference(*of.split(":", 1)): parse_who(who) for of, who in document["invited"].items()},
         deleted=document["gone"],
         surplus=frozenset(document["spare"]),
+        taken_over=TakenOver(*document["taken_over"]) if document["taken_over"] else None,
+        filling=document["filling"],
     )
     points_to = MeetingKey.parse(document["moved_to"]) if document["moved_to"] else None
     return Meeting(
@@ -196,4 +200,9 @@ def _from_3(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"refused": {}, **document, "version": 4}
 
 
-_UPGRADES = (_from_1, _from_2, _from_3)
+def _from_4(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every appointment was one that we made."""
+    return {"taken_over": None, "filling": {}, **document, "version": 5}
+
+
+_UPGRADES = (_from_1, _from_2, _from_3, _from_4)

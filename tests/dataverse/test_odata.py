@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.odata import from_row, quoted, selection, to_body
+from shared.dataverse.odata import filter_for, from_row, quoted, selection, to_body
+from shared.meeting.adopt import Search
 from shared.meeting.people import CrmRecord, Party, Role
 from shared.meeting.transforms import OWNER, PARTIES, REGARDING
 from shared.meeting.wire import ENTITY_SETS, LOOKUP_TABLE
@@ -183,3 +184,21 @@ def test_quoted(text: str) -> None:
     inside = literal[1:-1]
     assert "'" not in inside.replace("''", "")
     assert inside.replace("''", "'") == text
+
+
+def test_the_filter_for_what_is_there_already() -> None:
+    """Any form of the id, or all of the values; open and scheduled only; text cannot end its literal."""
+    same = {
+        OWNER: "systemuser:10000000-0000-4000-8000-000000000001",
+        "subject": "Ann's call",
+        "scheduledstart": "2026-03-02T15:00:00Z",
+    }
+    values = (
+        "_ownerid_value eq 10000000-0000-4000-8000-000000000001 and subject eq 'Ann''s call' and "
+        "scheduledstart eq 2026-03-02T15:00:00Z"
+    )
+    is_open = "(statecode eq 0 or statecode eq 3) and "
+    assert filter_for(Search((), same), DEFAULT.wires) == f"{is_open}(({values}))"
+    assert filter_for(Search(("A'B", "C")), DEFAULT.wires) == (
+        f"{is_open}((globalobjectid eq 'A''B') or (globalobjectid eq 'C'))"
+    )

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.errors import SyncError
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.delivery import Reference
+from shared.meeting.identity import MeetingKey
 from shared.meeting.mirror import OPEN, Actual, State, Written
 from shared.meeting.people import CrmRecord, People, Person
 from shared.meeting.ports import AppointmentClosed, FenceRefused, TargetMissing
@@ -20,7 +22,7 @@ class Dynamics:
 
     `strict`: closed appointments take no change. `missing`: somebody that an appointment points at is not there.
     `refuses`: the refusal of each call that writes this column. `between`: what others do before each of the next calls
-    that write.
+    that write. `found`: what a search finds.
     """
 
     appointments: dict[str, Actual] = field(default_factory=dict)
@@ -29,6 +31,7 @@ class Dynamics:
     refuses: dict[str, SyncError] = field(default_factory=dict)
     between: list[Callable[[], object]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    found: list[Candidate] = field(default_factory=list)
 
     async def create(
         self, appointment_id: str, columns: Mapping[str, Any], *, created_on: str | None, created_by: str | None
@@ -65,6 +68,19 @@ class Dynamics:
         """As it is, with these columns."""
         actual = self.appointments.get(appointment_id)
         return actual and replace(actual, columns={name: actual.columns.get(name) for name in columns})
+
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        """Those in `found`, as they are."""
+        del wanted
+        self.asked.append("find")
+        shown = [(one, await self.read(one.appointment_id, columns)) for one in self.found]
+        return [replace(one, actual=actual) for one, actual in shown if actual is not None]
+
+    def there(self, appointment_id: str, *, global_id: str = "", **columns: Any) -> None:
+        """An appointment that somebody else made."""
+        self._put(appointment_id, Actual("", columns, OPEN), "by a person")
+        made = Candidate(appointment_id, self.appointments[appointment_id], global_id, "a user", "2026-01-01T00:00:00Z")
+        self.found.append(made)
 
     def change(self, appointment_id: str, **columns: Any) -> None:
         """A person writes into it."""
@@ -113,3 +129,14 @@ class Everybody:
             raise self.trouble
         tables = {"prospect": "contact", "user": "systemuser"}
         return {one: Person((CrmRecord(tables.get(one.type, one.type), f"{one.type} {one.id}"),)) for one in wanted}
+
+
+@dataclass
+class ClaimRows:
+    """Which meeting has taken over what; the first one has it."""
+
+    rows: dict[str, MeetingKey] = field(default_factory=dict)
+
+    async def claim(self, appointment_id: str, key: MeetingKey) -> MeetingKey:
+        """Insert, unless it is there."""
+        return self.rows.setdefault(appointment_id, key)

@@ -20,10 +20,11 @@ from shared.meeting.meeting import Meeting, Recent
 from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.mirror import CANCELED, COMPLETED, OPEN
 from shared.meeting.outcome import OutcomeKind
+from shared.meeting.people import Party
 from shared.meeting.ports import Ports, Refused, Stored, TargetMissing
 from shared.meeting.status import Status
 from shared.meeting.transforms import FENCE, STATE
-from tests.meeting.dynamics import Dynamics, Everybody
+from tests.meeting.dynamics import ClaimRows, Dynamics, Everybody
 from tests.meeting.rows import Rows, key
 from tests.samples import DEFAULT, mapping_with, ref
 
@@ -54,13 +55,14 @@ class World:
     rows: Rows = field(default_factory=Rows)
     dynamics: Dynamics = field(default_factory=Dynamics)
     people: Everybody = field(default_factory=Everybody)
+    claims: ClaimRows = field(default_factory=ClaimRows)
 
     async def carry_out(
         self, patch: Facts, event: Recent | None = None, alias: MeetingKey | None = None, *, again: bool = False
     ) -> Outcome:
         """One event of meeting 5. `again`: somebody asked for it to be written again."""
         rules = Rules(self.mapping, self.policy, "appointment of {}".format)
-        ports = Ports(self.rows, self.dynamics, self.people)
+        ports = Ports(self.rows, self.dynamics, self.people, self.claims)
         self.dynamics.asked.clear()
         return await apply(FIVE, patch, rules=rules, ports=ports, alias=alias, event=event, again=again)
 
@@ -346,7 +348,7 @@ async def test_an_appointment_that_stays_closed_is_for_a_person(world: World) ->
 async def test_an_alias_brings_its_appointment(world: World) -> None:
     """What a calendar event had before it named its meeting is the meeting's, once."""
     rules = Rules(world.mapping, world.policy, "appointment of {}".format)
-    await apply(SEVENTEEN, booked(), rules=rules, ports=Ports(world.rows, world.dynamics, world.people))
+    await apply(SEVENTEEN, booked(), rules=rules, ports=Ports(world.rows, world.dynamics, world.people, world.claims))
     outcome = await world.carry_out(said(1, title="Named"), alias=SEVENTEEN)
     assert outcome.kind is OutcomeKind.UPDATED
     assert list(world.dynamics.appointments) == ["appointment of calendarEvent:17"]
@@ -495,3 +497,101 @@ async def test_a_record_that_stays_missing_costs_the_column_that_names_it(world:
     outcome = await world.carry_out(said(1, title="Later", owner=[ref("user", 9)]))
     assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later")
     assert list(world.meeting.mirror.refused) == ["ownerid"]
+
+
+ADOPTING = mapping_with(existing={"adopt": "always"})
+
+
+def mine(**values: Any) -> Facts:
+    """What a meeting of user 1 says."""
+    return booked(owner=[ref("user", 1)], location="Room 1", **values)
+
+
+@pytest.fixture
+def found() -> World:
+    """An appointment of that meeting is there, without a place."""
+    world = World(mapping=ADOPTING)
+    theirs = {"subject": "Intro", "scheduledstart": "2026-03-05T10:00:00Z", "scheduledend": "2026-03-05T11:00:00Z"}
+    world.dynamics.there("theirs", ownerid="systemuser:user 1", appointment_activity_parties=[], **theirs)
+    return world
+
+
+async def test_what_is_there_is_taken_over(found: World) -> None:
+    """One question, one write; the claim is ours, and the version that was found is the fence."""
+    outcome = await found.carry_out(mine(), EVENT)
+    assert found.dynamics.asked[0] == "find"
+    assert len(found.dynamics.asked) == 2
+    assert (outcome.kind, found.meeting.mirror.appointment_id) == (OutcomeKind.UPDATED, "theirs")
+    assert outcome.notes[-1].startswith("Took over appointment theirs, made by user a user on 2026-01-01")
+    assert found.claims.rows == {"theirs": FIVE}
+    assert found.dynamics.appointments["theirs"].columns["location"] == "Room 1"
+    await found.carry_out(said(1, title="Second"))
+    assert found.dynamics.asked == ["update subject"]
+
+
+async def test_what_needs_nothing_is_taken_over_without_a_write(found: World) -> None:
+    """It is linked all the same, and an event that comes again finds nothing to do."""
+    found.dynamics.change("theirs", location="Room 1", regardingobjectid="contact:prospect 1")
+    found.dynamics.change("theirs", **{PARTIES: [Party.parse("5:contact:prospect 1")]})
+    outcome = await found.carry_out(mine(), EVENT)
+    assert (outcome.kind, found.dynamics.asked) == (OutcomeKind.UPDATED, ["find"])
+    assert found.meeting.status is Status.IN_DYNAMICS
+    assert (await found.carry_out(mine())).kind is OutcomeKind.DUPLICATE
+
+
+async def test_nobody_who_attends_already_is_written(found: World) -> None:
+    """And without attendees of ours nothing has to be compared."""
+    found.mapping = mapping_with(existing={"adopt": "always"}, create_conditions=[])
+    patch = {name: value for name, value in mine().items() if name != "prospects"}
+    found.dynamics.change("theirs", location="Room 1")
+    assert (await found.carry_out(patch)).kind is OutcomeKind.UPDATED
+    assert found.dynamics.asked == ["find"]
+
+
+async def test_one_that_another_meeting_has_is_left_alone(found: World) -> None:
+    """This one gets its own."""
+    found.claims.rows["theirs"] = key("meeting:6")
+    assert (await found.carry_out(mine())).kind is OutcomeKind.CREATED
+    assert found.dynamics.asked == ["find", "create"]
+
+
+async def test_what_an_alias_has_claimed_is_ours(found: World) -> None:
+    """Its worker died before it could say so in its row."""
+    found.claims.rows["theirs"] = SEVENTEEN
+    await found.carry_out(mine(), alias=SEVENTEEN)
+    assert found.meeting.mirror.appointment_id == "theirs"
+
+
+async def test_what_a_person_fills_meanwhile_stays(found: World) -> None:
+    """The write is refused by its fence, and the next look shows a value that is not ours."""
+    found.dynamics.between.append(lambda: found.dynamics.change("theirs", location="Theirs"))
+    outcome = await found.carry_out(mine())
+    assert found.dynamics.appointments["theirs"].columns["location"] == "Theirs"
+    assert outcome.notes[-1].startswith("Took over")
+    await found.carry_out(said(1, location="Room 2"))
+    assert found.dynamics.appointments["theirs"].columns["location"] == "Room 2"
+
+
+async def test_one_that_is_deleted_meanwhile_is_made(found: World) -> None:
+    """Nothing is there any more: the meeting gets its own."""
+    found.dynamics.between.append(lambda: found.dynamics.appointments.pop("theirs"))
+    await found.carry_out(mine())
+    assert found.meeting.mirror.appointment_id == APPOINTMENT
+    assert found.dynamics.appointments.keys() == {APPOINTMENT}
+
+
+async def test_a_row_that_was_disturbed_claims_nothing_twice(found: World) -> None:
+    """The claim is ours already, and what is told is told once."""
+    found.rows.disturbed = 1
+    outcome = await found.carry_out(mine())
+    assert [note for note in outcome.notes if note.startswith("Took over")] == [outcome.notes[-1]]
+    assert found.meeting.mirror.appointment_id == "theirs"
+
+
+async def test_to_write_again_leaves_what_is_kept_when_it_is_taken_over(found: World) -> None:
+    """An admin asks for a meeting that is not in Dynamics yet: a row that is there is taken over as ever."""
+    found.dynamics.change("theirs", location="Theirs")
+    rules = Rules(ADOPTING, found.policy, "appointment of {}".format)
+    ports = Ports(found.rows, found.dynamics, found.people, found.claims)
+    await apply(FIVE, mine(), rules=rules, ports=ports, again=True)
+    assert found.dynamics.appointments["theirs"].columns["location"] == "Theirs"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.meeting.identity import MeetingKey, appointment_id, guid, table_key
+from shared.meeting.identity import MeetingKey, appointment_id, guid, may_be_ours, table_key
 from tests.samples import law
 
 FORBIDDEN = set("/\\#?\t\n\r\x00\x1f\x7f\x80\x9f")
@@ -114,3 +114,10 @@ def test_bare_number_is_a_meeting() -> None:
 def test_guids(text: object, found: str | None) -> None:
     """As a person or a system writes one, in lower case and without braces; nothing else is one."""
     assert guid(text) == found
+
+
+def test_ids_of_ours_are_told_from_those_of_dataverse() -> None:
+    """Ours are of version 5; Dataverse makes sequential and random ones."""
+    assert may_be_ours(appointment_id(MeetingKey("meeting", "5"), org=""))
+    for theirs in ("3d3a9a4e-62f5-ee11-a1fd-000d3a1b2c3d", "20000000-0000-4000-8000-000000000001"):
+        assert not may_be_ours(theirs)

@@ -166,6 +166,24 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c["attendees"].update(order=["account"]), "attendees.order.0", "'contact' or 'lead'"),
         (lambda c: c["attendees"].update(unresolved="drop"), "attendees.unresolved", "'address' or 'skip'"),
         (lambda c: c.update(deleted_in_dynamics="x"), "deleted_in_dynamics", "'recreate' or 'leave'"),
+        (lambda c: c.update(existing={"adopt": "perhaps"}), "existing.adopt", "'never', 'always' or 'booked_before'"),
+        (lambda c: c.update(existing={"adopt": "booked_before"}), "existing", "booked_before must say a time"),
+        (lambda c: c.update(existing={"booked_before": "soon"}), "existing.booked_before", "Invalid isoformat"),
+        (lambda c: c.update(existing={"booked_before": 5}), "existing.booked_before", "string"),
+        (lambda c: c.update(existing={"booked_before": "2026-03-01T00:00:00"}), "existing.booked_before", "its zone"),
+        (
+            lambda c: c["signals"].append({"field": "ical_uid", "kind": "flag", "sources": ["attributes.x"]}),
+            "the file",
+            "signal ical_uid must be of kind text",
+        ),
+        (
+            lambda c: c.update(
+                existing={"adopt": "booked_before", "booked_before": "2026-03-01T00:00:00Z"},
+                rows=[row for row in c["rows"] if row["column"] != "overriddencreatedon"],
+            ),
+            "the file",
+            "no row writes overriddencreatedon",
+        ),
         (lambda c: c["resources"]["task"].pop("key"), "resources.task", "a witness needs a key"),
         (lambda c: c["resources"]["meeting"].update(remembers=True), "resources.meeting", "only a witness"),
         (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import RECENT_EVENTS, Hold, Meeting, Recent
 from shared.meeting.merge import Stamp, Stamped
-from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror, Refusal
+from shared.meeting.mirror import COMPLETED, OPEN, Actual, Mirror, Refusal, TakenOver
 from shared.meeting.outcome import OutcomeKind
 from shared.meeting.status import Status
 from tests.samples import law
@@ -200,3 +200,51 @@ def test_one_of_two_deleted_leaves_the_other() -> None:
 def test_an_id_is_chosen_once() -> None:
     """The appointment keeps the id that was chosen first."""
     assert Meeting().choose_appointment("a").choose_appointment("b").mirror.appointment_id == "a"
+
+
+BUSY = (3, 5)
+TAKEN = TakenOver("a user", "2026-01-01T00:00:00Z", tracked=True)
+THEIRS = Meeting().take_over("theirs", Actual("1", {}, BUSY), TAKEN, known={"subject": "x"}, filling={"location": "y"})
+
+
+def test_an_appointment_that_was_there_is_taken_over() -> None:
+    """It exists, in the state that it has; what is known of it is known, and what is to be filled noted."""
+    mirror = THEIRS.mirror
+    assert (mirror.appointment_id, mirror.version, mirror.open_as, mirror.taken_over) == ("theirs", "1", BUSY, TAKEN)
+    assert (mirror.applied, mirror.filling, mirror.doubt) == ({"subject": "x"}, {"location": "y"}, frozenset())
+    assert THEIRS.settle("2", {}).mirror.filling == {}
+
+
+def test_what_people_filled_first_is_theirs() -> None:
+    """It is no longer in doubt, and known as Outreach has it, so that it is written when that changes."""
+    claimed = replace(THEIRS, mirror=replace(THEIRS.mirror, doubt=frozenset({"location", "description"})))
+    left = claimed.leave_to_people({"location": "y"}).mirror
+    assert (left.applied, left.filling) == ({"subject": "x", "location": "y"}, {})
+    assert left.doubt == {"description"}
+    assert claimed.leave_to_people({}) == claimed
+
+
+def test_one_that_was_taken_over_and_deleted_is_made_anew_as_ours() -> None:
+    """Under an id of ours, and with all columns."""
+    mirror = THEIRS.lose_appointment(stays_deleted=False).mirror
+    assert (mirror.appointment_id, mirror.taken_over, mirror.filling, mirror.exists) == ("", None, {}, False)
+
+
+def test_that_it_was_taken_over_outlives_the_rest() -> None:
+    """What Outlook carries stays Outlook's; who made it is forgotten."""
+    assert THEIRS.forget().mirror.taken_over == TakenOver(tracked=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "kept", "surplus"),
+    [
+        (Mirror(), "theirs", frozenset()),
+        (Mirror("own", version="3"), "theirs", frozenset({"own"})),
+        (Mirror("own", doubt=frozenset({"subject"})), "own", frozenset()),
+        (Mirror("other", version="3", taken_over=TAKEN), "other", frozenset()),
+    ],
+)
+def test_one_that_was_there_before_is_never_canceled(own: Mirror, kept: str, surplus: frozenset[str]) -> None:
+    """Ours gives way to it, unless nobody knows whether ours will come to be."""
+    both = Meeting(mirror=own).absorb(MeetingKey("calendarEvent", "17"), THEIRS).mirror
+    assert (both.appointment_id, both.surplus) == (kept, surplus)

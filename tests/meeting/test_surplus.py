@@ -12,7 +12,7 @@ from shared.meeting.meeting import Meeting
 from shared.meeting.mirror import CANCELED, COMPLETED, OPEN, Actual, Mirror
 from shared.meeting.ports import Ports, Stored
 from shared.meeting.surplus import withdraw
-from tests.meeting.dynamics import Dynamics, Everybody
+from tests.meeting.dynamics import ClaimRows, Dynamics, Everybody
 from tests.meeting.rows import Rows, key
 
 TWO = Meeting(mirror=Mirror("own", version="3", surplus=frozenset({"second"})))
@@ -24,7 +24,7 @@ async def withdrawn(
     """The meeting's row after it, and what is said of it."""
     rows, notes = Rows({"meeting:5": meeting}), list[str]()
     stored = await rows.load(key("meeting:5"))
-    ports = Ports(rows, dynamics, Everybody())
+    ports = Ports(rows, dynamics, Everybody(), ClaimRows())
     try:
         await withdraw(stored, policy=policy or Policy(), ports=ports, notes=notes)
     except LostRace:
@@ -83,4 +83,7 @@ async def test_somebody_who_changes_it_meanwhile_comes_first() -> None:
 async def test_of_a_record_without_a_row_there_is_none() -> None:
     """A meeting that was never saved has no appointments at all."""
     stored = Stored(key("meeting:6"))
-    assert await withdraw(stored, policy=Policy(), ports=Ports(Rows(), Dynamics(), Everybody()), notes=[]) == stored
+    assert (
+        await withdraw(stored, policy=Policy(), ports=Ports(Rows(), Dynamics(), Everybody(), ClaimRows()), notes=[])
+        == stored
+    )

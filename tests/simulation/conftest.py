@@ -21,6 +21,7 @@ LARGEST: Final = frozenset(
         "a calendar event gets an appointment while it turns out to be of a meeting that has one",
         "a column leaves the mapping, a person edits another",
         "a meeting and a calendar event are each said to be the other one's",
+        "a person deletes a row that is being taken over",
         "a person moves owner and organizer while attendees change",
         "a service does not answer while a calendar event turns out to be of a meeting",
         "a service does not answer while a task tells of its meeting along a calendar event",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.meeting.appointment import fingerprint
 from shared.meeting.decide import Rules
 from shared.meeting.identity import MeetingKey
+from shared.meeting.merge import Facts
 from shared.meeting.mirror import CANCELED, STATES, Mirror
 from shared.meeting.people import Party, Role
 from shared.meeting.transforms import OWNER, PARTIES, STATE
 from tests.simulation.people import merged, wanted
-from tests.simulation.scenario import MEETING, Scenario
+from tests.simulation.scenario import MEETING, Event, Scenario
 from tests.simulation.stores import Appointment, Crm, Table
 from tests.simulation.world import Simulation, Violation, World
 
@@ -25,18 +27,41 @@ def check(simulation: Simulation, world: World) -> None:
     """
     stores = simulation.stores(world)
     problems = []
-    if len(stores.crm.appointments) > 1 and not simulation.scenario.apart:
+    scenario = simulation.scenario
+    if len(stores.crm.appointments) > (len({one.key for one in scenario.sent}) if scenario.strangers else 1) and (
+        not scenario.apart
+    ):
         problems.append(f"{len(stores.crm.appointments)} appointments of one meeting")
     problems += _unknown_dead_letters(stores.table, simulation.dead(world))
     if simulation.is_quiet(world):
-        problems += _problems(simulation.scenario, simulation.rules[world.rules], stores.table, stores.crm)
+        problems += _problems(scenario, simulation.rules[world.rules], stores.table, stores.crm)
     if problems:
         raise Violation("; ".join(problems))
 
 
 def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Iterator[str]:
-    accepted = merged(scenario.sent)
-    key = _chain(MEETING, table)[-1]
+    if not scenario.strangers:
+        yield from _problems_of(_chain(MEETING, table)[-1], scenario.sent, scenario, rules, table, crm)
+        return
+    keys = sorted({one.key for one in scenario.sent})
+    for key in keys:
+        alone = replace(table, rows={key: table.rows[key]} if key in table.rows else {})
+        sent = [one for one in scenario.sent if one.key == key]
+        found = table.rows.get(key)
+        own = found.meeting.mirror.appointment_id if found else ""
+        its = replace(crm, appointments={name: one for name, one in crm.appointments.items() if name == own})
+        yield from (f"{key}: {problem}" for problem in _problems_of(key, sent, scenario, rules, alone, its))
+    taken = [row.meeting.mirror.appointment_id for row in table.rows.values()]
+    yield from (
+        f"{name} is that of several meetings" for name in sorted({one for one in taken if taken.count(one) > 1})
+    )
+    yield from (f"{name} is nobody's" for name in sorted(crm.appointments.keys() - set(taken)))
+
+
+def _problems_of(
+    key: MeetingKey, sent: Collection[Event], scenario: Scenario, rules: Rules, table: Table, crm: Crm
+) -> Iterator[str]:
+    accepted = merged(sent)
     row = table.rows.get(key)
     if row is None:
         yield "the meeting has no row"
@@ -51,8 +76,14 @@ def _problems(scenario: Scenario, rules: Rules, table: Table, crm: Crm) -> Itera
     yield from (
         f"{key} does not know of {other}" for other in table.rows.keys() - {key} if not _knows(key, other, table)
     )
+    yield from _appointment(mirror, accepted, scenario, rules, crm)
+
+
+def _appointment(mirror: Mirror, accepted: Facts, scenario: Scenario, rules: Rules, crm: Crm) -> Iterator[str]:
     for name, one in crm.appointments.items():
-        if name != mirror.appointment_id and one.state != CANCELED:
+        # One that was there before may be claimed for a record that turns out to be this meeting just when that is
+        # getting its own: it is left alone.
+        if name not in {mirror.appointment_id, *scenario.there} and one.state != CANCELED:
             yield f"{name} is one too many"
     leave = rules.mapping.deleted_in_dynamics == "leave"
     appointment = crm.appointments.get(mirror.appointment_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import SyncError, Transient
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.mirror import Actual, Written
@@ -32,25 +33,39 @@ class Answer:
     def __str__(self) -> str:
         if self.error is not None:
             return self.error.__name__
-        match self.value:
-            case None:
-                return "done"
-            case True | False:
-                return "gone" if self.value else "it stays"
-            case []:
-                return "none"
-            case [Filed(), *_] as dead_letters:
-                return ", ".join(f"{one.name}{'' if one.merged else ' (not merged)'}" for one in dead_letters)
-            case Stored(_, None):
-                return "no row"
-            case Stored(_, Meeting() as meeting, version):
-                return f"row {version}, doubt {sorted(meeting.mirror.doubt)}, fence {meeting.mirror.version}"
-            case Actual(version, columns, state):
-                return f"version {version}, {dict(columns)}, state {state[0]}"
-            case Written(version):
-                return f"version {version}"
-            case version:
-                return f"row {version}"
+        return _in_words(self.value)
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case None:
+            return "done"
+        case True | False:
+            return "gone" if value else "it stays"
+        case []:
+            return "none"
+        case [*several]:
+            return ", ".join(map(_in_words, several))
+        case Stored(_, None):
+            return "no row"
+        case Stored(_, Meeting() as meeting, version):
+            return f"row {version}, doubt {sorted(meeting.mirror.doubt)}, fence {meeting.mirror.version}"
+        case Actual(version, columns, state):
+            return f"version {version}, {dict(columns)}, state {state[0]}"
+        case Written(version):
+            return f"version {version}"
+    return _named(value)
+
+
+def _named(value: Any) -> str:
+    match value:
+        case Filed(name, merged):
+            return f"{name}{'' if merged else ' (not merged)'}"
+        case Candidate(appointment_id, actual):
+            return f"{appointment_id} version {actual.version}"
+        case MeetingKey() as key:
+            return f"it is that of {key}"
+    return f"row {value}"
 
 
 class Operation:
@@ -154,6 +169,32 @@ class Read(Operation):
 
 
 @dataclass(frozen=True)
+class Find(Operation):
+    """Look for the appointment of a meeting that has none yet."""
+
+    wanted: Search
+    columns: frozenset[str]
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"find {dict(self.wanted.same or {})}"
+
+
+@dataclass(frozen=True)
+class Claim(Operation):
+    """Take over an appointment for a meeting, unless another one has."""
+
+    appointment_id: str
+    key: MeetingKey
+
+    def __str__(self) -> str:
+        return f"claim {self.appointment_id} for {self.key}"
+
+
+@dataclass(frozen=True)
 class File(Operation):
     """File a dead letter under a meeting, over an earlier one of the same event."""
 
@@ -224,6 +265,14 @@ class SimulatedDeadLetters:
         await File(dead_letter, meeting, merged)
 
 
+class SimulatedClaims:
+    """`shared.meeting.ports.Claims`, one operation per call."""
+
+    async def claim(self, appointment_id: str, key: MeetingKey) -> MeetingKey:
+        holder: MeetingKey = await Claim(appointment_id, key)
+        return holder
+
+
 class SimulatedMeetings:
     """`shared.meeting.ports.Meetings`, one operation per call."""
 
@@ -260,3 +309,7 @@ class SimulatedAppointments:
     async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
         actual: Actual | None = await Read(appointment_id, frozenset(columns))
         return actual
+
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        found: list[Candidate] = await Find(wanted, frozenset(columns))
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -46,8 +46,12 @@ def do_edit(
     events: Iterable[Event],
     rules: Rules,
     missing: frozenset[str],
+    there: Collection[str] = (),
 ) -> Crm:
-    """Dynamics after `edit` of the one appointment there is. `pending`: events that are not through; `events`: all."""
+    """Dynamics after `edit` of the one appointment there is. `pending`: events that are not through; `events`: all.
+
+    `there`: appointments that the plugin made.
+    """
     (appointment_id, now), *_ = crm.appointments.items()
     if edit.deletes:
         in_the_end = wanted(merged(events), rules, missing=missing)
@@ -67,6 +71,13 @@ def do_edit(
     if edit.owner:
         attendees = {party for party in parties if party.role is not Role.ORGANIZER}
         shown[PARTIES] = sorted({*attendees, Party(Role.ORGANIZER, edit.owner)}, key=str)
+    if appointment_id in there:
+        # Who fills an empty column before we do has a value of their own in it, as if we had been first.
+        due = wanted(merged(events), rules, missing=missing)
+        filled = {name: due.get(name) for name in edit.columns if name not in now.ours}
+        theirs |= {name: Theirs(saved[name], value) for name, value in filled.items()}
+        touched -= filled.keys()
+        now = replace(now, ours={**now.ours, **filled})
     changed = replace(
         now,
         version=fresh,

@@ -15,8 +15,13 @@ from shared.meeting.identity import MeetingKey
 from shared.meeting.mapping import MappingFile, parse_mapping
 from shared.meeting.merge import Facts, Stamp, Stamped
 from shared.meeting.people import CrmRecord, Party, People, Person
-from tests.simulation.operations import SimulatedAppointments, SimulatedDeadLetters, SimulatedMeetings
-from tests.simulation.stores import Organisation
+from tests.simulation.operations import (
+    SimulatedAppointments,
+    SimulatedClaims,
+    SimulatedDeadLetters,
+    SimulatedMeetings,
+)
+from tests.simulation.stores import OURS, Appointment, Organisation
 
 MEETING = MeetingKey("meeting", "5")
 CALENDAR_EVENT = MeetingKey("calendarEvent", "17")
@@ -99,6 +104,8 @@ class Scenario:
     dead_letters  an event may end as one: because what is known at that time cannot be mapped, because of people_from, or
                   because a service does not answer, which is a fault; the admin sends them again
     apart         a calendar event has an appointment of its own before it turns out to be of a meeting that has one too
+    there         an appointment that the plugin made before, by its id: the meeting is to take it over
+    strangers     the events are of several meetings, which have nothing to do with each other
     people_from   under settings before these (by number) Outreach refuses to say who anybody is
     """
 
@@ -112,6 +119,8 @@ class Scenario:
     rules: tuple[Rules, ...] = ()
     dead_letters: bool = False
     apart: bool = False
+    there: Mapping[str, Appointment] = field(default_factory=dict)
+    strangers: bool = False
     people_from: int = 0
 
     @property
@@ -120,7 +129,12 @@ class Scenario:
         return (*self.before, *self.events)
 
 
-def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate", without: str = "") -> MappingFile:
+def mapping(
+    *,
+    deleted_in_dynamics: Literal["recreate", "leave"] = "recreate",
+    without: str = "",
+    adopt: Literal["never", "always"] = "never",
+) -> MappingFile:
     """A small mapping with one row for each kind of column: more rows would make no difference but time."""
     content: dict[str, Any] = {
         "version": 1,
@@ -139,6 +153,7 @@ def mapping(*, deleted_in_dynamics: Literal["recreate", "leave"] = "recreate", w
         ],
         "signals": [{"field": "completed", "kind": "flag", "sources": ["action=completed"]}],
         "deleted_in_dynamics": deleted_in_dynamics,
+        "existing": {"adopt": adopt},
     }
     return parse_mapping(content, origin="the simulation")
 
@@ -153,7 +168,7 @@ def rules(policy: Policy | None = None, *, mapping_file: MappingFile | None = No
 
 
 def _appointment_of(key: MeetingKey) -> str:
-    return f"appointment of {key}"
+    return f"{OURS}{key}"
 
 
 class Connections:
@@ -200,5 +215,11 @@ def ports(scenario: Scenario, *, settings: int, variant: Variant) -> Ports:
     """The ports of a fresh worker under the settings number `settings`."""
     connections = Connections(scenario.organisation.missing, refuses=settings < scenario.people_from)
     return variant(
-        Ports(SimulatedMeetings(rules=settings), SimulatedAppointments(), connections, SimulatedDeadLetters())
+        Ports(
+            SimulatedMeetings(rules=settings),
+            SimulatedAppointments(),
+            connections,
+            SimulatedClaims(),
+            SimulatedDeadLetters(),
+        )
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.meeting.appointment import Policy
+from shared.meeting.identity import MeetingKey
 from shared.meeting.mirror import CANCELED, COMPLETED, OPEN
 from shared.meeting.people import CrmRecord, Party, Role
+from shared.meeting.transforms import PARTIES
+from tests.simulation.interned import Version
 from tests.simulation.scenario import (
     CALENDAR_EVENT,
     MEETING,
@@ -19,7 +24,7 @@ from tests.simulation.scenario import (
     of_calendar_event,
     rules,
 )
-from tests.simulation.stores import Organisation
+from tests.simulation.stores import Appointment, Organisation, Theirs
 
 _STRICT = Organisation(strict=True)
 _STRICT_AND_SAYS_CLOSED_FIRST = Organisation(strict=True, checks_first="closed")
@@ -383,12 +388,98 @@ _REFUSALS: tuple[Scenario, ...] = (
     ),
 )
 
+_ADOPTS = (rules(mapping_file=mapping(adopt="always")),)
+_THEIRS = Party(Role.OPTIONAL, CrmRecord("contact", "theirs"))
+
+
+def _made_by_the_plugin(**columns: str) -> dict[str, Appointment]:
+    """Its row of the meeting of `_FOUND`, with an attendee that a person added. What the plugin wrote is Outreach's."""
+    written = {
+        "subject": "First",
+        "scheduledstart": "2026-01-05T10:00:00Z",
+        "scheduledend": "2026-01-05T11:00:00Z",
+        "ownerid": "systemuser:user1",
+    }
+    parties = sorted([Party(Role.ORGANIZER, CrmRecord("systemuser", "user1")), _THEIRS], key=str)
+    shown = {**written, **columns, PARTIES: parties}
+    theirs = {name: Theirs(value, "A") for name, value in columns.items()}
+    ours = {**written, **dict.fromkeys(columns, "A")}
+    return {"theirs": Appointment(Version("#0"), OPEN, shown, ours, theirs, columns, frozenset({_THEIRS}))}
+
+
+_FOUND = booked(owner=["1"], location="A")
+_ANOTHER = replace(_FOUND, key=MeetingKey("meeting", "6"))
+_ADOPTING: tuple[Scenario, ...] = (
+    Scenario(
+        "a row that is there is taken over",
+        (_FOUND, _PLACE),
+        faults=2,
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+    ),
+    Scenario(
+        "what a row holds stays while the meeting is held",
+        (_FOUND, _HELD),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(location="Theirs"),
+    ),
+    Scenario(
+        "a person fills a row that is being taken over",
+        (_FOUND, _FOUND),
+        edits=(_THEIR_PLACE,),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+    ),
+    Scenario(
+        "a person deletes a row that is being taken over",
+        (_FOUND, _PLACE),
+        edits=(_DELETES,),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+    ),
+    Scenario(
+        "the attendees of a row are united",
+        (booked(owner=["1"], prospects=["1"]), event(5, prospects=["1", "2"])),
+        edits=(_GUEST,),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+        faults=0,
+    ),
+    Scenario(
+        "two meetings find one row",
+        (_FOUND, _ANOTHER),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+        strangers=True,
+        faults=2,
+    ),
+    Scenario(
+        "a calendar event takes a row over and turns out to be of a meeting",
+        (of_calendar_event(_FOUND, meeting=None), _FOUND, of_calendar_event(_PLACE, meeting=MEETING)),
+        rules=_ADOPTS,
+        there=_made_by_the_plugin(),
+        apart=True,
+        faults=0,
+    ),
+)
+
 _THREE_WORKERS: tuple[Scenario, ...] = (
     Scenario("three workers: create and two updates", (booked(), _SECOND, _THIRD), workers=3, faults=0),
     Scenario("three workers: there and back again", (_SECOND, _FIRST_AGAIN, _SECOND), (booked(),), workers=3, faults=0),
 )
 
-EXPLORED = (*_PLAIN, *_CLOSED, *_PEOPLE, *_SETTINGS, *_DEAD_LETTERS, *_LINKING, *_CHAINS, *_REFUSALS, *_THREE_WORKERS)
+EXPLORED = (
+    *_PLAIN,
+    *_CLOSED,
+    *_PEOPLE,
+    *_SETTINGS,
+    *_DEAD_LETTERS,
+    *_LINKING,
+    *_CHAINS,
+    *_REFUSALS,
+    *_ADOPTING,
+    *_THREE_WORKERS,
+)
 
 SAMPLED: tuple[Scenario, ...] = (
     Scenario(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.errors import RowConflict
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.merge import Stamp, Stamped
@@ -56,6 +57,9 @@ class PassedOn:
 
     async def read(self, appointment_id: str, columns: Collection[str]) -> Actual | None:
         return await self.inner.read(appointment_id, columns)
+
+    async def find(self, wanted: Search, columns: Collection[str]) -> list[Candidate]:
+        return await self.inner.find(wanted, columns)
 
 
 class _Unfenced(PassedOn):
@@ -288,7 +292,19 @@ def sends_a_refused_column_with_every_change(ports: Ports) -> Ports:
     return replace(ports, meetings=_ForgetsRefusals(ports.meetings))
 
 
+class _NoClaims:
+    async def claim(self, appointment_id: str, key: MeetingKey) -> MeetingKey:
+        del appointment_id
+        return key
+
+
+def takes_over_without_a_claim(ports: Ports) -> Ports:
+    """Whoever finds an appointment that was there before takes it."""
+    return replace(ports, claims=_NoClaims())
+
+
 SEEDED_BUGS: tuple[Variant, ...] = (
+    takes_over_without_a_claim,
     no_fence,
     repeats_the_write_without_loading,
     believes_a_look,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from shared.errors import RowConflict
+from shared.meeting.adopt import Candidate, Search
 from shared.meeting.identity import MeetingKey
 from shared.meeting.meeting import Meeting
 from shared.meeting.mirror import OPEN, Actual, Written
@@ -21,10 +22,12 @@ from tests.simulation.interned import Version
 from tests.simulation.operations import (
     Acknowledge,
     Answer,
+    Claim,
     Create,
     DeadLetters,
     File,
     Filed,
+    Find,
     Load,
     Operation,
     Read,
@@ -35,6 +38,8 @@ from tests.simulation.operations import (
 )
 
 CLOSED_STATES = (1, 2)
+# The ids of appointments that the app makes begin so.
+OURS = "appointment of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What the app keeps: the rows of meetings by key, and the dead letters by the name of their event."""
+    """What the app keeps: rows of meetings by key, dead letters by the name of their event, claims by appointment."""
 
     rows: Mapping[MeetingKey, Row] = field(default_factory=dict)
     dead_letters: Mapping[str, DeadLetter] = field(default_factory=dict)
+    claims: Mapping[str, MeetingKey] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,7 @@ class RefusedState(RefusedColumn):
 
 _REFUSALS = {one.column: one for one in (RefusedTitle, RefusedPlace, RefusedState)}
 
-ON_TABLE = (Load, Save, Acknowledge, File, DeadLetters, Remove)
+ON_TABLE = (Load, Save, Acknowledge, File, DeadLetters, Remove, Claim)
 
 
 def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Table, Answer]:
@@ -187,6 +193,9 @@ def on_table(operation: Operation, table: Table, *, fresh: Version) -> tuple[Tab
             stands = row.parked_under if row else None
             saved = Row(meeting, fresh, rules if meeting.held else stands)
             return replace(table, rows={**table.rows, key: saved}), Answer(fresh)
+        case Claim(appointment_id, key):
+            claims = {appointment_id: key, **table.claims}
+            return replace(table, claims=claims), Answer(claims[appointment_id])
         case File(dead_letter, meeting, merged):
             return replace(
                 table, dead_letters={**table.dead_letters, dead_letter: DeadLetter(meeting, merged, fresh)}
@@ -212,11 +221,9 @@ def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh:
     """Dynamics after `operation`, and its answer. `fresh`: the version that a write makes."""
     match operation:
         case Read(appointment_id, columns):
-            found = crm.appointments.get(appointment_id)
-            if found is None:
-                return crm, Answer(None)
-            shown = {name: found.columns.get(name) for name in sorted(columns)}
-            return crm, Answer(Actual(found.version, shown, found.state))
+            return crm, Answer(_read(crm, appointment_id, columns))
+        case Find(wanted, columns):
+            return crm, Answer(_found(crm, wanted, columns))
         case Create(appointment_id, columns, overwrite):
             if appointment_id not in crm.appointments:
                 return _write(crm, appointment_id, Appointment(fresh, OPEN, {}), columns, organisation)
@@ -235,6 +242,25 @@ def on_crm(operation: Operation, crm: Crm, organisation: Organisation, *, fresh:
                 return crm, Answer(error=refusal)
             return _set_state(crm, appointment_id, state, organisation, fresh=fresh)
     raise TypeError(operation)
+
+
+def _read(crm: Crm, appointment_id: str, columns: frozenset[str]) -> Actual | None:
+    found = crm.appointments.get(appointment_id)
+    if found is None:
+        return None
+    return Actual(found.version, {name: found.columns.get(name) for name in sorted(columns)}, found.state)
+
+
+def _found(crm: Crm, wanted: Search, columns: frozenset[str]) -> list[Candidate]:
+    """The open appointments that others made, and that have all that is wanted."""
+    found = []
+    for name, one in sorted(crm.appointments.items()):
+        same = all(one.columns.get(column) == value for column, value in (wanted.same or {}).items())
+        if same and one.state[0] not in CLOSED_STATES and not name.startswith(OURS):
+            actual = _read(crm, name, columns)
+            assert actual is not None
+            found.append(Candidate(name, actual))
+    return found
 
 
 def with_appointment(crm: Crm, appointment_id: str, appointment: Appointment) -> Crm:

@@ -22,11 +22,13 @@ from tests.simulation.seeded_bugs import (
     sends_a_refused_column_with_every_change,
     takes_every_letter_for_merged,
     takes_in_before_it_moves,
+    takes_over_without_a_claim,
     tells_no_row_what_it_knows,
     writes_the_organizer_with_the_attendees,
 )
 
 CAUGHT_IN = {
+    takes_over_without_a_claim: "two meetings find one row",
     learns_from_any_code: "a title is refused for good, two workers",
     sends_a_refused_column_with_every_change: "a title is refused for good, two workers",
     no_fence: "create and update",

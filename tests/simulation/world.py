@@ -105,7 +105,7 @@ class Simulation:
 
     def start(self) -> World:
         """The world in which the case begins: `before` is done, everything else waits."""
-        world = World(self._shaped(self._tables, Table()), self._shaped(self._crms, Crm()), (DONE,))
+        world = World(self._shaped(self._tables, Table()), self._shaped(self._crms, Crm(self.scenario.there)), (DONE,))
         for event in self.scenario.before:
             world = world._replace(events=(self._begin(event, 0),))
             while world.events[0] != DONE:
@@ -350,6 +350,7 @@ class Simulation:
                 events=self.scenario.sent,
                 rules=self.rules[-1],
                 missing=self.scenario.organisation.missing,
+                there=self.scenario.there,
             )
             self._edited[name] = self._shaped(self._crms, crm)
         return _named(self._edited[name], (*counts, fresh))
