@@ -39,12 +39,11 @@ from shared.outreach.client import Outreach
 from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.quota import Budget
 from shared.outreach.sealing import Seal
+from shared.pipeline import missed, subscription
 from shared.pipeline.held import Held
 from shared.pipeline.ingest import Ingest, Receipt, counting
-from shared.pipeline.missed import Missed
 from shared.pipeline.people import CrmDirectory
 from shared.pipeline.retention import Kept, KeptDeadLetters, KeptMeetings, Pass, Retention
-from shared.pipeline.subscription import Subscription
 from shared.pipeline.sweep import Feeding, Part, Sweep, failing_parts
 from shared.pipeline.unverified import Judge
 from shared.pipeline.worker import Stores, Sync, wait_for_settings
@@ -241,17 +240,17 @@ class Runtime:
             Part("overflow", feeding.send_overflow),
             Part("parked", feeding.send_parked),
             Part("unresolved", feeding.send_unresolved),
-            Part("missed", self._missed.run, rest=timedelta(minutes=5)),
+            Part("missed", self._missed.run, rest=missed.REST),
             *self._subscription,
-            Part("token", self._keep_token, rest=timedelta(hours=1)),
+            Part("token", self._keep_token, rest=tokens.REST),
             Part("retention", self._retention.run),
         )
         lease = checkpoints.Lease(self._table(checkpoints.TABLE), name="sweep", now=self._now)
         return Sweep(parts, lease=lease, checkpoints=self._checkpoints, now=self._now)
 
     @cached_property
-    def _missed(self) -> Missed:
-        return Missed(
+    def _missed(self) -> missed.Missed:
+        return missed.Missed(
             outreach=self.outreach.for_spare_capacity(),
             outbox=self.outbox,
             checkpoints=self._checkpoints,
@@ -265,14 +264,14 @@ class Runtime:
         guard = self.settings.subscription_guard
         if guard == "off":
             return ()
-        subscription = Subscription(
+        looking = subscription.Subscription(
             outreach=self.outreach.for_spare_capacity(),
             checkpoints=self._checkpoints,
             url=self.settings.public_url,
             guard=guard,
             now=self._now,
         )
-        return (Part("subscription", subscription.run, rest=timedelta(minutes=10)),)
+        return (Part("subscription", looking.run, rest=subscription.REST),)
 
     @cached_property
     def _retention(self) -> Retention:

@@ -1,4 +1,4 @@
-"""From merged fields to the appointment's columns, with the values that Dynamics should have.
+"""The way out, from a meeting's merged fields to its appointment: the columns, and the values Dynamics should have.
 
 Column values are plain JSON of our own: a lookup is `table:guid`, the state one of `open`, `completed`, `canceled`.
 Only the activity parties are a type, in a list sorted by their text. `transforms.py` says how each column is made.

@@ -1,5 +1,6 @@
-"""From a delivery to a patch: does it count, which meeting is it about, and what does it say of it, typed.
+"""The way in, from one delivery of Outreach to a patch: does it count, for which meeting, and what does it say, typed.
 
+What Dynamics should have of all that was said stands in `appointment.py`, and what is written of that in `decide.py`.
 Values are checked here, once. A value of the wrong type raises `Unmappable`, which ends as a dead letter with the
 reason: answering Outreach with an error would lose the event, because Outreach counts any answer as delivered.
 """

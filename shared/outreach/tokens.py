@@ -58,6 +58,8 @@ REQUEST_SECONDS = 40.0
 # With less than this left a new token is exchanged; down to the second figure others go on with the old one meanwhile.
 EARLY = timedelta(minutes=5)
 LAST = timedelta(seconds=30)
+# Between two looks whether it is time to keep the refresh token alive.
+REST = timedelta(hours=1)
 # An idle app exchanges long before the 14 days of a refresh token are over.
 REFRESH_AGE = timedelta(days=3)
 _POLLS = 20

@@ -30,6 +30,8 @@ from shared.timestamps import Clock, parse_time, sortable, whole_seconds
 log = logging.getLogger("outreach_dynamics.missed")
 
 CHECKPOINT = "missed"
+# Between two looks.
+REST = timedelta(minutes=5)
 OVERLAP = timedelta(minutes=10)
 # Where there is no checkpoint yet, the first look goes back this far.
 FIRST_LOOK = timedelta(hours=1)

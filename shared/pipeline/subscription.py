@@ -29,6 +29,8 @@ from shared.timestamps import Clock, parse_time, sortable
 log = logging.getLogger("outreach_dynamics.subscription")
 
 CHECKPOINT = "subscription"
+# Between two looks.
+REST = timedelta(minutes=10)
 EVENTS_PATH = "/api/outreach/events"
 # Between two attempts to switch the same webhook on.
 FIRST_PAUSE = timedelta(minutes=10)

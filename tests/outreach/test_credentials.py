@@ -1,4 +1,4 @@
-"""Tokens exchanged from Outreach and given to requests: S2S, OAuth, and once more after a refusal."""
+"""Tokens exchanged from Outreach: S2S and OAuth, refusals in words, and the next token after one that was refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from azure.core.credentials import AccessToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -24,12 +23,9 @@ from sandbox.outreach.tokens import (
     REDIRECT_URI,
     Installation,
 )
-from shared import runtime
-from shared.dataverse.client import Dataverse
 from shared.errors import Transient
-from shared.http.authorization import fixed_token, send_authorized
+from shared.http.authorization import fixed_token
 from shared.http.client import Caller
-from shared.http.credentials import CachedToken
 from shared.outreach.credentials import oauth_exchange, s2s_exchange
 from shared.outreach.tokens import RefreshTokenRefused
 from shared.settings import OutreachCredentials
@@ -163,95 +159,6 @@ async def test_odd_life_times_cost_no_token(expires_in: str) -> None:
     assert (exchanged.access, exchanged.refresh, exchanged.seconds) == ("access", "next", 7200.0)
 
 
-async def test_cached_token_is_fetched_once() -> None:
-    """However many wait, one fetches; a rejected token is replaced once, by whoever comes first."""
-    fetched: list[str | None] = []
-
-    async def fetch(rejected: str | None) -> tuple[str, float]:
-        fetched.append(rejected)
-        await asyncio.sleep(0)
-        return f"token-{len(fetched)}", 3600.0
-
-    token = CachedToken(fetch, clock=lambda: 0.0)
-    assert set(await asyncio.gather(*(token() for _ in range(5)))) == {"token-1"}
-    assert set(await asyncio.gather(*(token(rejected="token-1") for _ in range(5)))) == {"token-2"}
-    assert await token() == "token-2"
-    assert fetched == [None, "token-1"]
-
-
-async def test_cached_token_is_renewed_before_it_ends() -> None:
-    """Five minutes before its end a token is replaced; a short one after half its life."""
-    now, lives = [0.0], [3600.0, 100.0, 3600.0]
-
-    async def fetch(_: str | None) -> tuple[str, float]:
-        return f"token-{len(lives)}", lives.pop(0)
-
-    token = CachedToken(fetch, clock=lambda: now[0])
-    given = []
-    for now[0] in (0.0, 3299.0, 3300.0, 3349.0, 3350.0):
-        given.append(await token())
-    assert given == ["token-3", "token-3", "token-2", "token-2", "token-1"]
-
-
-class Renewing:
-    """A token that is another one after each refusal."""
-
-    def __init__(self) -> None:
-        self.rejected: list[str] = []
-
-    async def __call__(self, *, rejected: str | None = None) -> str:
-        if rejected:
-            self.rejected.append(rejected)
-        return f"token-{len(self.rejected)}"
-
-
-def refusing(good: str, seen: list[str]) -> httpx.MockTransport:
-    """A service that takes one token only; 401 in plain text otherwise."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["Authorization"])
-        if request.headers["Authorization"] == f"Bearer {good}":
-            return httpx.Response(200, json={"data": [], "UserId": "x"})
-        return httpx.Response(401, text="Unauthorized\n")
-
-    return httpx.MockTransport(answer)
-
-
-@pytest.mark.parametrize("good", ["token-1", "token-9"])
-async def test_once_more_after_a_refusal(good: str) -> None:
-    """After a 401 the request is sent once more with a new token, and not a third time."""
-    seen: list[str] = []
-    token = Renewing()
-    async with client("https://api.example.com", token=token, transport=refusing(good, seen)) as outreach:
-        if good == "token-1":
-            assert await outreach.request("GET", "/api/v2/users") is not None
-        else:
-            with pytest.raises(Transient) as refused:
-                await outreach.request("GET", "/api/v2/users")
-            assert refused.value.code == "unauthorized"
-    assert seen == ["Bearer token-0", "Bearer token-1"]
-    assert token.rejected == ["token-0"]
-
-
-async def test_dataverse_too() -> None:
-    """Dataverse's token is replaced after a 401 just the same."""
-    seen: list[str] = []
-    async with httpx.AsyncClient(base_url="https://org.example.com", transport=refusing("token-1", seen)) as http:
-        dataverse = Dataverse(Caller("dataverse", http), token=Renewing())
-        assert await dataverse.who_am_i()
-    assert seen == ["Bearer token-0", "Bearer token-1"]
-
-
-async def test_no_second_request_without_another_token() -> None:
-    """Where there is no other token the refusal stands."""
-    seen: list[str] = []
-    async with httpx.AsyncClient(base_url="https://api.example.com", transport=refusing("other", seen)) as http:
-        caller = Caller("outreach", http)
-        answer = await send_authorized(caller, "GET", "/x", token=fixed_token("fixed"), headers={})
-    assert answer.status_code == 401
-    assert len(seen) == 1
-
-
 @pytest.mark.parametrize("form", ["401", "401_json"])
 async def test_s2s_worker_recovers_from_a_401(
     azurite: str, storage_names: StorageNames, keys: tuple[str, str], form: str
@@ -279,34 +186,3 @@ async def test_s2s_worker_recovers_from_a_401(
             await other.aclose()
         assert all(record is not None for record in found)
         assert product.outreach.tokens.issued == 2
-
-
-async def test_identities_are_closed_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An identity keeps connections of its own; left open, a command ends with complaints about them."""
-
-    class Identity:
-        async def get_token(self, *_: str) -> AccessToken:
-            return AccessToken("a-token", 2_000_000_000)
-
-        async def close(self) -> None:
-            closed.append(self)
-
-    made: list[Identity] = []
-    closed: list[Identity] = []
-
-    def make(*_: object) -> Identity:
-        made.append(Identity())
-        return made[-1]
-
-    monkeypatch.setattr(runtime, "azure_credential", make)
-    settings = {
-        "AzureWebJobsStorage__accountName": "contoso",
-        "OUTREACH_WEBHOOK_SECRET": "a-webhook-secret",
-        "OUTREACH_API_TOKEN": "a-token",
-        "DATAVERSE_URL": "https://contoso.crm.dynamics.com",
-    }
-    parts = runtime.Runtime(settings)
-    _ = parts.queue, parts.dataverse, parts.meetings
-    await parts.aclose()
-    assert len(made) == 2
-    assert closed == made

@@ -12,12 +12,11 @@ import pytest
 from sandbox.outreach.deliveries import MeetingScript
 from sandbox.outreach.seed import NEWCOMER
 from shared.errors import Permanent, RowConflict, Transient
-from shared.meeting.identity import MeetingKey
 from shared.pipeline import sweep as sweeping
 from shared.pipeline.sweep import Counts, Failing, Part, Sweep, Swept, failing_parts
 from shared.storage import overflow
 from shared.storage.account import Table
-from shared.storage.checkpoints import Checkpoints, FollowUps, Lease
+from shared.storage.checkpoints import Checkpoints, Lease
 from shared.storage.envelope import Envelope
 from shared.timestamps import sortable
 from tests.clock import Clock
@@ -166,37 +165,6 @@ async def test_one_run_at_a_time(tables: Tables, clock: Clock) -> None:
     await running
     assert not (await other.run()).busy
     assert part.runs == 2
-
-
-async def test_lease_on_a_table_that_is_missing(tables: Tables, clock: Clock) -> None:
-    """Of several who want a lease at once, on a table that nobody made yet, exactly one gets it."""
-    leases = [Lease(tables("leases"), name="x", now=clock.now) for _ in range(5)]
-    assert sorted(await asyncio.gather(*(lease.take(seconds=60) for lease in leases))) == [False] * 4 + [True]
-
-
-async def test_lease_is_given_back_by_its_owner_only(tables: Tables, clock: Clock) -> None:
-    """Who lost a lease by being slow does not take it from whoever has it now."""
-    slow, quick, third = (Lease(tables("leases"), name="x", now=clock.now) for _ in range(3))
-    assert await slow.take(seconds=60)
-    clock.pass_by(seconds=61)
-    assert await quick.take(seconds=60)
-    await slow.release()
-    assert not await third.take(seconds=60)
-    await quick.release()
-    assert await third.take(seconds=60)
-
-
-async def test_looks_again_three_times(tables: Tables, clock: Clock) -> None:
-    """After 15 minutes, an hour and a day, and then no more."""
-    again, key = FollowUps(tables("sweep"), now=clock.now), MeetingKey("meeting", "5")
-    await again.plan(key)
-    seen = []
-    for minutes in range(0, 25 * 60, 5):
-        for row in await again.due(limit=10):
-            seen.append(minutes)
-            await again.done(row)
-        clock.pass_by(minutes=5)
-    assert seen == [15, 60, 24 * 60]
 
 
 async def test_who_was_nobody_becomes_an_attendee(product: Installation) -> None:
