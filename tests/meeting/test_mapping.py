@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from hypothesis import given
 from shared.errors import BadMapping
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.mapping import MappingFile, parse_mapping
-from shared.meeting.sources import KeySource, Source
 from tests.samples import DEFAULT, default_content, json_values, law
 
 Change = Callable[[dict[str, Any]], object]
@@ -252,44 +249,6 @@ def test_disabled_resources_are_not_judged_by_the_rows() -> None:
     assert parse_mapping(changed(change), origin="mine.json").declared["event"].actions
 
 
-@pytest.mark.parametrize(
-    ("text", "source"),
-    [
-        ("attributes.title", Source("attributes", "title")),
-        ("attributes.heldAt?", Source("attributes", "heldAt", presence=True)),
-        ("attributes.state=Held| done ", Source("attributes", "state", ("held", "done"))),
-        ("relationships.prospect", Source("relationships", "prospect")),
-        ("action=Completed", Source("action", "completed")),
-    ],
-)
-def test_sources(text: str, source: Source) -> None:
-    """Every form of a source that the module's text shows."""
-    assert Source.parse(text) == source
-
-
-@pytest.mark.parametrize(
-    ("text", "source"),
-    [
-        ("relationships.meeting", KeySource("relationships", "meeting")),
-        ("relationships.subject=meeting|task", KeySource("relationships", "subject", ("meeting", "task"), "")),
-        ("attributes.sourceId as calendarEvent", KeySource("attributes", "sourceId", (), "calendarEvent")),
-        ("relationships.a=b as meeting", KeySource("relationships", "a", ("b",), "meeting")),
-    ],
-)
-def test_key_sources(text: str, source: KeySource) -> None:
-    """Every form of a key that the module's text shows."""
-    assert KeySource.parse(text) == source
-
-
-@pytest.mark.parametrize(
-    "text", ["", "attributes.", "attributes.a b", "action=", "attributes.a=", "meta.x", "attributes.a?=b", None]
-)
-def test_no_source(text: object) -> None:
-    """What is no source is refused with the forms that there are."""
-    with pytest.raises(ValueError, match=r"write attributes\.NAME"):
-        Source.parse(text)
-
-
 @law
 @given(json_values)
 def test_any_json_is_a_mapping_or_refused(value: object) -> None:
@@ -303,41 +262,6 @@ def test_any_json_is_a_mapping_or_refused(value: object) -> None:
             assert isinstance(found, MappingFile)
 
 
-def test_file_that_is_not_there(tmp_path: Path) -> None:
-    """A missing file is reported by its path and the setting that names it."""
-    with pytest.raises(BadMapping, match="Set MAPPING_FILE to an existing file") as caught:
-        load_mapping(tmp_path / "none.json")
-    assert str(tmp_path / "none.json") in caught.value.problems[0]
-
-
-@pytest.mark.parametrize("raw", [b"{", b"\xff\xfe", b""])
-def test_file_that_is_not_json(tmp_path: Path, raw: bytes) -> None:
-    """A file that is no JSON, or no UTF-8, is reported as such."""
-    path = tmp_path / "mapping.json"
-    path.write_bytes(raw)
-    with pytest.raises(BadMapping, match="is not JSON"):
-        load_mapping(path)
-
-
-def test_copy_of_the_default(tmp_path: Path) -> None:
-    """A copy of the default file is the default."""
-    path = tmp_path / "mapping.json"
-    path.write_text(json.dumps(default_content()), encoding="utf-8")
-    assert load_mapping(path) == DEFAULT
-
-
-def test_what_stands_twice(tmp_path: Path) -> None:
-    """Of two members of one name JSON keeps the last without a word; in another object a name may come again."""
-    text = json.dumps(default_content())
-    path = tmp_path / "mapping.json"
-    path.write_text(
-        text.replace('{"version"', '{"attendees": {}, "version"').replace('{"row"', '{"row": "x", "row"', 1)
-    )
-    with pytest.raises(BadMapping) as caught:
-        load_mapping(path)
-    assert [problem.split(": ", 1)[1].split()[0] for problem in caught.value.problems] == ["row", "attendees"]
-
-
 @pytest.mark.parametrize(
     ("field", "kind", "value"), [("title", "text", "Intro"), ("paid", "flag", False), ("seats", "number", 5)]
 )
@@ -348,11 +272,3 @@ def test_conditions_compare_values_of_their_kind(field: str, kind: str, value: o
         content["signals"].append({"field": field, "kind": kind, "sources": [f"attributes.{field}"]})
     content["create_conditions"].append({"field": field, "is": "equal", "value": value, "otherwise": "No."})
     assert parse_mapping(content, origin="mine.json").create_conditions[-1].value == value
-
-
-@pytest.mark.parametrize(
-    "text", ["attributes.title", "attributes.heldAt?", "attributes.state=held|done", "relationships.a", "action=held"]
-)
-def test_a_source_is_shown_as_it_is_written(text: str) -> None:
-    """So what a page or a command shows can be copied into a file."""
-    assert str(Source.parse(text)) == text

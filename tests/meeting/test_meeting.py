@@ -69,19 +69,6 @@ def test_what_is_left_in_doubt_is_not_being_written(mirror: Mirror, status: Stat
     assert not replace(gone, mirror=Mirror("a", version="1")).is_left_in_doubt
 
 
-def test_the_words_of_the_api() -> None:
-    """`status` has the words that the contract fixes; `state` those that answers had before."""
-    assert {str(status): status.state for status in Status} == {
-        "remembered": "remembered",
-        "being_written": "being written",
-        "in_dynamics": "in Dynamics",
-        "parked": "parked",
-        "dead_letter": "needs attention",
-        "deleted_in_dynamics": "deleted in Dynamics",
-    }
-    assert all(status.words for status in Status)
-
-
 @pytest.mark.parametrize("left", [{"give_back": COMPLETED}, {"surplus": frozenset({"b"})}])
 def test_what_is_still_to_be_done_keeps_it_from_being_settled(left: dict[str, object]) -> None:
     """A state to give back, or a second appointment, is work for the next event."""
