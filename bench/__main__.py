@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import calls, cold_start, contention, correct, cost, processes, pure, rates
+from bench import adopting, calls, cold_start, contention, correct, cost, processes, pure, rates
 from bench.laboratory import Laboratory
 from bench.report import Measure, broken, to_json, to_table
 from sandbox.child import ChildFailed, interruptible
@@ -90,6 +90,8 @@ def measure(laboratory: Laboratory, size: Size, course: Course) -> list[Measure]
     course.begin("calls")
     ours, naive = asyncio.run(calls.count_calls(laboratory, many=size.counted, report=course.detail))
     found += calls.measures(ours, naive)
+    looking = asyncio.run(adopting.count_adopting(laboratory, many=size.counted, report=course.detail))
+    found += adopting.measures(looking)
     course.begin("calls when events meet")
     found += asyncio.run(contention.count_crowds(laboratory, meetings=size.crowds, report=course.detail))
     for latency_ms in (0.0, rates.REMOTE_MS):

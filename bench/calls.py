@@ -99,9 +99,9 @@ async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Bui
             steps = step_by_step(meetings(range(_FIRST, _FIRST + many), inviting=0))
             invited = invitations(_WARM)
             # A repeat comes soon after what it repeats.
-            turns = [(await _cost(wires, build, step), await _cost(wires, build, step)) for step in steps]
-            inviting = await _cost(wires, build, invited)
-            strange = await _cost(wires, build, _with_strangers())
+            turns = [(await cost_of(wires, build, step), await cost_of(wires, build, step)) for step in steps]
+            inviting = await cost_of(wires, build, invited)
+            strange = await cost_of(wires, build, _with_strangers())
         finally:
             await build.aclose()
     events = sum(map(len, steps))
@@ -114,7 +114,8 @@ async def _count(laboratory: Laboratory, make: Callable[[Mapping[str, str]], Bui
     )
 
 
-async def _cost(wires: Wires, build: Build, deliveries: Sequence[Delivery]) -> Counts:
+async def cost_of(wires: Wires, build: Build, deliveries: Sequence[Delivery]) -> Counts:
+    """What it takes to carry `deliveries` out. Raises `RuntimeError` where one of them fails."""
     before = await wires.counts()
     run = await build.run(deliveries, workers=_WORKERS)
     cost = (await wires.counts()) - before

@@ -34,7 +34,7 @@ def test_counted_budgets_hold(quick: tuple[int, dict[str, Any]]) -> None:
     code, findings = quick
     assert findings["broken"] == []
     assert code == 0
-    assert sum(one["counted"] for one in findings["measures"]) == 12
+    assert sum(one["counted"] for one in findings["measures"]) == 16
 
 
 def test_an_applied_event_costs_what_the_design_says(quick: tuple[int, dict[str, Any]]) -> None:

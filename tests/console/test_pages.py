@@ -237,6 +237,26 @@ async def test_a_meetings_page_says_what_a_deleted_appointment_takes(
     assert entry["finishedAt"][:19] in last
 
 
+async def test_a_meetings_page_says_what_it_took_over(product: Installation, tmp_path: Path) -> None:
+    """Which appointment, made by whom and when; of one that the app made it says nothing."""
+    request = replace(await signed_in(product), page="meeting", query={"id": "1"})
+    script = MeetingScript(1)
+    await product.sync(script.booked())
+    assert "Took over" not in (await product.runtime.console.show(request)).html
+    mapping = tmp_path / "adopting.json"
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text(encoding="utf-8"))
+    mapping.write_text(json.dumps({**content, "existing": {"adopt": "always"}}), encoding="utf-8")
+    await product.restart(MAPPING_FILE=str(mapping))
+    # The same appointment under an id that Dataverse made.
+    theirs = "90000000-0000-4000-8000-000000000001"
+    row = product.crm.appointments.pop(product.appointment.id)
+    row.id = row.values["activityid"] = theirs
+    product.crm.appointments[theirs] = row
+    await product.sync(MeetingScript(2).booked())
+    shown = (await product.runtime.console.show(replace(request, query={"id": "2"}))).html
+    assert f"<dd>Took over appointment {theirs}, made by user {row.values['_createdby_value']} on " in shown
+
+
 async def test_a_meetings_page_names_the_columns_that_dynamics_refused(product: Installation) -> None:
     """Which, why, and what to do; once it is taken the page says no more of it."""
     product.crm.plugins.registered.append(Plugin("location"))

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sandbox.azurite import StorageNames
-from sandbox.dataverse.seed import CONTACT_IDS, OPPORTUNITY_IDS, USER_IDS
+from sandbox.dataverse.seed import APP_USER_ID, CONTACT_IDS, OPPORTUNITY_IDS, USER_IDS
 from sandbox.outreach.deliveries import MeetingScript
 from shared.meeting.adopt import global_object_ids
 from tests.outreach.samples import mapping_content
@@ -70,6 +70,12 @@ async def test_a_row_of_the_plugin_is_taken_over(product: Installation) -> None:
     there = await made(product, description="What the rep wrote")
     entry = await product.sync(booked(MeetingScript(1), description="What Outreach says"))
     assert (entry["outcome"], entry["appointmentId"]) == ("updated", there)
+    shown = await product.meeting("1")
+    assert shown["takenOver"] == {
+        "madeBy": APP_USER_ID,
+        "madeOn": product.appointment.values["createdon"],
+        "tracked": False,
+    }
     assert product.appointment.values["location"] == "Room 1"
     assert product.appointment.values["description"] == "What the rep wrote"
     assert product.parties() == {(7, USER_IDS[0]), (6, CONTACT_IDS[0]), (5, CONTACT_IDS[1]), (5, CONTACT_IDS[5])}
@@ -186,6 +192,7 @@ async def test_without_the_key_nothing_is_asked(azurite: str, storage_names: Sto
         assert (await product.sync(booked(MeetingScript(1))))["outcome"] == "created"
         assert questions(product) == []
         assert len(product.crm.appointments) == 2
+        assert (await product.meeting("1"))["takenOver"] is None
 
 
 async def test_a_meeting_booked_after_the_move_is_not_looked_for(product: Installation, tmp_path: Path) -> None:
