@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
@@ -59,7 +60,6 @@ class Signal(Strict):
 class Resource(Strict):
     """What the app does with the events of one Outreach resource.
 
-    about      a sentence for the reader of the file
     enabled    whether its events count at all
     witness    its records are no meetings, but tell of one that `key` names
     remembers  which meeting a record named is remembered, for its events that do not name it again
@@ -70,7 +70,6 @@ class Resource(Strict):
     lenient    a value of the wrong type is left out, instead of making the event a dead letter
     """
 
-    about: str = ""
     enabled: bool = True
     witness: bool = False
     remembers: bool = False
@@ -156,7 +155,6 @@ class Existing(Strict):
     booked_before  when the plugin stopped, say
     """
 
-    about: str = ""
     adopt: Literal["never", "always", "booked_before"] = "never"
     booked_before: Annotated[str | None, BeforeValidator(_moment)] = None
 
@@ -265,8 +263,16 @@ def parse_mapping(content: Any, *, origin: str) -> MappingFile:
             if one["type"] == "too_short" and one["loc"] in within:
                 continue
             where = ".".join(str(part) for part in _place(one["loc"])) or "the file"
-            problems.append(f"{origin}: {where}: {problem_in_words(one)}")
+            problems.append(f"{origin}: {where}: {problem_in_words(one)}{_meant(one)}")
         raise BadMapping(problems) from error
+
+
+def _meant(problem: Mapping[str, Any]) -> str:
+    """Which member a misspelt one may be."""
+    if problem["type"] != "extra_forbidden":
+        return ""
+    found = get_close_matches(str(problem["loc"][-1]), sorted(Strict.members()), n=1)
+    return f"; is {found[0]!r} meant?" if found else ""
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

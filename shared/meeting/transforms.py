@@ -234,9 +234,18 @@ def _pieces(template: str) -> tuple[tuple[str, str], ...]:
 
 
 class Strict(BaseModel):
-    """An object of the mapping file: a member that it does not know is a mistake."""
+    """An object of the mapping file: a member that it does not know is a mistake. `about` is for the file's reader."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    # Not among what makes a mapping another one: to write a sentence into the file changes nothing.
+    about: Annotated[str, Field(repr=False)] = ""
+
+    @classmethod
+    def members(cls) -> frozenset[str]:
+        """What an object may hold, as the file calls it; those of more special objects too."""
+        own = (information.alias or name for name, information in cls.model_fields.items())
+        return frozenset(own).union(*(special.members() for special in cls.__subclasses__()))
 
 
 class Attendees(Strict):
@@ -788,10 +797,6 @@ class ConstantRow(Row):
     def wire(self) -> Wire:
         """As the column with such values."""
         return Choices() if isinstance(self.constant, list) else Plain()
-
-    def reads(self, rows: Sequence[Row]) -> frozenset[str]:  # noqa: ARG002 - none, whatever they are
-        """No field."""
-        return frozenset()
 
     def part(self, given: Given) -> Part:  # noqa: ARG002 - the same for every meeting
         """The value."""

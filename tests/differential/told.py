@@ -53,7 +53,15 @@ VALUES = {
     "all_day": ("allDay", "isAllDay", "all_day"),
     "starts": ("startTime", "startAt", "startsAt", "start", "start_time"),
     "ends": ("endTime", "endAt", "endsAt", "end", "end_time"),
-    "booked": ("bookedAt", "booked_at", "bookedDate", "createdAt", "created_at"),
+    "booked": (
+        "bookedAt",
+        "booked_at",
+        "bookedDate",
+        "externalCreatedAt",
+        "external_created_at",
+        "createdAt",
+        "created_at",
+    ),
     "is_organizer": ("isOrganizer",),
 }
 # Fields that name one record, and the relationships that may hold each.

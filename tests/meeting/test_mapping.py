@@ -68,7 +68,11 @@ def test_no_source_is_named_twice() -> None:
         (lambda c: c.update(rows=[]), "rows", "at least 1"),
         (lambda c: c.update(resources={}), "resources", "at least 1"),
         (lambda c: c["rows"][2].pop("column"), "rows.2.column", "required"),
-        (lambda c: c["rows"][2].update(collumn="x"), "rows.2.collumn", "not permitted"),
+        (lambda c: c["rows"][2].update(collumn="x"), "rows.2.collumn", "not permitted; is 'column' meant?"),
+        (lambda c: c["rows"][2].update(maxlength=9), "rows.2.maxlength", "not permitted; is 'max_length' meant?"),
+        (lambda c: c["create_conditions"][0].update(iss="x"), "create_conditions.0.iss", "is 'is' meant?"),
+        (lambda c: c.update(atendees={}), "atendees", "not permitted; is 'attendees' meant?"),
+        (lambda c: c.update(about=5), "about", "valid string"),
         (lambda c: c["rows"][2].update(column="Subject"), "rows.2.column", "pattern"),
         (lambda c: c["rows"][2].update(field="9"), "rows.2.field", "pattern"),
         (lambda c: c["rows"][2].update(transform="upper"), "rows.2.transform", "'upper'; docs/mapping.md lists them"),
@@ -222,6 +226,16 @@ def test_error_names_its_place(change: Change, place: str, said: str) -> None:
 def test_one_mistake_is_one_sentence(change: Change) -> None:
     """A mistake is reported once, and nothing is reported that is not so."""
     assert len(problems(changed(change))) == 1
+
+
+def test_every_object_takes_a_sentence_about_it() -> None:
+    """For the reader of the file; it makes the mapping no other one."""
+    content = default_content()
+    for one in (content, *content["rows"], *content["signals"], *content["create_conditions"], content["attendees"]):
+        one["about"] = "Why it is so."
+    for resource in content["resources"].values():
+        resource["about"] = "Another word on it."
+    assert parse_mapping(content, origin="mine.json").digest == DEFAULT.digest
 
 
 def test_all_problems_at_once() -> None:

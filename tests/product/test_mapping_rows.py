@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +22,16 @@ async def test_booked_date_becomes_created_on(product: Installation) -> None:
     assert created["overriddencreatedon"] == "2026-01-15T08:30:00Z"
     assert "overriddencreatedon" not in updated
     assert product.appointment.values["createdon"] == "2026-01-15T08:30:00Z"
+
+
+async def test_booked_date_is_the_calendars_own(product: Installation) -> None:
+    """When the meeting was made in the calendar counts, where Outreach tells, and not when Outreach learnt of it."""
+    booked = json.loads(MeetingScript(1).booked(externalCreatedAt="2025-01-10T08:30:00.000Z").body)
+    del booked["data"]["attributes"]["bookedAt"]
+    assert booked["data"]["attributes"]["createdAt"] > "2025-01-10T08:30:00.000Z"
+    await product.sync(booked)
+    (created,) = product.writes()
+    assert created["overriddencreatedon"] == "2025-01-10T08:30:00Z"
 
 
 async def test_booker_becomes_created_by(product: Installation) -> None:
