@@ -113,7 +113,7 @@ def _say(mapping: MappingFile, console: Console) -> None:
     console.print()
     rows = Table("row", "column", "transform", "first source", "more", box=None, pad_edge=False)
     for row in mapping.rows:
-        first, *more = [str(source) for source in row.sources]
+        first, *more = [str(source) for source in row.sources] or [""]  # a constant and a template read nothing
         rows.add_row(row.row, row.column, row.transform, first, str(len(more)) if more else "")
     console.print(rows)
     console.print()

@@ -235,6 +235,18 @@ def test_mapping_is_shown(ops: Commands) -> None:
     assert "A new appointment needs: prospects is set." in ops.run("mapping", "show").out
 
 
+def test_a_mapping_is_shown_whose_rows_read_nothing(ops: Commands, tmp_path: Path) -> None:
+    """A constant and a template have no sources."""
+    content = json.loads(DEFAULT_MAPPING_FILE.read_text())
+    content["rows"] += [
+        {"row": "Origin", "column": "new_origin", "transform": "constant", "value": "Outreach"},
+        {"row": "Summary", "column": "new_summary", "transform": "template", "template": "{title}"},
+    ]
+    result = ops.run("mapping", "show", saved(tmp_path, content, "mapping.json"))
+    assert result.code == 0
+    assert "Origin" in result.out
+
+
 def test_mapping_is_checked_against_the_live_columns(ops: Commands, tmp_path: Path) -> None:
     """A column that an administrator has not made yet is found, and then found to be there."""
     content = json.loads(DEFAULT_MAPPING_FILE.read_text())
