@@ -398,6 +398,15 @@ def test_a_row_is_asked_for_by_its_key() -> None:
     assert [row("lookup").looks_up, row("lookup", by=None).looks_up] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("transform", "types"),
+    [("text", {"String", "Memo"}), ("choices", {"MultiSelectPicklist"})],
+)
+def test_a_row_says_which_types_of_column_take_it(transform: str, types: set[str]) -> None:
+    """Those of its transform, where no value of the file says more."""
+    assert row(transform).column_types == types
+
+
 def test_a_lookup_that_no_event_has_named_stays() -> None:
     """As every column does."""
     assert row("lookup").part(given_values({})).columns == {}
