@@ -33,6 +33,11 @@ def parse_time(text: object) -> datetime:
     return moment
 
 
+def has_zone(text: str) -> bool:
+    """Whether a time (see `parse_time`) says its offset itself."""
+    return datetime.fromisoformat(text.strip()).tzinfo is not None
+
+
 def beyond_the_calendar(text: object) -> datetime | None:
     """The nearest moment that the calendar has, where a time lies outside it; None for what is no time."""
     found = _ANY_YEAR.fullmatch(text.strip()) if isinstance(text, str) else None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.timestamps import is_day, parse_time, sortable, whole_seconds
+from shared.timestamps import has_zone, is_day, parse_time, sortable, whole_seconds
 from tests.samples import law
 
 SHARED = Path(__file__).resolve().parent.parent / "shared"
@@ -73,3 +73,17 @@ def test_there_is_one_way_to_read_a_time() -> None:
         if path.name != "timestamps.py" and re.search(r"(?<!\bdate)\.fromisoformat\b|strftime", path.read_text("utf-8"))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "zoned"),
+    [
+        ("2026-01-05T09:30:00Z", True),
+        ("2026-01-05T09:30:00+02:00", True),
+        ("2026-01-05T09:30:00", False),
+        ("2026-01-05", False),
+    ],
+)
+def test_a_time_says_its_zone_or_not(text: str, *, zoned: bool) -> None:
+    """Where a person writes a time, guessing UTC may be hours wrong."""
+    assert has_zone(text) is zoned

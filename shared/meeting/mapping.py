@@ -18,7 +18,6 @@ be set for one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
@@ -40,7 +39,7 @@ from shared.meeting.transforms import (
     TemplateRow,
 )
 from shared.meeting.wire import Parties, Plain, Wire
-from shared.timestamps import parse_time
+from shared.timestamps import has_zone, parse_time
 
 
 class Signal(Strict):
@@ -143,7 +142,7 @@ ICAL_UID = "ical_uid"
 def _moment(text: object) -> object:
     if isinstance(text, str):
         parse_time(text)
-        if datetime.fromisoformat(text.strip()).tzinfo is None:
+        if not has_zone(text):
             raise ValueError("a time needs its zone, as in 2026-01-05T00:00:00Z")
     return text
 
