@@ -155,9 +155,7 @@ def _by_meeting(found: Mapping[str, Appointment], known: Mapping[str, int]) -> d
 
 
 def _appointments_of(stack: Stack, meetings: list[int]) -> dict[str, int]:
-    """The appointments that the app knows of these meetings: one has no subject where its booking never came, or where
-    Dynamics refused the subject.
-    """
+    """The appointments that the app knows of these meetings: one has no subject where none came, or it was refused."""
     known: dict[str, int] = {}
     with httpx.Client(
         base_url=stack.host_url, headers={"x-functions-key": stack.access.admin_key}, timeout=PATIENCE

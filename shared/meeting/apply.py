@@ -394,7 +394,10 @@ class _Work:
         except Refused as error:
             if error.guesses != (frozenset({STATE}),):
                 raise
-            self._refusals.learn(error, want, exists=True)
+            if STATE in want.columns:
+                self._refusals.learn(error, want, exists=True)
+            else:
+                self._refusals.keep_open(error)
             return None
 
     async def _update(self, claim: Meeting, want: Desired, columns: Mapping[str, Any]) -> Written:
@@ -411,12 +414,12 @@ class _Work:
             written = await appointments.update(mirror.appointment_id, content, version=written.version)
         if target is None or (STATE not in columns and mirror.give_back is None):
             return written
-        if target == mirror.give_back or not (content or mirror.give_back):
-            # The state that it had must come back, and a refusal of the state alone has written nothing.
+        if not (content or mirror.give_back):
+            # A refusal of the state alone has written nothing.
             return await appointments.set_state(mirror.appointment_id, target, version=written.version)
         ended = await self._set_state(mirror.appointment_id, target, written, want)
-        if ended is None and mirror.give_back is not None:
-            ended = await appointments.set_state(mirror.appointment_id, mirror.give_back, version=written.version)
+        if ended is None and mirror.give_back not in {None, target}:
+            ended = await self._set_state(mirror.appointment_id, mirror.give_back, written, want)
         return ended or written
 
     async def _raise_version(self, claim: Meeting, actual: Actual) -> Written:

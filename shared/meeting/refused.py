@@ -63,6 +63,13 @@ class Refusals:
             self._remember(self._of(found, error, want))
         return found is not None
 
+    def keep_open(self, error: Refused) -> None:
+        """The state that the appointment had before it was opened for this change is refused: it stays open."""
+        self.notes.append(
+            f"The state that it had was refused by Dynamics ({error.code or 'without a code'}): {error.why}. It was "
+            "opened for this change, and stays open."
+        )
+
     def succeed(self) -> None:
         """The write went well without what was tried: that was refused."""
         self._remember(self._tried.get(self._trial, {}))

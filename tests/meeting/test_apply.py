@@ -466,6 +466,30 @@ async def test_a_closed_appointment_keeps_its_state_where_the_new_one_is_refused
     assert list(world.meeting.mirror.refused) == [STATE]
 
 
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_closed_appointment_whose_state_cannot_come_back_stays_open(world: World, *, ours: bool) -> None:
+    """The change is written, and so is every later one; whoever closed it, the meeting is not frozen for it."""
+    await world.carry_out(booked())
+    if ours:
+        await world.carry_out(said(1, completed=True))
+    else:
+        world.dynamics.close(APPOINTMENT, COMPLETED)
+    world.dynamics.strict = True
+
+    def refuse_states() -> None:
+        world.dynamics.refuses = {STATE: refusal(STATE)}
+
+    world.dynamics.between = [lambda: None, lambda: None, lambda: None, refuse_states]
+    outcome = await world.carry_out(said(2, title="Later"))
+    assert world.dynamics.asked[-3:] == [f"state {OPEN}", "update subject", f"state {COMPLETED}"]
+    assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later")
+    assert world.dynamics.appointments[APPOINTMENT].state == OPEN
+    assert list(world.meeting.mirror.refused) == ([STATE] if ours else [])
+    assert any("refused by Dynamics" in note for note in outcome.notes)
+    outcome = await world.carry_out(said(3, title="Later still"))
+    assert (outcome.kind, world.column("subject")) == (OutcomeKind.UPDATED, "Later still")
+
+
 async def test_an_attempt_asks_for_three_creates_at_most(world: World) -> None:
     """What was refused so far is remembered, and the next attempt begins with it; where nothing was, it is over."""
     values = {"location": "Room 1", "description": "Text"}
