@@ -23,6 +23,18 @@ RECEIVED = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 STAMP = Stamp("2026-03-02T12:00:00.000000Z", "2026-03-02T12:00:01.000000Z")
 DEFAULT = load_mapping(DEFAULT_MAPPING_FILE)
 
+# A row of the mapping that fills a lookup by a column of text.
+ACCOUNT_BY_NUMBER: dict[str, Any] = {
+    "row": "Account",
+    "field": "account",
+    "column": "new_account",
+    "transform": "lookup",
+    "table": "accounts",
+    "bind": "new_Account_Appointment",
+    "by": "accountnumber",
+    "sources": ["attributes.account"],
+}
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -15,6 +15,7 @@ from sandbox.dataverse.schema import APPOINTMENT, Column, Navigation
 from shared.mapping_file import DEFAULT_MAPPING_FILE, load_mapping
 from shared.meeting.mapping import MappingFile, parse_mapping
 from tests.product.bench import Installation
+from tests.samples import ACCOUNT_BY_NUMBER
 
 MAPPING = load_mapping(DEFAULT_MAPPING_FILE)
 REAL_EDMX = Path(__file__).parents[3] / "shared/reference/data/dataverse/appointment-subset.v8.2.edmx.xml"
@@ -281,17 +282,7 @@ async def test_a_lookup_is_held_against_the_table_it_points_at(
     content = json.loads(DEFAULT_MAPPING_FILE.read_text())
     if "column" in change:
         content["rows"] = [row for row in content["rows"] if row["column"] != change["column"]]
-    row = {
-        "row": "Account",
-        "field": "account",
-        "column": "new_account",
-        "transform": "lookup",
-        "table": "accounts",
-        "bind": "new_Account_Appointment",
-        "by": "accountnumber",
-        "sources": ["attributes.account"],
-    }
-    content["rows"].append(row | change)
+    content["rows"].append(ACCOUNT_BY_NUMBER | change)
     found = parse_mapping(content, origin="test")
     problems_ = problems(found, await read_live(product.runtime.dataverse, found))
     assert len(problems_) == len(said), problems_

@@ -15,19 +15,9 @@ from sandbox.dataverse.seed import ACCOUNT_ID
 from sandbox.outreach.deliveries import MeetingScript
 from shared.admin.admin import BY_KEY
 from tests.product.bench import Installation, installation
-from tests.samples import default_content, guid
+from tests.samples import ACCOUNT_BY_NUMBER, default_content, guid
 
-BY_NUMBER = {
-    "row": "Account",
-    "field": "account",
-    "column": "new_account",
-    "transform": "lookup",
-    "table": "accounts",
-    "bind": "new_Account_Appointment",
-    "by": "accountnumber",
-    "sources": ["attributes.account"],
-}
-BY_GUID = BY_NUMBER | {
+BY_GUID = ACCOUNT_BY_NUMBER | {
     "row": "Partner",
     "field": "partner",
     "column": "new_partner",
@@ -49,7 +39,7 @@ def mapping_of(folder: Path, *rows: dict[str, Any]) -> str:
 @pytest.fixture
 async def linked(azurite: str, storage_names: StorageNames, tmp_path: Path) -> AsyncIterator[Installation]:
     """An installation whose table has two lookups to accounts, one of which is A-1."""
-    mapping = mapping_of(tmp_path, BY_NUMBER, BY_GUID)
+    mapping = mapping_of(tmp_path, ACCOUNT_BY_NUMBER, BY_GUID)
     async with installation(azurite, storage_names.queue("events"), MAPPING_FILE=mapping) as product:
         product.crm.tables["appointments"] = APPOINTMENT.extended(
             Column("new_account", "Lookup"),
@@ -126,7 +116,7 @@ async def test_a_look_up_that_is_refused_costs_the_column(
     linked: Installation, tmp_path: Path, wrong: dict[str, Any]
 ) -> None:
     """A mistake in the mapping, or a table that the app's user may not read, is in the notes; the rest is written."""
-    await linked.restart(MAPPING_FILE=mapping_of(tmp_path, BY_NUMBER | wrong))
+    await linked.restart(MAPPING_FILE=mapping_of(tmp_path, ACCOUNT_BY_NUMBER | wrong))
     entry = await linked.sync(MeetingScript(1).booked(account="A-1"))
     assert (entry["outcome"], account(linked)) == ("created", None)
     assert "Dynamics refuses to look in" in str(entry["notes"])
